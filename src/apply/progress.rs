@@ -1,0 +1,61 @@
+//! How far apply is, for those who wait for it: requests with `Prefer: wait`, and /health/ready.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+/// The progress of one stream in this process.
+#[derive(Debug, Default)]
+pub struct Progress {
+    partitions: Mutex<BTreeMap<i32, Partition>>,
+    /// Counts changes, to wake who waits.
+    version: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Partition {
+    next_offset: i64,
+    halted: Option<String>,
+}
+
+impl Progress {
+    fn partitions(&self) -> MutexGuard<'_, BTreeMap<i32, Partition>> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything before `next_offset` has its outcome.
+    pub fn advance(&self, partition: i32, next_offset: i64) {
+        *self.partitions().entry(partition).or_default() = Partition { next_offset, halted: None };
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// The partition stands still for `reason`, or goes again. True when that is news.
+    pub fn halt(&self, partition: i32, reason: Option<String>) -> bool {
+        let mut partitions = self.partitions();
+        let entry = partitions.entry(partition).or_default();
+        let is_news = entry.halted != reason;
+        entry.halted = reason;
+        is_news
+    }
+
+    /// Another process reads the partition.
+    pub fn stand_by(&self, partition: i32) {
+        self.partitions().remove(&partition);
+    }
+
+    /// The first offset without an outcome, as far as this process applies the partition.
+    pub fn next_offset(&self, partition: i32) -> Option<i64> {
+        self.partitions().get(&partition).map(|partition| partition.next_offset)
+    }
+
+    /// Why a partition stands still, if one does.
+    pub fn halted(&self) -> Option<String> {
+        self.partitions().values().find_map(|partition| partition.halted.clone())
+    }
+
+    /// Is told of every change.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+}

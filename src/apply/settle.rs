@@ -1,0 +1,133 @@
+//! One batch, one transaction: what applies is applied, what cannot be is set aside, and the position moves with both.
+
+use crate::clock;
+use crate::document::Receipt;
+use crate::journal::Batch;
+use crate::problem::Problem;
+use crate::record::Kept;
+use crate::store::{Claim, Document, Fate, Letter, Next, Store, StoreError, Tally, Transaction};
+use crate::stream::{OnFailure, Stream};
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// Where the partition stands now.
+    pub(super) next_offset: i64,
+    /// The documents that were set aside, and why.
+    pub(super) set_aside: Vec<(Receipt, Problem)>,
+    /// Why the partition holds at `next_offset`, with `on_failure: stop`.
+    pub(super) held: Option<Problem>,
+}
+
+/// Applies `batch` under `claim`. On an error nothing is known to have happened: read the position again.
+pub(super) async fn apply(
+    store: &dyn Store,
+    stream: &Stream,
+    claim: &Claim,
+    batch: &Batch,
+) -> Result<Settled, StoreError> {
+    let mut transaction = store.begin(&stream.apply).await?;
+    let mut settling =
+        Settling { stream, transaction: &mut *transaction, tally: Tally::default(), set_aside: Vec::new() };
+    // What is no document at all divides the batch into runs of those that are.
+    let mut run = Vec::with_capacity(batch.records.len());
+    let mut held = None;
+    for kept in &batch.records {
+        match stream.read(kept) {
+            Ok(document) => run.push((document, kept)),
+            Err(problem) => {
+                held = settling.settle(std::mem::take(&mut run)).await?;
+                if held.is_none() {
+                    held = settling.refuse(kept, problem).await?;
+                }
+            }
+        }
+        if held.is_some() {
+            break;
+        }
+    }
+    if held.is_none() {
+        held = settling.settle(run).await?;
+    }
+    let Settling { mut tally, set_aside, .. } = settling;
+    let (next_offset, held) = match held {
+        None => (batch.next_offset, None),
+        Some((offset, problem)) => (offset, Some(problem)),
+    };
+    tally.gaps = next_offset - claim.next_offset - tally.applied - tally.duplicates - tally.dead_lettered;
+    transaction.advance(claim, next_offset, tally).await?;
+    transaction.commit().await?;
+    let set_aside = set_aside.into_iter().map(|letter| (Receipt(letter.position), letter.problem)).collect();
+    Ok(Settled { next_offset, set_aside, held })
+}
+
+struct Settling<'s, 't> {
+    stream: &'s Stream,
+    transaction: &'t mut (dyn Transaction + 't),
+    tally: Tally,
+    set_aside: Vec<Letter>,
+}
+
+/// The offset at which the partition holds, and why.
+type Held = Option<(i64, Problem)>;
+
+impl Settling<'_, '_> {
+    /// Applies a run of documents. When the store refuses it for a document's sake, the run is cut there, or halved until
+    /// the document is alone.
+    async fn settle(&mut self, run: Vec<(Document<'_>, &Kept)>) -> Result<Held, StoreError> {
+        let (documents, records): (Vec<_>, Vec<_>) = run.into_iter().unzip();
+        let mut done = 0;
+        let mut length = documents.len();
+        while done < documents.len() {
+            let part = &documents[done..(done + length).min(documents.len())];
+            match self.transaction.apply(part).await {
+                Ok(fates) => {
+                    for fate in fates {
+                        match fate {
+                            Fate::Applied => self.tally.applied += 1,
+                            Fate::Duplicate { .. } => self.tally.duplicates += 1,
+                        }
+                    }
+                    done += part.len();
+                    length = documents.len() - done;
+                }
+                Err(refusal) if refusal.error.next() == Next::SetAside => {
+                    match refusal.at.or((part.len() == 1).then_some(0)) {
+                        Some(0) => {
+                            if let StoreError::Document(problem) = refusal.error {
+                                if let Some(held) = self.refuse(records[done], *problem).await? {
+                                    return Ok(Some(held));
+                                }
+                            }
+                            done += 1;
+                            length = documents.len() - done;
+                        }
+                        Some(at) => length = at,
+                        None => length = part.len() / 2,
+                    }
+                }
+                Err(refusal) => return Err(refusal.error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sets one document aside, or holds there.
+    async fn refuse(&mut self, kept: &Kept, problem: Problem) -> Result<Held, StoreError> {
+        if self.stream.on_failure == OnFailure::Stop {
+            return Ok(Some((kept.position.offset, problem)));
+        }
+        let letter = Letter {
+            stream: self.stream.name.clone(),
+            position: kept.position.clone(),
+            record: kept.record.clone(),
+            problem,
+            set_aside_ms: clock::now_ms(),
+            attempts: 1,
+        };
+        self.transaction.set_aside(&letter).await?;
+        self.tally.dead_lettered += 1;
+        self.set_aside.push(letter);
+        Ok(None)
+    }
+}

@@ -1,0 +1,151 @@
+//! The proof that nothing accepted disappears: accepted = applied + duplicates + dead-lettered + dropped + lost + waiting.
+
+use serde::Serialize;
+
+use crate::journal::{Extent, Journal};
+use crate::store::books::{Audit, Standing};
+use crate::store::{Place, Store};
+use crate::stream::Stream;
+
+/// The balance of one partition of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "product.md's words")]
+pub struct Balance {
+    pub stream: String,
+    pub topic: String,
+    pub partition: i32,
+    pub accepted: i64,
+    pub applied: i64,
+    pub duplicates: i64,
+    pub dead_lettered: i64,
+    pub dropped: i64,
+    pub lost: i64,
+    pub waiting: i64,
+    /// Kept in the journal only, and final there.
+    pub kept: i64,
+    /// What does not add up; empty when everything does.
+    pub faults: Vec<String>,
+}
+
+/// Balances a stream. The error says what could not be read.
+pub async fn balance(
+    journal: &dyn Journal,
+    store: Option<&dyn Store>,
+    stream: &Stream,
+) -> Result<Vec<Balance>, Box<dyn std::error::Error + Send + Sync>> {
+    // The books first: a document that is accepted meanwhile is then waiting, and none is applied before it is accepted.
+    let mut standings = Vec::new();
+    let mut audits = Vec::new();
+    if let (Some(store), true) = (store, stream.is_applied()) {
+        for standing in store.books().positions(Some(&stream.name)).await? {
+            audits.push(store.books().audit(&standing.place).await?);
+            standings.push(standing);
+        }
+        // A counter and its rows are read in two steps; when apply moved between them, they are read again.
+        for (standing, audit) in standings.iter_mut().zip(&mut audits) {
+            for _ in 0..20 {
+                let again = store.books().positions(Some(&stream.name)).await?;
+                let Some(now) = again.into_iter().find(|now| now.place == standing.place) else { break };
+                if now == *standing {
+                    break;
+                }
+                *standing = now;
+                *audit = store.books().audit(&standing.place).await?;
+            }
+        }
+    }
+    let extents = journal.extents(&stream.topic).await?;
+    let mut balances = Vec::new();
+    for extent in &extents {
+        let found = standings.iter().zip(&audits).find(|(standing, _)| standing.place.partition == extent.partition);
+        balances.push(match found {
+            Some((standing, audit)) => check(stream, journal.identity(), standing, audit, extent),
+            None => untouched(stream, extent),
+        });
+    }
+    for (standing, audit) in standings.iter().zip(&audits) {
+        if !extents.iter().any(|extent| extent.partition == standing.place.partition) {
+            let none = Extent { partition: standing.place.partition, start: 0, end: 0, records: None };
+            balances.push(check(stream, journal.identity(), standing, audit, &none));
+        }
+    }
+    Ok(balances)
+}
+
+fn blank(stream: &Stream, partition: i32) -> Balance {
+    Balance {
+        stream: stream.name.to_string(),
+        topic: stream.topic.to_string(),
+        partition,
+        accepted: 0,
+        applied: 0,
+        duplicates: 0,
+        dead_lettered: 0,
+        dropped: 0,
+        lost: 0,
+        waiting: 0,
+        kept: 0,
+        faults: Vec::new(),
+    }
+}
+
+/// A partition that apply has not touched.
+fn untouched(stream: &Stream, extent: &Extent) -> Balance {
+    let mut balance = blank(stream, extent.partition);
+    balance.accepted = extent.end;
+    if stream.is_applied() {
+        balance.waiting = extent.end;
+        if extent.start > 0 {
+            balance
+                .faults
+                .push(format!("the journal begins at {}, and the store has no position for this stream", extent.start));
+        }
+    } else {
+        balance.kept = extent.end;
+    }
+    balance.faults.extend(missing_records(extent));
+    balance
+}
+
+fn check(stream: &Stream, journal: &str, standing: &Standing, audit: &Audit, extent: &Extent) -> Balance {
+    let Standing { counters, first_offset, next_offset, place: Place { partition, .. }, .. } = standing;
+    let mut balance = blank(stream, *partition);
+    balance.applied = counters.applied;
+    balance.duplicates = counters.duplicates;
+    balance.dead_lettered = counters.dead_lettered;
+    balance.dropped = counters.dropped;
+    balance.lost = counters.lost;
+    balance.waiting = extent.end - next_offset;
+    balance.accepted = extent.end - first_offset + counters.carried - counters.gaps;
+    let mut fault = |is_wrong: bool, text: String| {
+        if is_wrong {
+            balance.faults.push(text);
+        }
+    };
+    fault(standing.journal != journal, "the books count in another journal than this one".into());
+    let moved = next_offset - first_offset + counters.carried;
+    fault(
+        moved != counters.settled(),
+        format!("the position moved over {moved} offsets, and the counters sum up to {}", counters.settled()),
+    );
+    fault(*next_offset > extent.end, format!("the position is {next_offset}, and the journal ends at {}", extent.end));
+    fault(
+        *next_offset < extent.start,
+        format!("the position is {next_offset}, and the journal begins at {}", extent.start),
+    );
+    for (what, counted, rows) in [
+        ("dead letters", counters.dead_lettered, audit.dead_lettered),
+        ("dropped letters", counters.dropped, audit.dropped),
+        ("duplicates", counters.duplicates - counters.duplicates_pruned, audit.duplicates),
+        ("lost offsets", counters.lost, audit.lost),
+    ] {
+        fault(counted != rows, format!("{counted} {what} are counted, and {rows} are there"));
+    }
+    balance.faults.extend(missing_records(extent));
+    balance
+}
+
+fn missing_records(extent: &Extent) -> Option<String> {
+    let (expected, records) = (extent.end - extent.start, extent.records?);
+    (records != expected).then(|| format!("the journal should hold {expected} records, and holds {records}"))
+}

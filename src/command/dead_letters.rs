@@ -1,0 +1,173 @@
+//! `sluicegate dead-letters`: list, show, retry, drop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+
+use super::output;
+use super::wiring::{self, Outside};
+use super::{Done, Failed, Global};
+use crate::apply::letters::{Retried, drop_letter, retry};
+use crate::document::{Receipt, StreamName};
+use crate::problem::ProblemType;
+use crate::query::dead_letters::{result, summary, whole};
+use crate::store::Letter;
+use crate::store::books::LetterFilter;
+use crate::task;
+
+const COLUMNS: &[&str] = &["id", "stream", "reason", "set_aside_at", "attempts", "detail"];
+
+/// So many letters are read at once.
+const PAGE: usize = 500;
+
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Of this stream only
+    #[arg(long, value_name = "STREAM")]
+    stream: Option<String>,
+    /// For this reason only, such as unknown-table
+    #[arg(long, value_name = "TYPE")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeadLetters {
+    /// List them in the order of their positions
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// How many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one whole, with its reason
+    Show {
+        /// Its receipt
+        id: String,
+    },
+    /// Try them again
+    Retry {
+        /// Their receipts
+        ids: Vec<String>,
+        /// All of them, or all that --stream and --reason name
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        #[command(flatten)]
+        which: Which,
+        /// The mended document, in place of the one letter's
+        #[arg(long, value_name = "FILE")]
+        with: Option<PathBuf>,
+    },
+    /// Give them up
+    Drop {
+        /// Their receipts
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+}
+
+impl DeadLetters {
+    pub(super) async fn run(self, global: &Global) -> Done {
+        let config = global.load()?;
+        let outside = wiring::open(&config).await?;
+        match self {
+            DeadLetters::List { which, limit } => {
+                let filter = LetterFilter { limit, ..which.filter()? };
+                let letters = outside.store()?.books().letters(&filter).await?;
+                let items: Vec<_> = letters.iter().map(summary).collect();
+                output::list(global.output, COLUMNS, &items)?;
+                Ok(())
+            }
+            DeadLetters::Show { id } => {
+                output::object(global.output, &whole(&find(&outside, &id).await?))?;
+                Ok(())
+            }
+            DeadLetters::Retry { ids, all, which, with } => {
+                if ids.is_empty() && !all && which.reason.is_none() && which.stream.is_none() {
+                    return Err(Failed::Usage("name receipts, or --all, --stream or --reason".into()));
+                }
+                if with.is_some() && ids.len() != 1 {
+                    return Err(Failed::Usage("--with mends one letter: name its receipt".into()));
+                }
+                let mended = with.map(std::fs::read).transpose()?.map(Bytes::from);
+                retry_letters(&outside, global, &ids, which.filter()?, mended).await
+            }
+            DeadLetters::Drop { ids } => {
+                for id in &ids {
+                    let position = find(&outside, id).await?.position;
+                    let store = Arc::clone(outside.store()?);
+                    if !task::blocking(async move { drop_letter(&*store, &position).await }).await? {
+                        return Err(unknown(id));
+                    }
+                    eprintln!("{id}: dropped");
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Which {
+    fn filter(&self) -> Result<LetterFilter, Failed> {
+        if let Some(reason) = self.reason.as_deref().filter(|reason| ProblemType::find(reason).is_none()) {
+            return Err(Failed::Usage(format!("{reason:?} is no type of problem; docs/problems.md lists them")));
+        }
+        let stream = self.stream.as_deref().map(StreamName::parse).transpose()?;
+        Ok(LetterFilter { stream, reason: self.reason.clone(), ..LetterFilter::default() })
+    }
+}
+
+async fn find(outside: &Outside, id: &str) -> Result<Letter, Failed> {
+    let position = Receipt::parse(id).ok_or_else(|| unknown(id))?.0;
+    outside.store()?.books().letter(&position).await?.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> Failed {
+    Failed::Error(format!("there is no dead letter {id:?}").into())
+}
+
+/// Retries the letters that are named, or all that match, page by page in the order of their positions.
+async fn retry_letters(
+    outside: &Outside,
+    global: &Global,
+    ids: &[String],
+    mut filter: LetterFilter,
+    mended: Option<Bytes>,
+) -> Done {
+    let mut results = Vec::new();
+    let mut failed = 0;
+    filter.limit = PAGE;
+    loop {
+        let letters = if ids.is_empty() {
+            outside.store()?.books().letters(&filter).await?
+        } else {
+            let mut letters = Vec::new();
+            for id in ids {
+                letters.push(find(outside, id).await?);
+            }
+            letters.sort_by(|one, other| one.position.cmp(&other.position));
+            letters
+        };
+        let is_last = !ids.is_empty() || letters.len() < PAGE;
+        filter.after = letters.last().map(|letter| letter.position.clone());
+        for letter in letters {
+            let id = Receipt(letter.position.clone()).to_string();
+            let stream = Arc::clone(outside.stream(letter.stream.as_str())?);
+            let (store, mended) = (Arc::clone(outside.store()?), mended.clone());
+            let retried = task::blocking(async move { retry(&*store, &stream, letter, mended).await }).await?;
+            failed += usize::from(!matches!(retried, Retried::Applied));
+            let mut item = result(&id, &retried);
+            if let Retried::Failed(problem) | Retried::Rejected(problem) = &retried {
+                item["reason"] = problem.to_string().into();
+            }
+            results.push(item);
+        }
+        if is_last {
+            break;
+        }
+    }
+    output::list(global.output, &["receipt", "status", "reason"], &results)?;
+    if failed == 0 { Ok(()) } else { Err(Failed::Said) }
+}

@@ -1,0 +1,90 @@
+//! Lists and objects on standard output: a table to a terminal, JSON elsewhere.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde_json::Value;
+
+/// How a list or an object prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Output {
+    /// Aligned columns.
+    Table,
+    /// JSON.
+    Json,
+    /// Comma-separated values (RFC 4180).
+    Csv,
+}
+
+impl Output {
+    /// What was asked for, or what suits the place.
+    pub(super) fn or_default(asked: Option<Output>) -> Output {
+        asked.unwrap_or(if io::stdout().is_terminal() { Output::Table } else { Output::Json })
+    }
+}
+
+/// Prints objects that have the members `columns`.
+pub(super) fn list(output: Option<Output>, columns: &[&str], items: &[Value]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match Output::or_default(output) {
+        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(items)?),
+        Output::Table => table(&mut out, columns, items),
+        Output::Csv => csv(&mut out, columns, items),
+    }
+}
+
+/// Prints one object.
+pub(super) fn object(output: Option<Output>, item: &Value) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match Output::or_default(output) {
+        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(item)?),
+        Output::Table | Output::Csv => {
+            let members = item.as_object().into_iter().flatten();
+            let items: Vec<_> =
+                members.map(|(name, value)| serde_json::json!({"member": name, "value": cell(value)})).collect();
+            match Output::or_default(output) {
+                Output::Csv => csv(&mut out, &["member", "value"], &items),
+                _ => table(&mut out, &["member", "value"], &items),
+            }
+        }
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn table(out: &mut impl Write, columns: &[&str], items: &[Value]) -> io::Result<()> {
+    let printable = |text: String| text.replace(|character: char| character.is_control(), " ");
+    let rows: Vec<Vec<String>> =
+        items.iter().map(|item| columns.iter().map(|column| printable(cell(&item[*column]))).collect()).collect();
+    let width = |index: usize, name: &str| {
+        rows.iter().map(|row| row[index].chars().count()).chain([name.chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = columns.iter().enumerate().map(|(index, name)| width(index, name)).collect();
+    let mut line = |cells: Vec<&str>| {
+        let padded: Vec<_> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "{}", padded.join("  ").trim_end())
+    };
+    line(columns.to_vec())?;
+    for row in &rows {
+        line(row.iter().map(String::as_str).collect())?;
+    }
+    Ok(())
+}
+
+fn csv(out: &mut impl Write, columns: &[&str], items: &[Value]) -> io::Result<()> {
+    let quoted = |text: String| match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    };
+    write!(out, "{}\r\n", columns.iter().map(|name| quoted((*name).to_owned())).collect::<Vec<_>>().join(","))?;
+    for item in items {
+        let cells: Vec<_> = columns.iter().map(|column| quoted(cell(&item[*column]))).collect();
+        write!(out, "{}\r\n", cells.join(","))?;
+    }
+    Ok(())
+}

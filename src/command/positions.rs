@@ -1,0 +1,193 @@
+//! `sluicegate positions`: where each stream stands, and how a person moves it.
+
+use std::io::{BufRead, Write};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::output;
+use super::wiring::{self, Outside};
+use super::{Done, Failed, Global};
+use crate::journal::Extent;
+use crate::store::Place;
+use crate::store::books::{Move, Standing};
+use crate::stream::Stream;
+
+const COLUMNS: &[&str] = &["stream", "partition", "position", "end", "lag", "owner", "state"];
+
+#[derive(Debug, Args)]
+pub(super) struct Positions {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Go back and apply again, or forward and give up what is skipped
+    Set {
+        /// The stream
+        stream: String,
+        /// `beginning`, `end` or an offset
+        #[arg(long, value_name = "PLACE")]
+        to: String,
+        /// The partition
+        #[arg(long, default_value_t = 0)]
+        partition: i32,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Give up what the journal no longer holds, and go on with what it has
+    AcceptLoss {
+        /// The stream
+        stream: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+impl Positions {
+    pub(super) async fn run(self, global: &Global) -> Done {
+        let config = global.load()?;
+        let outside = wiring::open(&config).await?;
+        match self.action {
+            None => list(&outside, global).await,
+            Some(Action::Set { stream, to, partition, yes }) => set(&outside, &stream, &to, partition, yes).await,
+            Some(Action::AcceptLoss { stream, yes }) => accept_loss(&outside, &stream, yes).await,
+        }
+    }
+}
+
+async fn list(outside: &Outside, global: &Global) -> Done {
+    let standings = outside.store()?.books().positions(None).await?;
+    let mut items = Vec::new();
+    for stream in outside.streams.iter().filter(|stream| stream.is_applied()) {
+        for extent in outside.journal.extents(&stream.topic).await? {
+            let standing = standings
+                .iter()
+                .find(|standing| standing.place.stream == stream.name && standing.place.partition == extent.partition);
+            let position = standing.map_or(extent.start, |standing| standing.next_offset);
+            let state = match standing {
+                None => "not begun".into(),
+                Some(standing) if standing.journal != outside.journal.identity() => "another journal".into(),
+                Some(Standing { halted: Some(reason), .. }) => format!("stands still: {reason}"),
+                Some(_) if position < extent.start => {
+                    format!("the journal begins at {}: {} are gone", extent.start, extent.start - position)
+                }
+                Some(_) if position > extent.end => "the journal ends before".into(),
+                Some(_) if position == extent.end => "has everything".into(),
+                Some(_) => "behind".into(),
+            };
+            items.push(json!({
+                "stream": stream.name.as_str(),
+                "topic": stream.topic.as_str(),
+                "partition": extent.partition,
+                "position": position,
+                "begin": extent.start,
+                "end": extent.end,
+                "lag": (extent.end - position).max(0),
+                "owner": standing.map_or("", |standing| &standing.owner),
+                "state": state,
+            }));
+        }
+    }
+    output::list(global.output, COLUMNS, &items)?;
+    Ok(())
+}
+
+async fn extent(outside: &Outside, stream: &Stream, partition: i32) -> Result<Extent, Failed> {
+    let extents = outside.journal.extents(&stream.topic).await?;
+    extents
+        .into_iter()
+        .find(|extent| extent.partition == partition)
+        .ok_or_else(|| Failed::Usage(format!("topic {} has no partition {partition}", stream.topic)))
+}
+
+async fn standing(outside: &Outside, place: &Place) -> Result<Option<Standing>, Failed> {
+    let standings = outside.store()?.books().positions(Some(&place.stream)).await?;
+    Ok(standings.into_iter().find(|standing| standing.place == *place))
+}
+
+async fn set(outside: &Outside, stream: &str, to: &str, partition: i32, yes: bool) -> Done {
+    let stream = outside.stream(stream)?;
+    let extent = extent(outside, stream, partition).await?;
+    let to = match to {
+        "beginning" => extent.start,
+        "end" => extent.end,
+        offset => {
+            offset.parse().map_err(|_| Failed::Usage(format!("{offset:?} is not beginning, end or an offset")))?
+        }
+    };
+    if !(extent.start..=extent.end).contains(&to) {
+        let Extent { start, end, .. } = extent;
+        return Err(Failed::Usage(format!("the journal holds offsets {start} to {end}; {to} is not among them")));
+    }
+    let place = Place { stream: stream.name.clone(), topic: stream.topic.clone(), partition };
+    let before = standing(outside, &place).await?.map_or(extent.start, |standing| standing.next_offset);
+    let what = match to - before {
+        0 => format!("{stream} stays at {to}", stream = stream.name),
+        skipped @ 1.. => format!("{skipped} documents of {} are given up and count as lost", stream.name),
+        behind => format!(
+            "{} documents of {} are applied again, into the tables as they are; dead letters among them are forgotten",
+            -behind, stream.name
+        ),
+    };
+    ask(&what, yes)?;
+    let journal = outside.journal.identity().to_owned();
+    outside.store()?.books().move_position(&place, &Move::Set { to, journal }).await?;
+    eprintln!("{} goes on at {to}", stream.name);
+    Ok(())
+}
+
+async fn accept_loss(outside: &Outside, stream: &str, yes: bool) -> Done {
+    let stream = outside.stream(stream)?;
+    let mut is_any = false;
+    for extent in outside.journal.extents(&stream.topic).await? {
+        let place = Place { stream: stream.name.clone(), topic: stream.topic.clone(), partition: extent.partition };
+        let Some(standing) = standing(outside, &place).await? else { continue };
+        let is_other = standing.journal != outside.journal.identity();
+        let next = standing.next_offset;
+        let to = if is_other || next < extent.start { extent.start } else { extent.end };
+        let what = match (is_other, next) {
+            (true, _) => format!(
+                "{}: the books count in another journal, at {next}; what that journal held after it is given up, and \
+                 this journal is applied from {to}",
+                stream.name
+            ),
+            (false, next) if next < extent.start => {
+                format!("{}: offsets {next} to {} are gone, and count as lost", stream.name, extent.start)
+            }
+            (false, next) if next > extent.end => {
+                format!(
+                    "{}: the journal ends at {}, before the position {next}; go on at {to}",
+                    stream.name, extent.end
+                )
+            }
+            _ => continue,
+        };
+        is_any = true;
+        ask(&what, yes)?;
+        let journal = outside.journal.identity().to_owned();
+        outside.store()?.books().move_position(&place, &Move::AcceptLoss { to, journal }).await?;
+        eprintln!("{} goes on at {to}", stream.name);
+    }
+    if !is_any {
+        eprintln!("nothing of {} is lost", stream.name);
+    }
+    Ok(())
+}
+
+fn ask(what: &str, yes: bool) -> Done {
+    if yes {
+        return Ok(());
+    }
+    eprint!("{what}. Go on? [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim().eq_ignore_ascii_case("y") || answer.trim().eq_ignore_ascii_case("yes") {
+        return Ok(());
+    }
+    Err(Failed::Error("nothing was changed (`--yes` does not ask)".into()))
+}

@@ -1,0 +1,33 @@
+//! Settings that are one word out of a few: the words stand once, beside the variants they mean.
+//!
+//! It does not read them; that is the business of `fields.rs`.
+
+/// An enum whose variants are words of the configuration.
+pub(super) trait Choice: Copy + 'static {
+    /// Every word with what it means, in the order of the documentation.
+    const ALL: &'static [(&'static str, Self)];
+}
+
+/// Declares an enum together with the words that a person writes for its variants.
+macro_rules! choice {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:tt,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+        pub enum $name {
+            $($(#[$variant_meta])* #[serde(rename = $word)] $variant,)+
+        }
+
+        impl crate::config::choice::Choice for $name {
+            const ALL: &'static [(&'static str, Self)] = &[$(($word, $name::$variant)),+];
+        }
+
+        impl $name {
+            /// The word a person writes for it.
+            pub const fn word(self) -> &'static str {
+                match self { $($name::$variant => $word,)+ }
+            }
+        }
+    };
+}
+
+pub(super) use choice;

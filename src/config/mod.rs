@@ -1,0 +1,137 @@
+//! The configuration: what a person wrote, as plain data that is read once and passed down.
+//!
+//! Every field's comment is its documentation: the JSON Schema, docs/configuration.md and the known keys all come from it.
+//!
+//! It does not know which journals and stores exist (their schemes are given to it), opens nothing, and looks nothing
+//! up later. What this version cannot do yet is refused with words, never ignored.
+
+mod choice;
+mod stream;
+mod units;
+mod url;
+
+mod problem;
+mod substitute;
+mod tree;
+
+mod fields;
+mod load;
+mod read;
+mod read_stream;
+mod refuse;
+
+mod reference;
+mod schema;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+
+pub use self::load::load;
+pub use self::problem::{ConfigError, Origin, Problem};
+pub use self::reference::reference;
+pub use self::schema::schema;
+pub use self::stream::{Allow, Form, Key, OnFailure, Operation, Reply, Retention, Stream, Takes, UnknownTypes};
+pub use self::template::TEMPLATE;
+pub use self::url::BackendUrl;
+
+/// The configuration file that is read when none is named and it is there.
+pub const FILE: &str = "sluicegate.yaml";
+
+/// Everything that Sluicegate is told, after flags, environment, file and defaults were put together.
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(default, deny_unknown_fields, title = "sluicegate.yaml")]
+pub struct Config {
+    /// The file that was read; none when everything is a default.
+    #[schemars(skip)]
+    pub file: Option<PathBuf>,
+    /// The address that HTTP is served on, as `HOST:PORT`. `0.0.0.0` listens on every address of the machine, port `0`
+    /// takes any free port.
+    ///
+    /// `--listen` and `SLUICEGATE_LISTEN` override it.
+    #[schemars(extend("examples" = ["0.0.0.0:8080"]))]
+    pub listen: String,
+    /// The folder that keeps the embedded journal and store.
+    ///
+    /// In the file it is relative to the file's folder; `--data` and `SLUICEGATE_DATA`, which override it, are relative
+    /// to the working directory, and so is the default.
+    #[schemars(extend("examples" = ["/var/lib/sluicegate"]))]
+    pub data: PathBuf,
+    /// The URL of the journal, the durable log that keeps accepted documents.
+    ///
+    /// What follows `sqlite://` is a path, relative to the file's folder. `--journal` and `SLUICEGATE_JOURNAL` override
+    /// it, and there the path is relative to the working directory.
+    #[schemars(with = "String", skip_serializing)]
+    #[schemars(extend("x-default" = "`journal.db` in `data`", "examples" = ["sqlite://sluicegate-data/journal.db"]))]
+    pub journal: BackendUrl,
+    /// The URL of the store, the database that documents are applied to. Without one, documents are kept in the journal
+    /// only by this process.
+    ///
+    /// What follows `sqlite://` is a path, relative to the file's folder. `--store` and `SLUICEGATE_STORE` override it,
+    /// and there the path is relative to the working directory.
+    #[schemars(with = "String", skip_serializing)]
+    #[schemars(extend(
+        "x-default" = "`store.db` in `data` beside a SQLite journal, none beside another",
+        "examples" = ["sqlite://sluicegate-data/store.db"]
+    ))]
+    pub store: Option<BackendUrl>,
+    /// The streams by name, the ways in for documents. A name has up to 200 letters, digits, `_`, `.` and `-`, and begins
+    /// with a letter, a digit or `_`.
+    ///
+    /// Two streams share neither a topic nor a route.
+    #[schemars(with = "std::collections::BTreeMap<String, Stream>", skip_serializing)]
+    #[schemars(extend("x-default" = "`activities` (takes changes; routes `[/api/activities]`, reply `echo`) and `events` (takes events into table `events`)"))]
+    pub streams: Vec<Stream>,
+}
+
+impl Default for Config {
+    /// What runs without a configuration.
+    fn default() -> Self {
+        let data = PathBuf::from("sluicegate-data");
+        Config {
+            file: None,
+            listen: "127.0.0.1:8080".to_owned(),
+            journal: BackendUrl::embedded(&data.join("journal.db")),
+            store: Some(BackendUrl::embedded(&data.join("store.db"))),
+            data,
+            streams: Stream::unconfigured(),
+        }
+    }
+}
+
+impl Config {
+    /// The stream of that name.
+    pub fn stream(&self, name: &str) -> Option<&Stream> {
+        self.streams.iter().find(|stream| stream.name == name)
+    }
+}
+
+/// What flags say, or environment variables in their place; each stands over the file.
+///
+/// An empty text counts as not said, as it does in most files that set environment variables.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--config`, `SLUICEGATE_CONFIG`: this file must be there.
+    pub config: Option<PathBuf>,
+    /// `--listen`, `SLUICEGATE_LISTEN`.
+    pub listen: Option<String>,
+    /// `--data`, `SLUICEGATE_DATA`: relative to the working directory.
+    pub data: Option<PathBuf>,
+    /// `--journal`, `SLUICEGATE_JOURNAL`: a `sqlite://` path is relative to the working directory.
+    pub journal: Option<BackendUrl>,
+    /// `--store`, `SLUICEGATE_STORE`: a `sqlite://` path is relative to the working directory.
+    pub store: Option<BackendUrl>,
+}
+
+/// The schemes of the backends that this build has, as the registry lists them.
+#[derive(Debug, Clone, Copy)]
+pub struct Schemes<'a> {
+    /// Schemes of journals, such as `sqlite`.
+    pub journal: &'a [&'a str],
+    /// Schemes of stores, such as `sqlite`.
+    pub store: &'a [&'a str],
+}

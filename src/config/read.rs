@@ -1,0 +1,59 @@
+//! The file as a `Config` whose unsaid parts are unsaid: everything it says is read and judged here.
+//!
+//! It does not read the disk, and does not know flags; `load.rs` does both.
+
+use super::fields::{Field, Fields};
+use super::problem::Problems;
+use super::read_stream::{Claims, read_stream};
+use super::schema::CONFIG;
+use super::tree::Node;
+use super::{BackendUrl, Schemes, Stream, refuse};
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub listen: Option<String>,
+    pub data: Option<String>,
+    pub journal: Option<BackendUrl>,
+    pub store: Option<BackendUrl>,
+    pub streams: Option<Vec<Stream>>,
+}
+
+/// Reads the whole file; what is wrong is reported.
+pub(super) fn read(root: &Node, schemes: &Schemes<'_>, problems: &mut Problems) -> Said {
+    let mut said = Said::default();
+    let Some(fields) = Fields::open(root, "", &CONFIG, &refuse::NOT_BUILT, problems) else { return said };
+    if let Some(field) = fields.take("listen")
+        && let Some(listen) = field.text("an address, HOST:PORT, such as 127.0.0.1:8080", problems)
+    {
+        match refuse::listen(listen) {
+            Ok(()) => said.listen = Some(listen.to_owned()),
+            Err(words) => field.refuse(problems, format!("cannot be \"{}\"; {words}", field.shown())),
+        }
+    }
+    let data = fields.take("data");
+    said.data = data.and_then(|field| field.text("the path of a folder", problems)).map(str::to_owned);
+    said.journal = backend(fields.take("journal"), "journal", schemes.journal, problems);
+    said.store = backend(fields.take("store"), "store", schemes.store, problems);
+    said.streams = fields.take("streams").and_then(|field| streams(&field, problems));
+    said
+}
+
+fn backend(field: Option<Field<'_>>, what: &str, known: &[&str], problems: &mut Problems) -> Option<BackendUrl> {
+    let field = field?;
+    let url = BackendUrl::new(field.text("a URL", problems)?);
+    match refuse::scheme(url.scheme(), what, known) {
+        Ok(()) => Some(url),
+        Err(words) => {
+            field.refuse(problems, words);
+            None
+        }
+    }
+}
+
+fn streams(field: &Field<'_>, problems: &mut Problems) -> Option<Vec<Stream>> {
+    let what = "a mapping of names to streams, such as `orders: {takes: changes}`";
+    let mut claims = Claims::default();
+    let members = field.members(what, problems)?;
+    Some(members.map(|(name, node)| read_stream(name, node, &mut claims, problems)).collect())
+}

@@ -1,0 +1,202 @@
+//! One stream of the file as a `Stream`: each setting read, judged, and defaulted.
+//!
+//! It does not see the other streams, except what they have claimed.
+
+use std::collections::HashMap;
+
+use super::fields::{Field, Fields};
+use super::problem::{Place, Problems};
+use super::refuse;
+use super::schema::{ALLOW, RETENTION, STREAM};
+use super::stream::{Allow, Key, Retention, Stream, Takes};
+use super::tree::{Name, Node};
+
+/// What streams have taken for themselves: each topic and route, with its stream and line.
+#[derive(Default)]
+pub(super) struct Claims {
+    topics: HashMap<String, (String, usize)>,
+    routes: HashMap<String, (String, usize)>,
+}
+
+/// Reads the stream called `name`; what is wrong is reported, and stands at its default in the result.
+pub(super) fn read_stream(name: &Name, node: &Node, claims: &mut Claims, problems: &mut Problems) -> Stream {
+    let label = format!("streams.{}", name.text);
+    let mut stream = Stream::named(&name.text, Takes::Changes);
+    let is_name_good = refuse::stream_name(&name.text).map_err(|words| problems.add(name.place, words)).is_ok();
+    let Some(fields) = Fields::open(node, &label, &STREAM, &refuse::NOT_BUILT_IN_STREAM, problems) else {
+        return stream;
+    };
+    match fields.take("takes") {
+        Some(field) => {
+            if let Some(takes) = field.choice(problems) {
+                stream.takes = takes;
+                refuse_other_kind(&fields, &stream, problems);
+            }
+        }
+        None => problems
+            .add(name.place, format!("`{label}` must say what it takes; write `takes: changes` or `takes: events`")),
+    }
+    intake(&fields, &mut stream, problems);
+    records(&fields, &mut stream, problems);
+    changes(&fields, &mut stream, problems);
+    table(&fields, &mut stream, problems);
+    claim(&fields, &mut stream, is_name_good.then_some(name.place), claims, problems);
+    stream
+}
+
+/// Settings of the kind of stream that this one is not.
+fn refuse_other_kind(fields: &Fields<'_>, stream: &Stream, problems: &mut Problems) {
+    let takes = stream.takes.word();
+    for name in fields.names() {
+        if let Some(only) = STREAM.only_for(&name.text).filter(|only| *only != takes) {
+            let words = format!(
+                "`{}` is for streams that take {only}, and `{}` takes {takes}; remove it",
+                name.text, stream.name
+            );
+            problems.add(name.place, words);
+        }
+    }
+}
+
+fn intake(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
+    set(&mut stream.forms, fields.take("forms"), |field| field.choices(&refuse::NOT_BUILT_FORMS, problems));
+    set(&mut stream.reply, fields.take("reply"), |field| field.choice(problems));
+    set(&mut stream.document_bytes_max, fields.take("document_bytes_max"), |field| {
+        let bytes = field.size(problems)?;
+        if !(1..=refuse::DOCUMENT_BYTES_MAX).contains(&bytes) {
+            field.refuse(problems, format!("is {}; it can be 1B to 512MiB", field.shown()));
+        }
+        Some(bytes)
+    });
+}
+
+fn records(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
+    let takes = stream.takes;
+    set(&mut stream.key, fields.take("key"), |field| key(field, takes, problems).map(Some));
+    set(&mut stream.on_failure, fields.take("on_failure"), |field| field.choice(problems));
+    set(&mut stream.retention, fields.take("retention"), |field| {
+        let fields = Fields::open(field.node, &field.label, &RETENTION, &[], problems)?;
+        let mut retention = Retention::default();
+        set(&mut retention.age, fields.take("age"), |field| field.period(problems));
+        set(&mut retention.size, fields.take("size"), |field| field.size(problems));
+        Some(retention)
+    });
+    set(&mut stream.duplicates_kept, fields.take("duplicates_kept"), |field| field.period(problems));
+}
+
+fn key(field: &Field<'_>, takes: Takes, problems: &mut Problems) -> Option<Key> {
+    let text = field.text("`table` or a JSON Pointer such as /userId", problems)?;
+    match (text, takes) {
+        ("table", Takes::Changes) => Some(Key::Table),
+        ("table", Takes::Events) => {
+            field.refuse(problems, "cannot be `table`: events name no table; write a JSON Pointer such as /userId");
+            None
+        }
+        (pointer, _) => match refuse::pointer(pointer) {
+            Ok(()) => Some(Key::Pointer(pointer.to_owned())),
+            Err(words) => {
+                field.refuse(problems, words);
+                None
+            }
+        },
+    }
+}
+
+fn changes(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
+    set(&mut stream.keys, fields.take("keys"), |field| field.lists_by_name("[id]", problems));
+    set(&mut stream.key_columns, fields.take("key_columns"), |field| {
+        let columns = field.texts("[id]", problems)?;
+        Some(columns.into_iter().map(|(column, _)| column.to_owned()).collect())
+    });
+    set(&mut stream.unknown_types, fields.take("unknown_types"), |field| field.choice(problems));
+    set(&mut stream.allow, fields.take("allow"), |field| {
+        let fields = Fields::open(field.node, &field.label, &ALLOW, &[], problems)?;
+        let mut allow = Allow::default();
+        set(&mut allow.tables, fields.take("tables"), |field| {
+            let patterns = field.texts("[\"game.*\"]", problems)?;
+            Some(patterns.into_iter().map(|(pattern, _)| pattern.to_owned()).collect())
+        });
+        set(&mut allow.operations, fields.take("operations"), |field| field.choices(&[], problems));
+        set(&mut allow.create, fields.take("create"), |field| field.boolean(problems));
+        Some(allow)
+    });
+}
+
+fn table(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
+    set(&mut stream.table, fields.take("table"), |field| {
+        let table = field.text("the name of a table", problems)?;
+        judged(field, refuse::table(table), problems).then(|| Some(table.to_owned()))
+    });
+    let Some(field) = fields.take("document_column") else { return };
+    if fields.take("table").is_none() && stream.takes == Takes::Events {
+        let words = format!("`{}` is a column of `table`, and there is none; write `table`, or remove it", field.label);
+        problems.add(field.key_place, words);
+    }
+    let Some(column) = field.text("the name of a column", problems) else { return };
+    if ["receipt", "received_at"].iter().any(|own| own.eq_ignore_ascii_case(column)) {
+        field.refuse(problems, format!("cannot be `{column}`: the table has a column of that name already"));
+    } else if judged(&field, refuse::column(column), problems) {
+        stream.document_column = column.to_owned();
+    }
+}
+
+/// Topic and routes, which no other stream may have. A name that was refused claims nothing.
+fn claim(fields: &Fields<'_>, stream: &mut Stream, name: Option<Place>, claims: &mut Claims, problems: &mut Problems) {
+    let mut place = name;
+    if let Some(field) = fields.take("topic") {
+        place = None;
+        if let Some(topic) = field.text("the name of a topic", problems)
+            && judged(&field, refuse::topic(topic), problems)
+        {
+            stream.topic = topic.to_owned();
+            place = Some(field.node.place);
+        }
+    }
+    if let Some(place) = place {
+        claim_one(&mut claims.topics, "topic", &stream.topic, stream, place, problems);
+    }
+    let Some(field) = fields.take("routes") else { return };
+    for (route, place) in field.texts("[/api/orders]", problems).unwrap_or_default() {
+        match refuse::route(route) {
+            Ok(()) if stream.routes.iter().any(|other| other == route) => {}
+            Ok(()) => {
+                claim_one(&mut claims.routes, "route", route, stream, place, problems);
+                stream.routes.push(route.to_owned());
+            }
+            Err(words) => problems.add(place, format!("a route in `{}` {words}", field.label)),
+        }
+    }
+}
+
+fn claim_one(
+    claimed: &mut HashMap<String, (String, usize)>,
+    what: &str,
+    wanted: &str,
+    stream: &Stream,
+    place: Place,
+    problems: &mut Problems,
+) {
+    match claimed.get(wanted) {
+        Some((owner, line)) => problems.add(
+            place,
+            format!(
+                "the {what} `{wanted}` of `{}` belongs to `{owner}` (line {line}); a {what} belongs to one stream",
+                stream.name
+            ),
+        ),
+        None => {
+            claimed.insert(wanted.to_owned(), (stream.name.clone(), place.line));
+        }
+    }
+}
+
+/// Puts what was read into its place; the default stays when it is not there or wrong.
+fn set<'n, T>(target: &mut T, field: Option<Field<'n>>, read: impl FnOnce(&Field<'n>) -> Option<T>) {
+    if let Some(value) = field.as_ref().and_then(read) {
+        *target = value;
+    }
+}
+
+fn judged(field: &Field<'_>, judgement: Result<(), String>, problems: &mut Problems) -> bool {
+    judgement.map_err(|words| field.refuse(problems, words)).is_ok()
+}

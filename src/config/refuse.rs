@@ -1,0 +1,189 @@
+//! What is refused: settings that are not built yet, and names that would not work later on.
+//!
+//! Each judgement takes a text and answers with words. It does not know where the text stands.
+
+use super::url::shown;
+
+/// Settings at the top that later versions have.
+pub(super) const NOT_BUILT: [&str; 1] = ["rollups"];
+
+/// Settings of a stream that later versions have.
+pub(super) const NOT_BUILT_IN_STREAM: [&str; 9] =
+    ["schema", "columns", "misfit", "directories", "queries", "actions", "source", "from", "formats"];
+
+/// Forms that later versions have.
+pub(super) const NOT_BUILT_FORMS: [&str; 1] = ["debezium"];
+
+/// Where the gate itself answers: these paths and all below them.
+const RESERVED: [&str; 6] = ["/v1", "/health", "/metrics", "/openapi.json", "/problems", "/console"];
+
+/// Stream names become parts of paths, topics, consumer groups and metric labels.
+const STREAM_NAME_CHARS_MAX: usize = 200;
+
+/// Kafka's limit, which its file names set.
+const TOPIC_CHARS_MAX: usize = 249;
+
+/// Longer paths are no use, and proxies cut them.
+const ROUTE_CHARS_MAX: usize = 1000;
+
+/// PostgreSQL cuts longer identifiers off.
+const IDENTIFIER_BYTES_MAX: usize = 63;
+
+/// Larger documents do not fit a value of SQLite, which holds 1,000,000,000 bytes at most.
+pub(super) const DOCUMENT_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+fn is_name_char(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '_' | '.' | '-')
+}
+
+/// Whether a stream can have that name.
+pub(super) fn stream_name(name: &str) -> Result<(), String> {
+    let is_well_formed = name.chars().all(is_name_char) && !name.starts_with(['.', '-']) && !name.is_empty();
+    if is_well_formed && name.len() <= STREAM_NAME_CHARS_MAX {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}` cannot be a stream's name; use up to {STREAM_NAME_CHARS_MAX} letters (a-z, A-Z), digits, `_`, `.` and `-`, and begin with a letter, a digit or `_`",
+        shown(name),
+    ))
+}
+
+/// Whether a topic can have that name, on every journal.
+pub(super) fn topic(name: &str) -> Result<(), String> {
+    if name.chars().all(is_name_char) && (1..=TOPIC_CHARS_MAX).contains(&name.len()) && name != "." && name != ".." {
+        return Ok(());
+    }
+    Err(format!(
+        "cannot be \"{}\"; a topic has 1 to {TOPIC_CHARS_MAX} letters (a-z, A-Z), digits, `.`, `_` and `-`, and is not `.` or `..`",
+        shown(name),
+    ))
+}
+
+/// Whether a stream can be posted to at that path.
+pub(super) fn route(path: &str) -> Result<(), String> {
+    if !path.starts_with('/') {
+        return Err(format!("cannot be \"{}\"; a route begins with `/`", shown(path)));
+    }
+    let is_char = |char: char| is_name_char(char) || matches!(char, '/' | '~');
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..");
+    let is_plain = path.chars().all(is_char) && (path == "/" || path[1..].split('/').all(is_segment));
+    if !is_plain || path.len() > ROUTE_CHARS_MAX {
+        return Err(format!(
+            "cannot be \"{}\"; a route is a plain path of up to {ROUTE_CHARS_MAX} letters, digits, `_`, `.`, `~` and `-` between single `/`, without one at the end",
+            shown(path),
+        ));
+    }
+    let is_below =
+        |reserved: &&&str| path.strip_prefix(**reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match RESERVED.iter().find(is_below) {
+        Some(reserved) => Err(format!("cannot be \"{}\"; the gate itself answers at {reserved}", shown(path))),
+        None => Ok(()),
+    }
+}
+
+/// Whether text is a JSON Pointer (RFC 6901) into a document.
+pub(super) fn pointer(text: &str) -> Result<(), String> {
+    if !text.starts_with('/') {
+        return Err(format!("cannot be \"{}\"; write a JSON Pointer, such as /userId", shown(text)));
+    }
+    let is_escaped_well = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    if is_escaped_well {
+        return Ok(());
+    }
+    Err(format!("cannot be \"{}\"; in a JSON Pointer `~` is written `~0`, and `/` within a name `~1`", shown(text)))
+}
+
+/// Whether a column can have that name in every store.
+pub(super) fn column(name: &str) -> Result<(), String> {
+    if name.len() <= IDENTIFIER_BYTES_MAX && !name.contains('\0') {
+        return Ok(());
+    }
+    Err(format!("cannot be \"{}\"; a name has at most {IDENTIFIER_BYTES_MAX} bytes, and no NUL", shown(name)))
+}
+
+/// Whether a stream may write into a table of that name, in every store.
+pub(super) fn table(name: &str) -> Result<(), String> {
+    let lower = name.to_ascii_lowercase();
+    if let Some(prefix) = ["_sluicegate", "sqlite_", "pg_"].into_iter().find(|prefix| lower.starts_with(prefix)) {
+        return Err(format!("cannot be \"{}\"; tables that begin with {prefix} belong to the machinery", shown(name)));
+    }
+    column(name)
+}
+
+/// Whether text is an address to listen on, `HOST:PORT`.
+pub(super) fn listen(text: &str) -> Result<(), &'static str> {
+    let right = "write HOST:PORT, such as 127.0.0.1:8080";
+    let Some((host, port)) = text.rsplit_once(':') else { return Err(right) };
+    let is_host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(is_name_char),
+    };
+    match (is_host, port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()) {
+        (true, true) => Ok(()),
+        (true, false) => Err("its port must be a number from 0 to 65535; write HOST:PORT, such as 127.0.0.1:8080"),
+        (false, _) if host.contains(':') => Err("write an IPv6 address in brackets, such as [::1]:8080"),
+        (false, _) if host == "*" || host.is_empty() => Err("for every address write 0.0.0.0, such as 0.0.0.0:8080"),
+        (false, _) => Err(right),
+    }
+}
+
+/// Whether a backend of this build is meant; `what` is "journal" or "store".
+pub(super) fn scheme(scheme: &str, what: &str, known: &[&str]) -> Result<(), String> {
+    let urls = known.iter().map(|known| format!("{known}://")).collect::<Vec<_>>().join(", ");
+    match scheme {
+        "" => Err(format!("is not a URL; write one that begins with a {what} of this version: {urls}")),
+        _ if known.contains(&scheme) => Ok(()),
+        _ => Err(format!("names `{scheme}://`, which is no {what} of this version; known are {urls}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<E: std::fmt::Debug>(judge: fn(&str) -> Result<(), E>, good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(judge(text).is_ok(), "{text}: {:?}", judge(text));
+        }
+        for text in bad {
+            assert!(judge(text).is_err(), "{text} must be refused");
+        }
+    }
+
+    #[test]
+    fn names_that_would_not_work_are_refused() {
+        let long = "x".repeat(250);
+        check(
+            stream_name,
+            &["a", "People", "_x", "0.a-b_c", &long[..200]],
+            &["", ".a", "-a", "a b", "ä", "a/b", &long],
+        );
+        check(topic, &["a", "-a", ".a", &long[..249]], &["", ".", "..", "a/b", "a b", &long]);
+        check(
+            route,
+            &["/", "/api/activities", "/v1x", "/healthy", "/a.b/~c"],
+            &[
+                "",
+                "a",
+                "//",
+                "/a/",
+                "/a//b",
+                "/a?b",
+                "/{a}",
+                "/:a b",
+                "/a/../b",
+                "/v1",
+                "/v1/x",
+                "/metrics",
+                "/console/x",
+            ],
+        );
+        check(pointer, &["/", "/a", "/a~0b/~1", "/a b"], &["", "a", "/a~", "/a~2"]);
+        check(table, &["people", "sales.orders"], &["_sluicegate_x", "SQLITE_x", "pg_x", &long]);
+        check(
+            listen,
+            &["127.0.0.1:8080", "0.0.0.0:0", "localhost:80", "[::1]:8080"],
+            &["8080", ":8080", "*:8080", "::1:8080", "a:b", "a:", "a:65536", "a:+1", "http://a:80"],
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! What is said of one stream: plain data with its defaults.
+//!
+//! It does not check anything; `read_stream.rs` does, with the place in the file at hand.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+use super::choice::choice;
+use super::units;
+
+/// A named way in: what it takes, which topic keeps it, and how it is applied.
+#[derive(Debug, Clone, PartialEq, JsonSchema)]
+#[schemars(default, deny_unknown_fields, extend("required" = ["takes"]))]
+pub struct Stream {
+    /// Its name: the key under `streams`.
+    #[schemars(skip)]
+    pub name: String,
+    /// What its documents are.
+    #[schemars(skip_serializing, extend("x-default" = "none; it must be said"))]
+    pub takes: Takes,
+    /// The forms of change documents it takes, told apart by their shape.
+    #[schemars(extend("x-takes" = "changes", "examples" = [["wal2json"]]))]
+    pub forms: Vec<Form>,
+    /// The topic of the journal that keeps its documents: 1 to 249 letters, digits, `.`, `_` and `-`. A topic belongs to
+    /// one stream.
+    #[schemars(skip_serializing, extend("x-default" = "the stream's name", "examples" = ["orders-v2"]))]
+    pub topic: String,
+    /// Paths it is posted to besides `/v1/streams/NAME`. A path belongs to one stream, and not to the gate itself
+    /// (`/v1`, `/health`, `/metrics`, `/openapi.json`, `/problems`, `/console`).
+    #[schemars(extend("examples" = [["/api/activities"]]))]
+    pub routes: Vec<String>,
+    /// How acceptance and refusal are answered on `routes`; `/v1/streams/NAME` always answers with a receipt.
+    pub reply: Reply,
+    /// The key of its records: documents of one key stay in order, documents of different keys have none between them.
+    /// A JSON Pointer takes the key from the document; `table`, for changes, takes the first table it changes.
+    #[schemars(schema_with = "key_schema", skip_serializing)]
+    #[schemars(extend(
+        "x-default" = "for changes one key for all, and so one order of all; for events no key",
+        "examples" = ["/userId"]
+    ))]
+    pub key: Option<Key>,
+    /// The primary keys of the tables that it creates, by table.
+    #[schemars(extend("x-takes" = "changes", "examples" = [{"item": ["id"]}]))]
+    pub keys: BTreeMap<String, Vec<String>>,
+    /// The key columns of changes that do not carry their key.
+    #[schemars(extend("x-takes" = "changes", "x-default" = "the key of the table", "examples" = [["id"]]))]
+    #[schemars(skip_serializing)]
+    pub key_columns: Vec<String>,
+    /// What becomes of a column type that nobody knows.
+    #[schemars(extend("x-takes" = "changes"))]
+    pub unknown_types: UnknownTypes,
+    /// What happens when an accepted document cannot be applied.
+    pub on_failure: OnFailure,
+    /// What its documents may change; the gate refuses the rest.
+    #[schemars(extend("x-takes" = "changes"))]
+    pub allow: Allow,
+    /// The largest document it takes; a larger one is refused with 413.
+    #[schemars(schema_with = "units::size_schema")]
+    #[serde(serialize_with = "units::serialize_size")]
+    #[schemars(extend("examples" = ["4MiB"]))]
+    pub document_bytes_max: u64,
+    /// How long, and how much, the embedded journal keeps of its topic. What a reader still needs is never removed.
+    pub retention: Retention,
+    /// How long a document's `Idempotency-Key` is remembered: the same key within this time is applied once.
+    #[schemars(schema_with = "units::period_schema")]
+    #[serde(serialize_with = "units::serialize_period")]
+    #[schemars(extend("examples" = ["24h"]))]
+    pub duplicates_kept: Duration,
+    /// The table its documents become rows of. It has columns `receipt`, `received_at` and the document.
+    #[schemars(with = "String", skip_serializing)]
+    #[schemars(extend(
+        "x-takes" = "events",
+        "x-default" = "none: documents are kept in the journal only",
+        "examples" = ["people"]
+    ))]
+    pub table: Option<String>,
+    /// The column of `table` that holds the whole document as JSON.
+    #[schemars(extend("x-takes" = "events", "examples" = ["body"]))]
+    pub document_column: String,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        let week = Duration::from_secs(7 * 24 * 60 * 60);
+        Stream {
+            name: String::new(),
+            takes: Takes::Changes,
+            forms: vec![Form::Activities, Form::Wal2json],
+            topic: String::new(),
+            routes: Vec::new(),
+            reply: Reply::Receipt,
+            key: None,
+            keys: BTreeMap::new(),
+            key_columns: Vec::new(),
+            unknown_types: UnknownTypes::Text,
+            on_failure: OnFailure::SetAside,
+            allow: Allow::default(),
+            document_bytes_max: 1024 * 1024,
+            retention: Retention { age: week, size: 10 * 1024 * 1024 * 1024 },
+            duplicates_kept: week,
+            table: None,
+            document_column: "document".to_owned(),
+        }
+    }
+}
+
+impl Stream {
+    /// A stream of that name about which nothing else is said.
+    pub fn named(name: &str, takes: Takes) -> Self {
+        Stream { name: name.to_owned(), topic: name.to_owned(), takes, ..Stream::default() }
+    }
+
+    /// The two streams that run when no stream is configured.
+    pub fn unconfigured() -> Vec<Stream> {
+        let activities = Stream {
+            routes: vec!["/api/activities".to_owned()],
+            reply: Reply::Echo,
+            ..Stream::named("activities", Takes::Changes)
+        };
+        let events = Stream { table: Some("events".to_owned()), ..Stream::named("events", Takes::Events) };
+        vec![activities, events]
+    }
+}
+
+choice! {
+    /// What the documents of a stream are.
+    pub enum Takes {
+        /// Change documents: inserts, updates and deletes of tables.
+        Changes = "changes",
+        /// Any JSON; each document becomes one record, and a row when `table` is said.
+        Events = "events",
+    }
+}
+
+choice! {
+    /// A form of change documents.
+    pub enum Form {
+        /// `{"activities": […]}`.
+        Activities = "activities",
+        /// PostgreSQL's wal2json, version 1 and 2.
+        Wal2json = "wal2json",
+    }
+}
+
+choice! {
+    /// How a post to a stream's own routes is answered.
+    pub enum Reply {
+        /// 202 with the receipt.
+        Receipt = "receipt",
+        /// 200 or 400 with `status`, `message`, `error` and the document as `payload`.
+        Echo = "echo",
+        /// 201 with the text `OK`.
+        Created = "created",
+    }
+}
+
+choice! {
+    /// What becomes of a column type that nobody knows.
+    pub enum UnknownTypes {
+        /// Its values are kept as text.
+        Text = "text",
+        /// The document is refused.
+        Reject = "reject",
+    }
+}
+
+choice! {
+    /// What happens when an accepted document cannot be applied.
+    pub enum OnFailure {
+        /// It goes to the dead letters, and the documents after it are applied.
+        SetAside = "set-aside",
+        /// The stream waits there until a person acts.
+        Stop = "stop",
+    }
+}
+
+choice! {
+    /// What a change does to its table.
+    pub enum Operation {
+        /// Adds a row.
+        Insert = "insert",
+        /// Changes the columns of rows.
+        Update = "update",
+        /// Removes rows.
+        Delete = "delete",
+        /// Removes all rows.
+        Truncate = "truncate",
+    }
+}
+
+/// What makes the key of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// The first table that the document changes.
+    Table,
+    /// The value at this JSON Pointer (RFC 6901) of the document.
+    Pointer(String),
+}
+
+fn key_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "pattern": "^(table|(/([^~/]|~[01])*)+)$",
+        "x-type": "`table` or a JSON Pointer",
+    })
+}
+
+/// What change documents may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Allow {
+    /// The tables they may change, as names or patterns in which `*` stands for any text: `game.*`.
+    pub tables: Vec<String>,
+    /// The operations they may ask for.
+    pub operations: Vec<Operation>,
+    /// Whether they may create tables and add columns.
+    pub create: bool,
+}
+
+impl Default for Allow {
+    fn default() -> Self {
+        Allow {
+            tables: vec!["*".to_owned()],
+            operations: vec![Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate],
+            create: true,
+        }
+    }
+}
+
+/// When records leave the embedded journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Retention {
+    /// A record older than this may go.
+    #[schemars(schema_with = "units::period_schema")]
+    #[serde(serialize_with = "units::serialize_period")]
+    pub age: Duration,
+    /// When the topic is larger than this many bytes, its oldest records may go.
+    #[schemars(schema_with = "units::size_schema")]
+    #[serde(serialize_with = "units::serialize_size")]
+    pub size: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Stream::default().retention
+    }
+}

@@ -1,0 +1,42 @@
+//! The commented sluicegate.yaml that `sluicegate init` writes.
+//!
+//! It changes nothing by itself: as it stands it means what runs without a file, and every setting is there to uncomment.
+
+/// The text of the file.
+pub const TEMPLATE: &str = "\
+# The configuration of Sluicegate. As it stands it means what runs without a file: remove a `# ` to change a setting.
+# `sluicegate check` says what is wrong; docs/configuration.md says everything; ${NAME} takes an environment variable.
+
+# listen: 127.0.0.1:8080                      # HOST:PORT of HTTP; 0.0.0.0 listens on every address
+# data: sluicegate-data                       # the folder of the embedded journal and store, beside this file
+# journal: sqlite://sluicegate-data/journal.db  # the durable log; the path is relative to this file
+# store: sqlite://sluicegate-data/store.db    # the database; the path is relative to this file
+
+streams:
+  # Inserts, updates and deletes, into tables.
+  activities:
+    takes: changes                            # changes | events
+    routes: [/api/activities]                 # paths besides /v1/streams/activities
+    reply: echo                               # receipt | echo | created: how a post to `routes` is answered
+    # forms: [activities, wal2json]           # told apart by shape
+    # topic: activities                       # of the journal; it belongs to one stream
+    # key: table                              # what stays in order: a JSON Pointer, or the table; else everything
+    # keys: {item: [id]}                      # primary keys of tables that are created
+    # key_columns: [id]                       # the key of changes that do not carry one
+    # unknown_types: text                     # text | reject: a column type that nobody knows
+    # on_failure: set-aside                   # set-aside | stop: a document that cannot be applied
+    # allow:                                  # what documents may change
+    #   tables: [\"*\"]                         # names or patterns, such as game.*
+    #   operations: [insert, update, delete, truncate]
+    #   create: true                          # tables and columns that are missing are created
+    # document_bytes_max: 1MiB                # a larger document is refused
+    # retention: {age: 7d, size: 10GiB}       # of the embedded journal; never what a reader still needs
+    # duplicates_kept: 7d                     # how long an Idempotency-Key is remembered
+
+  # Any JSON, into one table.
+  events:
+    takes: events
+    table: events                             # without: kept in the journal only
+    # document_column: document               # the column of the whole document
+    # key: /userId                            # what stays in order: a JSON Pointer
+";

@@ -1,0 +1,115 @@
+//! The judgement: a document becomes an accepted one, or a problem that says everything that is wrong with it.
+//!
+//! It looks at one document by itself. Whether a table exists is apply's question, never the gate's.
+
+mod key;
+
+pub use key::KeyRule;
+
+use bytes::Bytes;
+
+use crate::change::ChangeSet;
+use crate::format::{self, event};
+use crate::json::{Fault, FaultKind};
+use crate::judgement::{Judge, Rules, VIOLATIONS_MAX};
+use crate::problem::{Problem, ProblemType, Violation};
+
+/// What a stream's documents are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Takes {
+    /// Change documents, in the forms whose words are listed.
+    Changes {
+        /// The words of the forms, as in the configuration.
+        forms: Vec<String>,
+    },
+    /// Any JSON, kept as a row when there is a table.
+    Events {
+        /// Whether the stream has a table.
+        has_table: bool,
+    },
+}
+
+/// Judges the documents of one stream.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// What the stream takes.
+    pub takes: Takes,
+    /// The rules its change documents must keep.
+    pub rules: Rules,
+    /// What a record's key is made of.
+    pub key: KeyRule,
+    /// The largest document, in bytes.
+    pub document_bytes_max: usize,
+}
+
+/// A document that was found valid.
+#[derive(Debug)]
+pub struct Accepted<'a> {
+    /// The name of its form.
+    pub form: &'static str,
+    /// What it changes; empty for an event.
+    pub changes: ChangeSet<'a>,
+    /// The key under which the journal keeps it.
+    pub key: Option<Bytes>,
+}
+
+impl Gate {
+    /// Judges the one document that `bytes` hold.
+    pub fn judge<'a>(&self, bytes: &'a [u8]) -> Result<Accepted<'a>, Problem> {
+        if bytes.len() > self.document_bytes_max {
+            return Err(format::lines::too_large(self.document_bytes_max));
+        }
+        let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(bytes))?;
+        if text.trim_ascii().is_empty() {
+            return Err(Problem::new(ProblemType::NotJson, "the body is empty"));
+        }
+        let mut judge = Judge::new(&self.rules);
+        let read = match &self.takes {
+            Takes::Changes { forms } => format::read_changes(text, forms, &mut judge),
+            Takes::Events { has_table } => {
+                event::read(text, *has_table, &mut judge).map(|()| (Some(event::NAME), ChangeSet::default()))
+            }
+        };
+        let (form, changes) = read.map_err(not_json)?;
+        let key = match self.key.find(text, &changes) {
+            Ok(key) => key,
+            Err(missing) => {
+                judge.violation(&crate::json::Path::ROOT, || missing);
+                None
+            }
+        };
+        match form {
+            Some(form) if judge.count() == 0 => Ok(Accepted { form, changes, key }),
+            _ => Err(invalid(judge)),
+        }
+    }
+}
+
+fn invalid(judge: Judge<'_, '_>) -> Problem {
+    let count = judge.count();
+    let detail = match count {
+        1 => "1 violation".into(),
+        _ if count > VIOLATIONS_MAX => format!("{count} violations, of which the first {VIOLATIONS_MAX} are listed"),
+        _ => format!("{count} violations"),
+    };
+    let mut problem = Problem::new(ProblemType::InvalidDocument, detail);
+    problem.errors = judge.into_violations();
+    problem
+}
+
+fn not_json(fault: Fault) -> Problem {
+    if fault.kind == FaultKind::TooDeep {
+        let mut problem = Problem::new(ProblemType::InvalidDocument, "1 violation");
+        problem.errors.push(Violation { pointer: String::new(), detail: fault.to_string() });
+        return problem;
+    }
+    Problem::new(ProblemType::NotJson, fault.to_string())
+}
+
+fn not_utf8(bytes: &[u8]) -> Problem {
+    let sound = std::str::from_utf8(bytes).err().map_or(0, |error| error.valid_up_to());
+    let (line, column) = crate::json::place(std::str::from_utf8(&bytes[..sound]).unwrap_or_default(), sound);
+    let byte = bytes.get(sound).copied().unwrap_or_default();
+    let detail = format!("the byte {byte:#04x} at line {line}, column {column} is not UTF-8");
+    Problem::new(ProblemType::NotJson, detail)
+}

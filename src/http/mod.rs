@@ -1,0 +1,90 @@
+//! The routes, and what every answer has in common. The handlers are in `intake` and `query`; the sockets in `server`.
+
+pub mod answer;
+pub mod server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use axum::routing::{any, get, post};
+
+use self::answer::{Failure, respond, with_type};
+use crate::intake;
+use crate::problem::ProblemType;
+use crate::query;
+use crate::service::Service;
+
+/// All routes of a process with the gateway role.
+pub fn routes(service: Arc<Service>) -> Router {
+    let mut router = Router::new()
+        .route("/v1/streams", get(query::streams::list))
+        .route("/v1/streams/{stream}", get(query::streams::show).post(intake::by_name))
+        .route("/v1/receipts/{receipt}", get(query::receipts::show))
+        .route("/v1/tables", get(query::tables::list))
+        .route("/v1/tables/{table}", get(query::tables::show))
+        .route("/v1/tables/{table}/rows", get(query::tables::rows))
+        .route("/v1/dead-letters", get(query::dead_letters::list))
+        .route("/v1/dead-letters/retry", post(query::dead_letters::retry_all))
+        .route("/v1/dead-letters/{id}", get(query::dead_letters::show).delete(query::dead_letters::remove))
+        .route("/v1/dead-letters/{id}/retry", post(query::dead_letters::retry_one));
+    for served in &service.streams {
+        for route in &served.stream.routes {
+            let served = Arc::clone(served);
+            let handler = move |State(service): State<Arc<Service>>, request: Request| async move {
+                respond(intake::post(&service, &served, true, request).await)
+            };
+            router = router.route(route, post(handler));
+        }
+    }
+    finish(router.merge(health_routes())).with_state(service)
+}
+
+/// The routes of a process without the gateway role, when it was told to listen.
+pub fn health_only(service: Arc<Service>) -> Router {
+    finish(health_routes()).with_state(service)
+}
+
+fn health_routes() -> Router<Arc<Service>> {
+    Router::new()
+        .route("/health/live", get(query::health::live))
+        .route("/health/ready", get(query::health::ready))
+        .route("/problems/{name}", get(query::problems::show))
+        .route("/problems", get(query::problems::list))
+        .route("/{*path}", any(not_found))
+}
+
+fn finish(router: Router<Arc<Service>>) -> Router<Arc<Service>> {
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
+}
+
+async fn not_found(request: Request) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    Failure::new(ProblemType::NotFound, format!("nothing is at {path}")).into_response()
+}
+
+/// axum adds the header `Allow` to this answer.
+async fn method_not_allowed(request: Request) -> Response<Body> {
+    if request.method() == Method::OPTIONS {
+        return with_type(StatusCode::NO_CONTENT, "text/plain", Body::empty());
+    }
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response =
+        Failure::new(ProblemType::MethodNotAllowed, format!("{method} is not among the methods of {path}"))
+            .into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response<Body> {
+    let text =
+        cause.downcast_ref::<String>().cloned().or_else(|| cause.downcast_ref::<&str>().map(ToString::to_string));
+    tracing::error!(cause = text.unwrap_or_default(), "A request failed by a fault of Sluicegate.");
+    Failure::new(ProblemType::Internal, "the request failed by a fault of Sluicegate; the log says more")
+        .into_response()
+}

@@ -1,0 +1,201 @@
+//! What a request says beside its body: media type, `Prefer`, `Idempotency-Key`, `dry_run`.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::request::Parts;
+
+use crate::http::answer::Failure;
+use crate::problem::ProblemType;
+
+/// RFC 7240 leaves the limit to us: a request that waits holds memory.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Keys are stored for every document that has one.
+const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) media: Media,
+    /// How long to wait for the outcome.
+    pub(super) wait: Option<Duration>,
+    pub(super) is_dry_run: bool,
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// How documents stand in the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Media {
+    /// One document.
+    Json,
+    /// `application/x-ndjson`
+    Lines,
+}
+
+impl Ask {
+    pub(super) fn read(head: &Parts) -> Result<Self, Failure> {
+        Ok(Ask {
+            media: media(&head.headers)?,
+            wait: wait(&head.headers),
+            is_dry_run: is_dry_run(head.uri.query().unwrap_or(""))?,
+            idempotency_key: idempotency_key(&head.headers)?,
+        })
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Failure> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let unreadable = |_| Failure::new(ProblemType::BadHeader, format!("{name} holds bytes that are not ASCII"));
+    value.to_str().map(Some).map_err(unreadable)
+}
+
+fn media(headers: &HeaderMap) -> Result<Media, Failure> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(Media::Json) };
+    if value == "application/json" {
+        return Ok(Media::Json);
+    }
+    let value = value.to_str().unwrap_or_default();
+    let refused = |why: &str| {
+        let detail = format!("Content-Type is {value:?}: {why}");
+        Err(Failure::new(ProblemType::UnsupportedMediaType, detail)
+            .with("accept", "application/json, application/x-ndjson"))
+    };
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    for parameter in parts {
+        if let Some((name, charset)) = parameter.split_once('=') {
+            let charset = charset.trim_matches('"');
+            if name.eq_ignore_ascii_case("charset")
+                && !["utf-8", "utf8", "us-ascii"].contains(&&*charset.to_ascii_lowercase())
+            {
+                return refused("the charset must be utf-8");
+            }
+        }
+    }
+    match &*essence {
+        "application/json" | "text/json" => Ok(Media::Json),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+            Ok(Media::Lines)
+        }
+        "application/cloudevents+json" | "application/cloudevents-batch+json" => {
+            refused("CloudEvents are not built yet in this version")
+        }
+        _ if essence.starts_with("application/") && essence.ends_with("+json") => Ok(Media::Json),
+        _ => refused("send application/json, or application/x-ndjson for one document a line"),
+    }
+}
+
+fn is_dry_run(query: &str) -> Result<bool, Failure> {
+    let mut is_dry_run = false;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair {
+            "dry_run=true" | "dry_run=1" | "dry_run" => is_dry_run = true,
+            "dry_run=false" | "dry_run=0" => is_dry_run = false,
+            _ => {
+                let detail = format!("{pair:?} is not understood here; there is `dry_run=true`");
+                return Err(Failure::new(ProblemType::BadQuery, detail));
+            }
+        }
+    }
+    Ok(is_dry_run)
+}
+
+/// RFC 7240: a preference that is not understood is ignored.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split([',', ';']))
+        .filter_map(|preference| preference.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
+        .and_then(|(_, seconds)| seconds.trim().trim_matches('"').parse().ok())
+        .map(|seconds| Duration::from_secs(seconds).min(WAIT_MAX))
+}
+
+/// A quoted string of RFC 8941; a bare one is accepted.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let name = HeaderName::from_static("idempotency-key");
+    let Some(value) = text(headers, &name)?.map(str::trim) else { return Ok(None) };
+    let wrong = |why: &str| Err(Failure::new(ProblemType::BadHeader, format!("Idempotency-Key {why}")));
+    let key = match value.strip_prefix('"') {
+        None => value.to_owned(),
+        Some(rest) => {
+            let Some(inner) = rest.strip_suffix('"') else {
+                return wrong("begins with a quote and does not end with one");
+            };
+            let mut key = String::with_capacity(inner.len());
+            let mut characters = inner.chars();
+            while let Some(character) = characters.next() {
+                match character {
+                    '\\' => match characters.next() {
+                        Some(escaped @ ('"' | '\\')) => key.push(escaped),
+                        _ => return wrong("holds a backslash that escapes nothing"),
+                    },
+                    '"' => return wrong("holds a quote that is not escaped"),
+                    _ => key.push(character),
+                }
+            }
+            key
+        }
+    };
+    if key.is_empty() {
+        return wrong("is empty; leave it out, or send a text that stands for this document");
+    }
+    if key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+        return wrong(&format!("takes {} bytes; {IDEMPOTENCY_KEY_BYTES_MAX} is the most", key.len()));
+    }
+    Ok(Some(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static(name), axum::http::HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn media_types_are_told_apart() {
+        for (value, expected) in [
+            ("application/json", Some(Media::Json)),
+            ("Application/JSON; charset=UTF-8", Some(Media::Json)),
+            ("application/vnd.debezium+json", Some(Media::Json)),
+            ("application/x-ndjson", Some(Media::Lines)),
+            ("application/json; charset=latin1", None),
+            ("text/plain", None),
+            ("application/x-www-form-urlencoded", None),
+            ("application/cloudevents+json", None),
+        ] {
+            assert_eq!(media(&headers("content-type", value)).ok(), expected, "{value}");
+        }
+        assert_eq!(media(&HeaderMap::new()).ok(), Some(Media::Json));
+    }
+
+    #[test]
+    fn idempotency_keys_are_quoted_or_bare() {
+        for (value, expected) in [
+            ("\"a b\"", Some("a b")),
+            ("a-b", Some("a-b")),
+            (r#""a\"b\\""#, Some(r#"a"b\"#)),
+            ("\"\"", None),
+            ("\"a", None),
+            (r#""a\n""#, None),
+        ] {
+            let found = idempotency_key(&headers("idempotency-key", value)).ok().flatten();
+            assert_eq!(found.as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn waiting_is_bounded_and_what_is_not_understood_ignored() {
+        for (value, expected) in
+            [("wait=5", Some(5)), ("respond-async, wait=100", Some(60)), ("wait=x", None), ("x", None)]
+        {
+            assert_eq!(wait(&headers("prefer", value)), expected.map(Duration::from_secs), "{value}");
+        }
+    }
+}

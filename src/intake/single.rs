@@ -1,0 +1,181 @@
+//! A request with one document.
+
+use std::time::Instant;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use super::body::Received;
+use super::record;
+use super::request::Ask;
+use crate::document::{Position, Receipt};
+use crate::http::answer::{Answer, Failure, json as json_answer, with_type};
+use crate::problem::{Problem, ProblemType};
+use crate::record::Kept;
+use crate::service::{Served, Service};
+use crate::store::books::Outcome;
+use crate::stream::Reply;
+
+pub(super) async fn post(service: &Service, served: &Served, is_own_route: bool, ask: &Ask, body: Received) -> Answer {
+    let stream = &served.stream;
+    let reply = if is_own_route { stream.reply } else { Reply::Receipt };
+    let accepted = match stream.gate.judge(&body.bytes) {
+        Ok(accepted) => accepted,
+        Err(problem) if reply == Reply::Echo && problem.status != 413 => {
+            return Ok(echo_refusal(&problem, &body.bytes));
+        }
+        Err(problem) => return Err(problem.into()),
+    };
+    let (form, changes, key) = (accepted.form, accepted.changes.changes.len(), accepted.key);
+    let value = body.bytes.clone();
+    let kept = record(stream, form, key, value, ask.idempotency_key.clone());
+    if kept.size() > service.journal.record_bytes_max() {
+        return Err(crate::format::lines::too_large(service.journal.record_bytes_max()).into());
+    }
+    if ask.is_dry_run {
+        return dry_run(service, served, changes, kept).await;
+    }
+    let positions = service.journal.append(&stream.topic, vec![kept]).await?;
+    let Some(position) = positions.into_iter().next() else {
+        return Err(Failure::new(ProblemType::Internal, "the journal gave no position"));
+    };
+    let receipt = Receipt(position).to_string();
+    if let Some(wait) = ask.wait.filter(|_| service.store.is_some()) {
+        let deadline = Instant::now() + wait;
+        let outcome = wait_for(service, served, &receipt, deadline, changes).await;
+        let applied = format!("wait={}", wait.as_secs());
+        let mut response = match outcome {
+            Ok(Some(response)) => response,
+            Ok(None) => answer(reply, &receipt, &body.bytes),
+            Err(failure) => failure.into_response(),
+        };
+        if let Ok(applied) = HeaderValue::from_str(&applied) {
+            response.headers_mut().insert("preference-applied", applied);
+        }
+        return Ok(response);
+    }
+    Ok(answer(reply, &receipt, &body.bytes))
+}
+
+/// The answer to a document that was accepted.
+fn answer(reply: Reply, receipt: &str, document: &[u8]) -> axum::http::Response<axum::body::Body> {
+    let mut response = match reply {
+        Reply::Receipt => {
+            // A receipt needs no escaping.
+            let body = format!(r#"{{"receipt":"{receipt}","status":"accepted"}}"#);
+            json_answer(StatusCode::ACCEPTED, body)
+        }
+        Reply::Echo => json_answer(StatusCode::OK, echo(200, "Valid Schema", "null", &payload(document))),
+        Reply::Created => with_type(StatusCode::CREATED, "text/plain; charset=utf-8", "OK"),
+    };
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/receipts/{receipt}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+fn echo(status: u16, message: &str, error: &str, payload: &str) -> String {
+    format!(r#"{{"status":{status},"message":"{message}","error":{error},"payload":{payload}}}"#)
+}
+
+fn echo_refusal(problem: &Problem, document: &[u8]) -> axum::http::Response<axum::body::Body> {
+    let mut text = problem.title.clone();
+    if problem.errors.is_empty() {
+        text = format!("{text} {}", problem.detail);
+    }
+    for error in &problem.errors {
+        text.push_str(&format!(" {}: {}.", if error.pointer.is_empty() { "/" } else { &error.pointer }, error.detail));
+    }
+    let error = serde_json::Value::from(text).to_string();
+    let payload = if problem.kind == ProblemType::NotJson { "null".into() } else { payload(document) };
+    json_answer(StatusCode::BAD_REQUEST, echo(400, "Invalid Schema", &error, &payload))
+}
+
+/// The document as sent. The lines of a wal2json v2 transaction become an array.
+fn payload(document: &[u8]) -> String {
+    let text = String::from_utf8_lossy(document);
+    if crate::json::check(&text).is_ok() {
+        return text.into_owned();
+    }
+    let mut reader = crate::json::Reader::new(&text);
+    let mut values = Vec::new();
+    while !reader.is_done() {
+        let begin = reader.offset();
+        if reader.skip(&crate::json::Path::ROOT, &mut crate::json::Judged).is_err() {
+            return "null".into();
+        }
+        values.push(&text[begin..reader.offset()]);
+    }
+    format!("[{}]", values.join(","))
+}
+
+/// The outcome of a document, when it has one by the deadline.
+async fn wait_for(
+    service: &Service,
+    served: &Served,
+    receipt: &str,
+    deadline: Instant,
+    changes: usize,
+) -> Result<Option<axum::http::Response<axum::body::Body>>, Failure> {
+    let Some(Receipt(position)) = Receipt::parse(receipt) else { return Ok(None) };
+    if !served.stream.is_applied() || !service.wait_for(served, &position, deadline).await? {
+        return Ok(None);
+    }
+    Ok(match service.outcome(served, &position).await? {
+        Some(Outcome::Applied) => {
+            let changes =
+                if matches!(served.stream.table, crate::stream::Target::Records { .. }) { 1 } else { changes };
+            Some(json_answer(
+                StatusCode::OK,
+                json!({"receipt": receipt, "status": "applied", "changes": changes}).to_string(),
+            ))
+        }
+        Some(Outcome::Duplicate { of }) => {
+            let of = Receipt(of).to_string();
+            Some(json_answer(StatusCode::OK, json!({"receipt": receipt, "status": "duplicate", "of": of}).to_string()))
+        }
+        Some(Outcome::DeadLettered { problem }) => {
+            let detail = format!("{receipt} is a dead letter: {}", problem.detail);
+            let reason = serde_json::to_value(&problem).unwrap_or_default();
+            let failure =
+                Failure::new(ProblemType::NotApplied, detail).with("receipt", receipt).with("problem", reason);
+            return Err(failure);
+        }
+        _ => None,
+    })
+}
+
+/// Applies the document in a transaction that is thrown away.
+async fn dry_run(service: &Service, served: &Served, changes: usize, record: crate::record::Record) -> Answer {
+    let mut answer = json!({"status": "valid", "changes": changes});
+    let stream = std::sync::Arc::clone(&served.stream);
+    if let Some(store) = service.store.clone().filter(|_| stream.is_applied()) {
+        let position = Position { topic: stream.topic.clone(), partition: 0, offset: 0 };
+        let kept = Kept { position, record };
+        let (count, statements, problem) = crate::task::blocking(async move {
+            let mut transaction = store.begin(&stream.apply).await?;
+            transaction.record_statements();
+            let mut document =
+                stream.read(&kept).map_err(|problem| crate::store::StoreError::Document(Box::new(problem)))?;
+            document.idempotency = None;
+            let count = document.changes.changes.len();
+            let applied = transaction.apply(&[document]).await;
+            let statements = transaction.statements();
+            match applied {
+                Ok(_) => Ok((count, statements, None)),
+                Err(refusal) => match refusal.error {
+                    crate::store::StoreError::Document(problem) => Ok((count, statements, Some(problem))),
+                    error => Err(error),
+                },
+            }
+        })
+        .await?;
+        answer["changes"] = count.into();
+        answer["statements"] = statements.into();
+        if let Some(problem) = problem {
+            // Valid, but it would become a dead letter as the tables are now.
+            answer["problem"] = serde_json::to_value(problem).unwrap_or_default();
+        }
+    }
+    Ok(json_answer(StatusCode::OK, answer.to_string()))
+}

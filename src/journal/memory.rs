@@ -1,0 +1,239 @@
+//! A journal in memory, for tests and measurements: the promises of the others but for surviving.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::{AppendError, Batch, Consumer, Delivery, Extent, Journal, JournalError, Retention};
+use crate::clock;
+use crate::document::{Position, TopicName};
+use crate::record::{Kept, Record};
+
+/// A batch ends at so many records.
+const BATCH_RECORDS_MAX: usize = 500;
+
+/// A journal that is gone with its process.
+#[derive(Debug, Default)]
+pub struct MemoryJournal {
+    identity: String,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    topics: Mutex<HashMap<TopicName, Topic>>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Topic {
+    records: Vec<Record>,
+    /// The offset of the first record that is still there.
+    start: usize,
+    /// What each group has read, and which member holds the partition.
+    groups: HashMap<String, Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    next_offset: usize,
+    owner: Option<u64>,
+}
+
+impl MemoryJournal {
+    /// An empty journal.
+    pub fn new() -> Self {
+        MemoryJournal { identity: uuid::Uuid::now_v7().to_string(), shared: Arc::default() }
+    }
+}
+
+impl Shared {
+    fn topics(&self) -> MutexGuard<'_, HashMap<TopicName, Topic>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn offset(index: usize) -> i64 {
+    i64::try_from(index).unwrap_or(i64::MAX)
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    fn record_bytes_max(&self) -> usize {
+        64 << 20
+    }
+
+    async fn open_topic(&self, topic: &TopicName, _bytes_max: u64) -> Result<(), JournalError> {
+        self.shared.topics().entry(topic.clone()).or_default();
+        Ok(())
+    }
+
+    async fn append(&self, topic: &TopicName, records: Vec<Record>) -> Result<Vec<Position>, AppendError> {
+        let mut topics = self.shared.topics();
+        let log = topics.entry(topic.clone()).or_default();
+        let first = log.start + log.records.len();
+        let count = records.len();
+        log.records.extend(records);
+        drop(topics);
+        self.shared.changed.send_modify(|version| *version += 1);
+        let position = |index| Position { topic: topic.clone(), partition: 0, offset: offset(index) };
+        Ok((first..first + count).map(position).collect())
+    }
+
+    async fn subscribe(&self, topic: &TopicName, group: &str) -> Result<Box<dyn Consumer>, JournalError> {
+        let mut topics = self.shared.topics();
+        topics.entry(topic.clone()).or_default().groups.entry(group.into()).or_default();
+        drop(topics);
+        let member = rand_id();
+        Ok(Box::new(MemoryConsumer {
+            shared: Arc::clone(&self.shared),
+            changed: self.shared.changed.subscribe(),
+            topic: topic.clone(),
+            group: group.into(),
+            member,
+            is_assigned: false,
+            next_offset: None,
+        }))
+    }
+
+    async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {
+        let topics = self.shared.topics();
+        let extent = |log: &Topic| Extent {
+            partition: 0,
+            start: offset(log.start),
+            end: offset(log.start + log.records.len()),
+            records: Some(offset(log.records.len())),
+        };
+        Ok(topics.get(topic).map(extent).into_iter().collect())
+    }
+
+    async fn retain(&self, topic: &TopicName, limits: Retention, is_read: bool) -> Result<u64, JournalError> {
+        let mut topics = self.shared.topics();
+        let Some(log) = topics.get_mut(topic) else { return Ok(0) };
+        let needed = log.groups.values().map(|group| group.next_offset).min();
+        let needed = needed.unwrap_or(if is_read { 0 } else { usize::MAX });
+        let oldest_ms = clock::now_ms().saturating_sub(i64::try_from(limits.age.as_millis()).unwrap_or(i64::MAX));
+        let mut bytes: u64 = log.records.iter().map(|record| record.size() as u64).sum();
+        let mut removed = 0;
+        for (index, record) in log.records.iter().enumerate() {
+            let may_go = record.timestamp_ms < oldest_ms || bytes > limits.bytes_max;
+            if !may_go || log.start + index >= needed {
+                break;
+            }
+            bytes -= record.size() as u64;
+            removed += 1;
+        }
+        log.records.drain(..removed);
+        log.start += removed;
+        Ok(removed as u64)
+    }
+
+    async fn check(&self) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+fn rand_id() -> u64 {
+    uuid::Uuid::now_v7().as_u64_pair().1
+}
+
+struct MemoryConsumer {
+    shared: Arc<Shared>,
+    changed: watch::Receiver<u64>,
+    topic: TopicName,
+    group: String,
+    member: u64,
+    is_assigned: bool,
+    next_offset: Option<usize>,
+}
+
+impl MemoryConsumer {
+    fn step(&mut self) -> Option<Delivery> {
+        let mut topics = self.shared.topics();
+        let log = topics.entry(self.topic.clone()).or_default();
+        let group = log.groups.entry(self.group.clone()).or_default();
+        if !self.is_assigned {
+            if group.owner.is_some_and(|owner| owner != self.member) {
+                return None;
+            }
+            group.owner = Some(self.member);
+            self.is_assigned = true;
+            return Some(Delivery::Assigned(0));
+        }
+        let from = self.next_offset?;
+        let rest = log.records.get(from.checked_sub(log.start)?..)?;
+        let records: Vec<_> = rest
+            .iter()
+            .take(BATCH_RECORDS_MAX)
+            .enumerate()
+            .map(|(index, record)| Kept {
+                position: Position { topic: self.topic.clone(), partition: 0, offset: offset(from + index) },
+                record: record.clone(),
+            })
+            .collect();
+        if records.is_empty() {
+            return None;
+        }
+        self.next_offset = Some(from + records.len());
+        Some(Delivery::Records(Batch { partition: 0, next_offset: offset(from + records.len()), records }))
+    }
+
+    fn release(&self) {
+        if let Some(group) = self.shared.topics().get_mut(&self.topic).and_then(|log| log.groups.get_mut(&self.group)) {
+            if group.owner == Some(self.member) {
+                group.owner = None;
+            }
+        }
+        self.shared.changed.send_modify(|version| *version += 1);
+    }
+}
+
+#[async_trait]
+impl Consumer for MemoryConsumer {
+    async fn next(&mut self, patience: Duration) -> Result<Delivery, JournalError> {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            self.changed.mark_unchanged();
+            if let Some(delivery) = self.step() {
+                return Ok(delivery);
+            }
+            if tokio::time::timeout_at(deadline, self.changed.changed()).await.is_err() {
+                return Ok(Delivery::Nothing);
+            }
+        }
+    }
+
+    async fn seek(&mut self, _partition: i32, at: i64) -> Result<(), JournalError> {
+        let topics = self.shared.topics();
+        let (start, end) = topics.get(&self.topic).map_or((0, 0), |log| (log.start, log.start + log.records.len()));
+        match usize::try_from(at).ok().filter(|at| (start..=end).contains(at)) {
+            Some(at) => self.next_offset = Some(at),
+            None => {
+                return Err(JournalError::Stop(format!("topic {} holds {start} to {end}, and not {at}", self.topic)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, _partition: i32, next_offset: i64) {
+        let mut topics = self.shared.topics();
+        if let Some(group) = topics.get_mut(&self.topic).and_then(|log| log.groups.get_mut(&self.group)) {
+            group.next_offset = usize::try_from(next_offset).unwrap_or(0);
+        }
+    }
+
+    async fn leave(self: Box<Self>) {}
+}
+
+impl Drop for MemoryConsumer {
+    fn drop(&mut self) {
+        self.release();
+    }
+}

@@ -1,0 +1,147 @@
+//! The durable log between the gate and the store.
+//!
+//! A backend is one module here and one line in the registry. Intake appends, apply consumes; neither knows the other.
+
+pub mod memory;
+pub mod sqlite;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::document::{Position, TopicName};
+use crate::record::{Kept, Record};
+
+/// A durable log of topics.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Tells this journal from any other, also from one that was made anew at the same place.
+    fn identity(&self) -> &str;
+
+    /// The largest record it takes, in bytes, key and headers included.
+    fn record_bytes_max(&self) -> usize;
+
+    /// Creates a topic that is missing. `bytes_max` bounds what it may hold before appends are refused.
+    async fn open_topic(&self, topic: &TopicName, bytes_max: u64) -> Result<(), JournalError>;
+
+    /// Appends records to one topic. `Ok` means that every one of them survives a crash, each at its position. Calling
+    /// it twice appends twice.
+    async fn append(&self, topic: &TopicName, records: Vec<Record>) -> Result<Vec<Position>, AppendError>;
+
+    /// Reads a topic as a member of `group`. Of all members at most one is assigned a partition at a time, as far as
+    /// the journal can tell; the store's fence makes it certain.
+    async fn subscribe(&self, topic: &TopicName, group: &str) -> Result<Box<dyn Consumer>, JournalError>;
+
+    /// What the partitions of a topic hold. Empty when there is no such topic.
+    async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError>;
+
+    /// Removes what the limits let go, but nothing that a group has not read; of a topic that nobody is to read
+    /// (`is_read` false) the limits alone decide. Gives how many records went.
+    async fn retain(&self, topic: &TopicName, limits: Retention, is_read: bool) -> Result<u64, JournalError>;
+
+    /// Fails when documents cannot be appended now.
+    async fn check(&self) -> Result<(), JournalError>;
+}
+
+/// One member of a group that reads a topic.
+#[async_trait]
+pub trait Consumer: Send {
+    /// What happens next. Gives [`Delivery::Nothing`] after at most `patience`. Cancelling it loses nothing.
+    async fn next(&mut self, patience: Duration) -> Result<Delivery, JournalError>;
+
+    /// Says where to read an assigned partition from. Must follow [`Delivery::Assigned`] before records are delivered.
+    async fn seek(&mut self, partition: i32, offset: i64) -> Result<(), JournalError>;
+
+    /// Notes that the group has everything before `next_offset`. A hint for retention and lag; the truth is in the store.
+    async fn commit(&mut self, partition: i32, next_offset: i64);
+
+    /// Leaves the group, so that another member takes over at once.
+    async fn leave(self: Box<Self>);
+}
+
+/// What a consumer is given.
+#[derive(Debug)]
+pub enum Delivery {
+    /// The partition is this member's until it is lost.
+    Assigned(i32),
+    /// The partition is another member's now.
+    Lost(i32),
+    /// Records of an assigned partition, in order.
+    Records(Batch),
+    /// Nothing came in time.
+    Nothing,
+}
+
+/// Consecutive records of one partition.
+#[derive(Debug)]
+pub struct Batch {
+    /// The partition.
+    pub partition: i32,
+    /// The records. Offsets between them that are missing hold no record.
+    pub records: Vec<Kept>,
+    /// The offset after the last one.
+    pub next_offset: i64,
+}
+
+/// What one partition holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// The partition.
+    pub partition: i32,
+    /// The first offset that is still there.
+    pub start: i64,
+    /// The offset that the next record will get.
+    pub end: i64,
+    /// How many records stand between, where the journal can tell.
+    pub records: Option<i64>,
+}
+
+/// How much of a topic is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Older records may go.
+    pub age: Duration,
+    /// The oldest records may go while the topic is larger.
+    pub bytes_max: u64,
+}
+
+/// Whether a document that could not be appended may be in the journal all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is not there: `kept: "no"`.
+    No,
+    /// Nobody can tell: `kept: "unknown"`.
+    Unknown,
+}
+
+/// Why records were not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// More arrives than can be written; nothing was kept.
+    #[error("the journal is {behind} behind")]
+    Overloaded {
+        /// How far behind, in words.
+        behind: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The journal fails.
+    #[error("the journal cannot take documents: {source}")]
+    Unavailable {
+        /// Whether the records may have been kept.
+        kept: Outcome,
+        /// Why.
+        source: JournalError,
+    },
+}
+
+/// What goes wrong with a journal.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum JournalError {
+    /// Time may heal it: busy, unreachable.
+    #[error("{0}")]
+    Later(String),
+    /// A person must act: disk full, file unwritable, file replaced.
+    #[error("{0}")]
+    Stop(String),
+}

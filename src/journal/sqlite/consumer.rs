@@ -1,0 +1,215 @@
+//! Reads a topic for a group. The reader holds a lease row in the file; others stand by until it is given up, runs out,
+//! or its process is gone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::watch;
+
+use super::writer::Writer;
+use super::{File, failed, table};
+use crate::clock;
+use crate::document::{Position, TopicName};
+use crate::journal::{Batch, Consumer, Delivery, JournalError};
+use crate::record::{Headers, Kept, Record};
+
+/// How often a reader looks for records of other processes, and for a lease that is free.
+pub(super) const POLL: Duration = Duration::from_millis(20);
+
+/// How long a lease lasts without being renewed.
+const LEASE: Duration = Duration::from_secs(3);
+
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(1);
+
+/// A batch ends at so many records or bytes. One batch is one transaction of the store: larger ones cost latency and
+/// memory and gain little.
+const BATCH_RECORDS_MAX: i64 = 500;
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+pub(super) struct SqliteConsumer {
+    file: Arc<File>,
+    writer: Writer,
+    connection: Connection,
+    topic: TopicName,
+    topic_id: i64,
+    group: String,
+    owner: String,
+    end: watch::Receiver<i64>,
+    /// When the lease was renewed last; none without a lease.
+    renewed: Option<Instant>,
+    next_offset: Option<i64>,
+    committed: i64,
+}
+
+impl SqliteConsumer {
+    pub(super) fn new(
+        file: Arc<File>,
+        writer: Writer,
+        connection: Connection,
+        topic: TopicName,
+        topic_id: i64,
+        group: &str,
+    ) -> Self {
+        let end = file.end_of(&topic).subscribe();
+        let owner = format!("{}:{}:{}", pid_namespace(), std::process::id(), uuid::Uuid::now_v7());
+        let group = group.to_owned();
+        SqliteConsumer {
+            file,
+            writer,
+            connection,
+            topic,
+            topic_id,
+            group,
+            owner,
+            end,
+            renewed: None,
+            next_offset: None,
+            committed: 0,
+        }
+    }
+
+    /// Takes, keeps or gives up the lease. Gives whether it is held afterwards.
+    async fn lease(&mut self, until_ms: i64) -> Result<bool, JournalError> {
+        let (id, group, owner) = (self.topic_id, self.group.clone(), self.owner.clone());
+        let committed = self.committed;
+        self.writer
+            .run(move |transaction| {
+                let holder: Option<(Option<String>, i64)> = transaction
+                    .prepare_cached("SELECT owner, leased_until_ms FROM groups WHERE topic = ?1 AND name = ?2")?
+                    .query_row((id, &group), |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                if let Some((Some(holder), leased_until_ms)) = holder {
+                    if holder != owner && leased_until_ms > clock::now_ms() && !is_gone(&holder) {
+                        return Ok(false);
+                    }
+                }
+                let new_owner = (until_ms > 0).then_some(&owner);
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO groups (topic, name, next_offset, owner, leased_until_ms)
+                         VALUES (?1, ?2, nullif(?3, 0), ?4, ?5)
+                         ON CONFLICT (topic, name) DO UPDATE SET owner = ?4, leased_until_ms = ?5,
+                         next_offset = CASE WHEN ?3 = 0 THEN next_offset ELSE ?3 END",
+                    )?
+                    .execute((id, &group, committed, new_owner, until_ms))?;
+                Ok(until_ms > 0)
+            })
+            .await
+    }
+
+    fn read(&mut self, from: i64) -> rusqlite::Result<Vec<Kept>> {
+        let sql = format!(
+            "SELECT offset, timestamp_ms, key, headers, value FROM {} WHERE offset >= ?1 ORDER BY offset LIMIT ?2",
+            table(self.topic_id)
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query((from, BATCH_RECORDS_MAX))?;
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES_MAX {
+            let Some(row) = rows.next()? else { break };
+            let headers = row.get_ref(3)?.as_str().unwrap_or_default();
+            let record = Record {
+                key: row.get_ref(2)?.as_blob_or_null()?.map(Bytes::copy_from_slice),
+                value: Bytes::copy_from_slice(row.get_ref(4)?.as_bytes_or_null()?.unwrap_or_default()),
+                // Headers that somebody damaged say nothing; the document itself still does.
+                headers: serde_json::from_str::<Headers>(headers).unwrap_or_default(),
+                timestamp_ms: row.get(1)?,
+            };
+            bytes += record.size();
+            let position = Position { topic: self.topic.clone(), partition: 0, offset: row.get(0)? };
+            records.push(Kept { position, record });
+        }
+        Ok(records)
+    }
+
+    /// The end of the topic when `from` is not in it.
+    fn check_range(&self, from: i64) -> Result<(), JournalError> {
+        let extent =
+            super::extent_bounds(&self.connection, self.topic_id).map_err(|error| failed(&self.file.path, error))?;
+        if (extent.0..=extent.1).contains(&from) {
+            return Ok(());
+        }
+        Err(JournalError::Stop(format!(
+            "topic {} holds offsets {} to {}, and not {from}: `sluicegate positions` shows it",
+            self.topic, extent.0, extent.1
+        )))
+    }
+}
+
+#[async_trait]
+impl Consumer for SqliteConsumer {
+    async fn next(&mut self, patience: Duration) -> Result<Delivery, JournalError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            self.file.check()?;
+            if self.renewed.is_none_or(|renewed| renewed.elapsed() >= RENEW) {
+                let until_ms = clock::now_ms() + i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX);
+                let before = Instant::now();
+                let held = self.lease(until_ms).await?;
+                match (held, self.renewed.is_some()) {
+                    (true, false) => {
+                        self.renewed = Some(before);
+                        self.next_offset = None;
+                        return Ok(Delivery::Assigned(0));
+                    }
+                    (true, true) => self.renewed = Some(before),
+                    (false, true) => {
+                        self.renewed = None;
+                        return Ok(Delivery::Lost(0));
+                    }
+                    (false, false) => {}
+                }
+            }
+            if let (Some(_), Some(from)) = (self.renewed, self.next_offset) {
+                self.end.mark_unchanged();
+                let records = self.read(from).map_err(|error| failed(&self.file.path, error))?;
+                if let Some(last) = records.last() {
+                    let next_offset = last.position.offset + 1;
+                    self.next_offset = Some(next_offset);
+                    return Ok(Delivery::Records(Batch { partition: 0, records, next_offset }));
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Delivery::Nothing);
+            }
+            let pause = if self.renewed.is_some() { POLL } else { POLL * 10 };
+            // Woken by this process's appends, or after the pause to see those of others.
+            let _ = tokio::time::timeout(left.min(pause), self.end.changed()).await;
+        }
+    }
+
+    async fn seek(&mut self, _partition: i32, offset: i64) -> Result<(), JournalError> {
+        self.check_range(offset)?;
+        self.next_offset = Some(offset);
+        Ok(())
+    }
+
+    async fn commit(&mut self, _partition: i32, next_offset: i64) {
+        self.committed = next_offset;
+    }
+
+    async fn leave(mut self: Box<Self>) {
+        if self.renewed.is_some() {
+            // At worst the lease runs out by itself.
+            let _ = self.lease(0).await;
+        }
+    }
+}
+
+/// The namespace in which this process's id means something. Containers that share the file do not share it.
+fn pid_namespace() -> String {
+    std::fs::read_link("/proc/self/ns/pid").map_or_else(|_| "?".into(), |link| link.to_string_lossy().into_owned())
+}
+
+/// Whether the process that `owner` names is certain to be gone.
+fn is_gone(owner: &str) -> bool {
+    let mut parts = owner.rsplitn(3, ':');
+    let (Some(_), Some(pid), Some(namespace)) = (parts.next(), parts.next(), parts.next()) else { return false };
+    namespace != "?" && namespace == pid_namespace() && !std::path::Path::new("/proc").join(pid).exists()
+}

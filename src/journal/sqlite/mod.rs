@@ -1,0 +1,263 @@
+//! The journal in an SQLite file: WAL, `synchronous=FULL`, one writer thread with group commit.
+//!
+//! A topic is a table of its own and has one partition. Several processes may use the file at once: each write
+//! transaction begins IMMEDIATE, and readers look for other processes' records every [`consumer::POLL`].
+
+mod consumer;
+mod error;
+mod retention;
+mod writer;
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::watch;
+
+use self::consumer::SqliteConsumer;
+use self::error::failed;
+use self::writer::Writer;
+use super::{AppendError, Consumer, Extent, Journal, JournalError, Outcome, Retention};
+use crate::document::{Position, TopicName};
+use crate::record::Record;
+
+/// The version of the tables in the file. A newer one is refused.
+const VERSION: i64 = 1;
+
+/// SQLite holds values up to 1 GB; a record of more than this would hold up every other in its group.
+const RECORD_BYTES_MAX: usize = 64 << 20;
+
+/// How long a write waits for another process's. Writers pause between groups, so a longer wait means that one hangs.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A journal in a file.
+#[derive(Debug)]
+pub struct SqliteJournal {
+    file: Arc<File>,
+    writer: Writer,
+}
+
+/// The file and what is known about it.
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    identity: String,
+    /// Device and inode at the time it was opened.
+    inode: (u64, u64),
+    /// The end of each topic this process has appended to or reads from, to wake readers.
+    ends: Mutex<HashMap<TopicName, watch::Sender<i64>>>,
+}
+
+impl SqliteJournal {
+    /// Opens the file at `path`, or creates it.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| JournalError::Stop(format!("cannot create {}: {error}", folder.display())))?;
+        }
+        let mut connection = connect(path)?;
+        let identity = prepare(&mut connection).map_err(|error| failed(path, error))??;
+        let inode = inode(path).ok_or_else(|| JournalError::Stop(format!("{} vanished", path.display())))?;
+        let file = Arc::new(File { path: path.into(), identity, inode, ends: Mutex::default() });
+        let writer = Writer::start(Arc::clone(&file), connection)?;
+        Ok(SqliteJournal { file, writer })
+    }
+}
+
+/// Opens a connection with this journal's settings.
+fn connect(path: &Path) -> Result<Connection, JournalError> {
+    let open = || {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.execute_batch(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-4096; \
+             PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=2000;",
+        )?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    };
+    open().map_err(|error| failed(path, error))
+}
+
+/// Creates the tables if need be, and gives the journal's identity.
+fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<String, JournalError>> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS journal (identity TEXT NOT NULL, version INTEGER NOT NULL);
+         CREATE TABLE IF NOT EXISTS topics (
+             id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+             next_offset INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0);
+         CREATE TABLE IF NOT EXISTS groups (
+             topic INTEGER NOT NULL, name TEXT NOT NULL, next_offset INTEGER,
+             owner TEXT, leased_until_ms INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (topic, name)) WITHOUT ROWID;",
+    )?;
+    let known = transaction
+        .query_row("SELECT identity, version FROM journal", [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
+        .optional()?;
+    let identity = match known {
+        Some((_, version)) if version > VERSION => {
+            return Ok(Err(JournalError::Stop(format!(
+                "the journal file has format {version}; this sluicegate knows {VERSION}: use a newer one"
+            ))));
+        }
+        Some((identity, _)) => identity,
+        None => {
+            let identity = uuid::Uuid::now_v7().to_string();
+            transaction.execute("INSERT INTO journal VALUES (?1, ?2)", (&identity, VERSION))?;
+            identity
+        }
+    };
+    transaction.commit()?;
+    Ok(Ok(identity))
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+impl File {
+    /// Fails when the file is no longer the one that was opened: then what is written would be lost.
+    fn check(&self) -> Result<(), JournalError> {
+        if inode(&self.path) == Some(self.inode) {
+            return Ok(());
+        }
+        Err(JournalError::Stop(format!(
+            "the journal file {} was deleted or replaced while it was in use; put it back and restart",
+            self.path.display()
+        )))
+    }
+
+    /// The channel that tells the end of `topic` as this process knows it.
+    fn end_of(&self, topic: &TopicName) -> watch::Sender<i64> {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.entry(topic.clone()).or_insert_with(|| watch::channel(0).0).clone()
+    }
+}
+
+/// The table that holds the records of a topic.
+fn table(id: i64) -> String {
+    format!("records_{id}")
+}
+
+/// The id of a topic.
+fn topic_id(connection: &Connection, topic: &TopicName) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM topics WHERE name = ?1")?
+        .query_row([topic.as_str()], |row| row.get(0))
+        .optional()
+}
+
+/// The id of a topic, which is created if need be.
+fn create_topic(connection: &Connection, topic: &TopicName) -> rusqlite::Result<i64> {
+    if let Some(id) = topic_id(connection, topic)? {
+        return Ok(id);
+    }
+    connection.execute("INSERT INTO topics (name) VALUES (?1)", [topic.as_str()])?;
+    let id = connection.last_insert_rowid();
+    connection.execute_batch(&format!(
+        "CREATE TABLE {} (offset INTEGER PRIMARY KEY, timestamp_ms INTEGER NOT NULL, key BLOB, \
+         headers TEXT NOT NULL, value BLOB NOT NULL)",
+        table(id)
+    ))?;
+    Ok(id)
+}
+
+/// The first offset of a topic and the one after its last.
+fn extent_bounds(connection: &Connection, id: i64) -> rusqlite::Result<(i64, i64)> {
+    let sql = format!("SELECT next_offset, (SELECT min(offset) FROM {}) FROM topics WHERE id = ?1", table(id));
+    connection.prepare_cached(&sql)?.query_row([id], |row| {
+        let (end, start): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
+        Ok((start.unwrap_or(end), end))
+    })
+}
+
+/// What a topic holds.
+fn extent(connection: &Connection, id: i64) -> rusqlite::Result<Extent> {
+    let (start, end) = extent_bounds(connection, id)?;
+    let sql = format!("SELECT count(*) FROM {}", table(id));
+    let records = connection.query_row(&sql, [], |row| row.get(0))?;
+    Ok(Extent { partition: 0, start, end, records: Some(records) })
+}
+
+#[async_trait]
+impl Journal for SqliteJournal {
+    fn identity(&self) -> &str {
+        &self.file.identity
+    }
+
+    fn record_bytes_max(&self) -> usize {
+        RECORD_BYTES_MAX
+    }
+
+    async fn open_topic(&self, topic: &TopicName, bytes_max: u64) -> Result<(), JournalError> {
+        let name = topic.clone();
+        self.writer.limit(topic, bytes_max);
+        self.writer.run(move |transaction| create_topic(transaction, &name).map(drop)).await
+    }
+
+    async fn append(&self, topic: &TopicName, records: Vec<Record>) -> Result<Vec<Position>, AppendError> {
+        let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
+        let first = self.writer.append(topic, records).await?;
+        let position = |offset| Position { topic: topic.clone(), partition: 0, offset };
+        Ok((first..first + count).map(position).collect())
+    }
+
+    async fn subscribe(&self, topic: &TopicName, group: &str) -> Result<Box<dyn Consumer>, JournalError> {
+        let (name, group_name) = (topic.clone(), group.to_owned());
+        let topic_id = self
+            .writer
+            .run(move |transaction| {
+                let id = create_topic(transaction, &name)?;
+                transaction.execute("INSERT OR IGNORE INTO groups (topic, name) VALUES (?1, ?2)", (id, group_name))?;
+                Ok(id)
+            })
+            .await?;
+        let connection = connect(&self.file.path)?;
+        Ok(Box::new(SqliteConsumer::new(
+            Arc::clone(&self.file),
+            self.writer.clone(),
+            connection,
+            topic.clone(),
+            topic_id,
+            group,
+        )))
+    }
+
+    async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {
+        let (file, topic) = (Arc::clone(&self.file), topic.clone());
+        let read = move || {
+            file.check()?;
+            let connection = connect(&file.path)?;
+            let read = || topic_id(&connection, &topic)?.map(|id| extent(&connection, id)).transpose();
+            read().map(|extent| extent.into_iter().collect()).map_err(|error| failed(&file.path, error))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|error| JournalError::Later(error.to_string()))?
+    }
+
+    async fn retain(&self, topic: &TopicName, limits: Retention, is_read: bool) -> Result<u64, JournalError> {
+        let mut removed = 0;
+        loop {
+            let topic = topic.clone();
+            let now_ms = crate::clock::now_ms();
+            let some = self
+                .writer
+                .run(move |transaction| retention::remove_some(transaction, &topic, limits, is_read, now_ms));
+            let some = some.await?;
+            removed += some;
+            // In steps, so that appends get their turn.
+            if some < retention::STEP {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn check(&self) -> Result<(), JournalError> {
+        self.file.check()?;
+        // A write that changes nothing takes the lock and finds a file that cannot be written.
+        self.writer.run(|transaction| transaction.execute("UPDATE journal SET version = version", []).map(drop)).await
+    }
+}

@@ -1,0 +1,315 @@
+//! The one thread that writes: it gathers what waits into a group, writes the group in one transaction, and answers
+//! after the fsync.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::{AppendError, File, JournalError, Outcome, create_topic, failed, table};
+use crate::document::TopicName;
+use crate::record::Record;
+
+/// A group ends at so many bytes: large enough to make the fsync cheap, small enough that nobody waits long.
+const GROUP_BYTES_MAX: usize = 8 << 20;
+
+/// Records that wait for their turn, in bytes; what comes beyond is refused. It bounds the memory of a slow disk.
+const WAITING_BYTES_MAX: usize = 24 << 20;
+
+/// An append that has waited this long is answered as unknown.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Talks to the thread. The thread ends when the last of these is dropped.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    jobs: Sender<Job>,
+    load: Arc<Load>,
+}
+
+/// How much waits, and how fast it goes.
+#[derive(Debug, Default)]
+struct Load {
+    waiting_bytes: AtomicUsize,
+    /// Bytes a second over the last groups.
+    rate: AtomicU64,
+    /// The most bytes each topic may hold.
+    limits: Mutex<HashMap<TopicName, u64>>,
+}
+
+enum Job {
+    Append {
+        topic: TopicName,
+        records: Vec<Record>,
+        bytes: usize,
+        reply: oneshot::Sender<Result<i64, AppendError>>,
+    },
+    /// Anything else, in a transaction of its own that need not survive a crash of the machine.
+    Run(Box<dyn FnOnce(&mut Connection, &File) + Send>),
+}
+
+impl Writer {
+    pub(super) fn start(file: Arc<File>, connection: Connection) -> Result<Self, JournalError> {
+        let (jobs, queue) = channel();
+        let load = Arc::new(Load::default());
+        let thread = Thread { file, connection, queue, load: Arc::clone(&load), carried: None };
+        std::thread::Builder::new()
+            .name("journal-writer".into())
+            .spawn(move || thread.run())
+            .map_err(|error| JournalError::Stop(format!("cannot start the journal's writer: {error}")))?;
+        Ok(Writer { jobs, load })
+    }
+
+    /// Bounds what `topic` may hold.
+    pub(super) fn limit(&self, topic: &TopicName, bytes_max: u64) {
+        self.load.limits.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.clone(), bytes_max);
+    }
+
+    /// Appends records and gives the offset of the first.
+    pub(super) async fn append(&self, topic: &TopicName, records: Vec<Record>) -> Result<i64, AppendError> {
+        let bytes: usize = records.iter().map(Record::size).sum();
+        let waiting = self.load.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if waiting > 0 && waiting + bytes > WAITING_BYTES_MAX {
+            self.load.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let rate = self.load.rate.load(Ordering::Relaxed).max(1);
+            let seconds = (waiting as u64 / rate).clamp(1, 60);
+            return Err(AppendError::Overloaded {
+                behind: format!("{waiting} bytes"),
+                retry_after: Duration::from_secs(seconds),
+            });
+        }
+        let (reply, answer) = oneshot::channel();
+        let gone = |source| AppendError::Unavailable { kept: Outcome::Unknown, source };
+        let ended = || JournalError::Stop("the journal's writer has ended; restart".into());
+        self.jobs
+            .send(Job::Append { topic: topic.clone(), records, bytes, reply })
+            .map_err(|_| AppendError::Unavailable { kept: Outcome::No, source: ended() })?;
+        match tokio::time::timeout(APPEND_TIMEOUT, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(gone(ended())),
+            Err(_) => Err(gone(JournalError::Later(format!("the disk took over {} s", APPEND_TIMEOUT.as_secs())))),
+        }
+    }
+
+    /// Runs `work` in a transaction of its own.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        let job = move |connection: &mut Connection, file: &File| {
+            let run = || {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let value = work(&transaction)?;
+                transaction.commit()?;
+                Ok(value)
+            };
+            // Nobody waits any more when this fails.
+            let _ = reply.send(run().map_err(|error| failed(&file.path, error)));
+        };
+        let ended = || JournalError::Stop("the journal's writer has ended; restart".into());
+        self.jobs.send(Job::Run(Box::new(job))).map_err(|_| ended())?;
+        match tokio::time::timeout(APPEND_TIMEOUT, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(ended())),
+            Err(_) => Err(JournalError::Later("the journal's writer is busy".into())),
+        }
+    }
+}
+
+struct Thread {
+    file: Arc<File>,
+    connection: Connection,
+    queue: Receiver<Job>,
+    load: Arc<Load>,
+    /// A job that was taken from the queue, but did not fit the group.
+    carried: Option<Job>,
+}
+
+struct Append {
+    topic: TopicName,
+    records: Vec<Record>,
+    reply: oneshot::Sender<Result<i64, AppendError>>,
+}
+
+impl Thread {
+    fn run(mut self) {
+        loop {
+            let job = match self.carried.take() {
+                Some(job) => job,
+                // The timeout only bounds how long a wait can be; the thread ends when its writers are gone.
+                None => match self.queue.recv_timeout(Duration::from_secs(60)) {
+                    Ok(job) => job,
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                },
+            };
+            match job {
+                Job::Run(work) => self.run_job(work),
+                Job::Append { topic, records, bytes, reply } => {
+                    self.write(Append { topic, records, reply }, bytes);
+                }
+            }
+        }
+    }
+
+    fn run_job(&mut self, work: Box<dyn FnOnce(&mut Connection, &File) + Send>) {
+        // Leases, positions of readers and retention need not survive a crash of the machine: without the fsync they
+        // hold up no append. The setting is only a hint, and its failure shows in the work itself.
+        let _ = self.connection.pragma_update(None, "synchronous", "NORMAL");
+        work(&mut self.connection, &self.file);
+        let _ = self.connection.pragma_update(None, "synchronous", "FULL");
+    }
+
+    fn write(&mut self, first: Append, bytes: usize) {
+        let mut group = vec![first];
+        let mut group_bytes = bytes;
+        while group_bytes < GROUP_BYTES_MAX {
+            match self.queue.try_recv() {
+                Ok(Job::Append { topic, records, bytes, reply }) => {
+                    group.push(Append { topic, records, reply });
+                    group_bytes += bytes;
+                }
+                Ok(job) => {
+                    self.carried = Some(job);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let begun = Instant::now();
+        let written = self.write_group(&group);
+        self.load.waiting_bytes.fetch_sub(group_bytes, Ordering::Relaxed);
+        let rate = (group_bytes as f64 / begun.elapsed().as_secs_f64().max(1e-6)) as u64;
+        let before = self.load.rate.load(Ordering::Relaxed);
+        self.load.rate.store(if before == 0 { rate } else { (before * 7 + rate) / 8 }, Ordering::Relaxed);
+        match written {
+            Ok(Written { offsets, ends }) => {
+                for (topic, end) in ends {
+                    self.file.end_of(&topic).send_replace(end);
+                }
+                for (append, offset) in group.into_iter().zip(offsets) {
+                    let answer = offset
+                        .map_err(|held| AppendError::Overloaded { behind: held, retry_after: Duration::from_secs(30) });
+                    // The request may be gone; the document is kept all the same.
+                    let _ = append.reply.send(answer);
+                }
+            }
+            Err((kept, source)) => {
+                tracing::error!(error = %source, documents = group.len(), "The journal could not write a group.");
+                for append in group {
+                    let answer = AppendError::Unavailable { kept, source: source.clone() };
+                    let _ = append.reply.send(Err(answer));
+                }
+            }
+        }
+    }
+
+    fn write_group(&mut self, group: &[Append]) -> Result<Written, (Outcome, JournalError)> {
+        let path = &self.file.path;
+        let not_kept = |error| (Outcome::No, failed(path, error));
+        self.file.check().map_err(|error| (Outcome::No, error))?;
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(not_kept)?;
+        let limits = self.load.limits.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let written = insert(&transaction, group, &limits).map_err(not_kept)?;
+        transaction.commit().map_err(|error| {
+            // A busy or full file was not written. Any other failure of COMMIT may come after the frames.
+            let kept = match error.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DiskFull) => Outcome::No,
+                _ => Outcome::Unknown,
+            };
+            (kept, failed(path, error))
+        })?;
+        Ok(written)
+    }
+}
+
+/// What a group became.
+struct Written {
+    /// The first offset of each append; or why its topic takes nothing more.
+    offsets: Vec<Result<i64, String>>,
+    /// The new end of each topic.
+    ends: Vec<(TopicName, i64)>,
+}
+
+/// A topic while a group is written to it.
+struct Open<'g> {
+    name: &'g TopicName,
+    id: i64,
+    sql: String,
+    next_offset: i64,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    group: &[Append],
+    limits: &HashMap<TopicName, u64>,
+) -> rusqlite::Result<Written> {
+    let mut topics: Vec<Open<'_>> = Vec::new();
+    let mut offsets = Vec::with_capacity(group.len());
+    let mut headers = Vec::new();
+    for append in group {
+        let index = match topics.iter().position(|open| open.name == &append.topic) {
+            Some(index) => index,
+            None => {
+                topics.push(open(transaction, &append.topic, limits)?);
+                topics.len() - 1
+            }
+        };
+        let topic = &mut topics[index];
+        if topic.bytes >= topic.bytes_max {
+            offsets.push(Err(format!(
+                "full: topic {} holds {} bytes, as many as its `retention.size` allows, and its readers are",
+                topic.name, topic.bytes
+            )));
+            continue;
+        }
+        offsets.push(Ok(topic.next_offset));
+        let mut statement = transaction.prepare_cached(&topic.sql)?;
+        for record in &append.records {
+            headers.clear();
+            serde_json::to_writer(&mut headers, &record.headers)
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+            let text = std::str::from_utf8(&headers).unwrap_or_default();
+            statement.execute((
+                topic.next_offset,
+                record.timestamp_ms,
+                record.key.as_deref(),
+                text,
+                &record.value[..],
+            ))?;
+            topic.next_offset += 1;
+            topic.bytes += record.size() as u64;
+        }
+    }
+    let mut ends = Vec::with_capacity(topics.len());
+    for topic in topics {
+        transaction.prepare_cached("UPDATE topics SET next_offset = ?1, bytes = ?2 WHERE id = ?3")?.execute((
+            topic.next_offset,
+            topic.bytes as i64,
+            topic.id,
+        ))?;
+        ends.push((topic.name.clone(), topic.next_offset));
+    }
+    Ok(Written { offsets, ends })
+}
+
+fn open<'g>(
+    transaction: &Transaction<'_>,
+    name: &'g TopicName,
+    limits: &HashMap<TopicName, u64>,
+) -> rusqlite::Result<Open<'g>> {
+    let id = create_topic(transaction, name)?;
+    let (next_offset, bytes): (i64, i64) = transaction
+        .prepare_cached("SELECT next_offset, bytes FROM topics WHERE id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let sql =
+        format!("INSERT INTO {} (offset, timestamp_ms, key, headers, value) VALUES (?1, ?2, ?3, ?4, ?5)", table(id));
+    let bytes_max = limits.get(name).copied().unwrap_or(u64::MAX);
+    Ok(Open { name, id, sql, next_offset, bytes: bytes.max(0) as u64, bytes_max })
+}

@@ -1,0 +1,213 @@
+//! Dead letters over HTTP: listed, shown whole, retried, mended and retried, dropped.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{Response, StatusCode, Uri};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::parameters::{self, bad, encode};
+use crate::apply::letters::{Retried, drop_letter, retry};
+use crate::clock;
+use crate::document::{Receipt, StreamName};
+use crate::http::answer::{Answer, Failure, json as json_answer, respond};
+use crate::problem::ProblemType;
+use crate::service::Service;
+use crate::store::books::LetterFilter;
+use crate::store::{Letter, Store};
+use crate::task;
+
+/// How many letters a page holds when nothing is said, and at most.
+const PAGE: usize = 100;
+const PAGE_MAX: usize = 1_000;
+
+/// So many letters are retried by one request; the answer says how many are left.
+const RETRIES_MAX: usize = 1_000;
+
+/// `GET /v1/dead-letters`
+pub async fn list(State(service): State<Arc<Service>>, uri: Uri) -> Response<Body> {
+    let list = async {
+        let (mut filter, parameters) = filter(uri.query(), PAGE)?;
+        let limit = filter.limit;
+        filter.limit += 1;
+        let mut letters = store(&service)?.books().letters(&filter).await?;
+        let next = (letters.len() > limit).then(|| {
+            letters.truncate(limit);
+            let mut link = String::from("/v1/dead-letters?");
+            for (name, value) in parameters.iter().filter(|(name, _)| name != "after") {
+                link.push_str(&format!("{}={}&", encode(name), encode(value)));
+            }
+            let last = letters.last().map(|letter| Receipt(letter.position.clone()).to_string());
+            link + &format!("after={}", encode(&last.unwrap_or_default()))
+        });
+        let letters: Vec<_> = letters.iter().map(summary).collect();
+        Ok(json_answer(StatusCode::OK, json!({"dead_letters": letters, "next": next}).to_string()))
+    };
+    respond(list.await)
+}
+
+/// `GET /v1/dead-letters/{id}`
+pub async fn show(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Response<Body> {
+    let show = async {
+        let letter = find(&service, &id).await?;
+        Ok(json_answer(StatusCode::OK, whole(&letter).to_string()))
+    };
+    respond(show.await)
+}
+
+/// `DELETE /v1/dead-letters/{id}`
+pub async fn remove(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Response<Body> {
+    let remove = async {
+        let position = find(&service, &id).await?.position;
+        let store = shared_store(&service)?;
+        if task::blocking(async move { drop_letter(&*store, &position).await }).await? {
+            Ok(json_answer(StatusCode::OK, json!({"receipt": id, "status": "dropped"}).to_string()))
+        } else {
+            Err(unknown(&id))
+        }
+    };
+    respond(remove.await)
+}
+
+/// `POST /v1/dead-letters/{id}/retry`; a body replaces the document.
+pub async fn retry_one(
+    State(service): State<Arc<Service>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let run = async {
+        let letter = find(&service, &id).await?;
+        let bytes_max =
+            service.stream(letter.stream.as_str()).map_or(0, |served| served.stream.gate.document_bytes_max);
+        let body = crate::intake::body(&service, request, bytes_max).await?;
+        let mended = (!body.is_empty()).then_some(body);
+        let retried = try_again(&service, letter, mended).await?;
+        answer(&id, retried)
+    };
+    respond(run.await)
+}
+
+/// `POST /v1/dead-letters/retry`: those that match the filter, in the order of their positions.
+pub async fn retry_all(State(service): State<Arc<Service>>, uri: Uri) -> Response<Body> {
+    let run = async {
+        let (mut filter, _) = filter(uri.query(), RETRIES_MAX)?;
+        filter.limit = filter.limit.min(RETRIES_MAX) + 1;
+        let mut letters = store(&service)?.books().letters(&filter).await?;
+        let more = letters.len() == filter.limit;
+        letters.truncate(filter.limit - 1);
+        let mut results = Vec::with_capacity(letters.len());
+        let mut applied = 0;
+        for letter in letters {
+            let id = Receipt(letter.position.clone()).to_string();
+            let retried = try_again(&service, letter, None).await?;
+            applied += usize::from(retried == Retried::Applied);
+            results.push(result(&id, &retried));
+        }
+        let body = json!({"applied": applied, "failed": results.len() - applied, "more": more, "results": results});
+        Ok(json_answer(StatusCode::OK, body.to_string()))
+    };
+    respond(run.await)
+}
+
+fn answer(id: &str, retried: Retried) -> Answer {
+    match retried {
+        Retried::Gone => Err(unknown(id)),
+        Retried::Rejected(problem) => Err(problem.into()),
+        Retried::Failed(problem) => {
+            let reason = serde_json::to_value(&problem).unwrap_or_default();
+            let detail = format!("{id} is still a dead letter: {}", problem.detail);
+            Err(Failure::new(ProblemType::NotApplied, detail).with("receipt", id).with("problem", reason))
+        }
+        applied => Ok(json_answer(StatusCode::OK, result(id, &applied).to_string())),
+    }
+}
+
+/// What became of a retry.
+pub fn result(id: &str, retried: &Retried) -> Value {
+    match retried {
+        Retried::Applied => json!({"receipt": id, "status": "applied"}),
+        Retried::Gone => json!({"receipt": id, "status": "gone"}),
+        Retried::Failed(problem) | Retried::Rejected(problem) => {
+            json!({"receipt": id, "status": "dead-lettered", "problem": problem})
+        }
+    }
+}
+
+async fn try_again(service: &Service, letter: Letter, mended: Option<Bytes>) -> Result<Retried, Failure> {
+    let Some(served) = service.stream(letter.stream.as_str()) else {
+        let detail = format!("the stream {} is no longer configured", letter.stream);
+        return Err(Failure::new(ProblemType::UnknownStream, detail));
+    };
+    let (store, stream) = (shared_store(service)?, Arc::clone(&served.stream));
+    Ok(task::blocking(async move { retry(&*store, &stream, letter, mended).await }).await?)
+}
+
+async fn find(service: &Service, id: &str) -> Result<Letter, Failure> {
+    let position = Receipt::parse(id).ok_or_else(|| unknown(id))?.0;
+    store(service)?.books().letter(&position).await?.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> Failure {
+    Failure::new(ProblemType::UnknownDeadLetter, format!("there is no dead letter {id:?}"))
+}
+
+fn store(service: &Service) -> Result<&dyn Store, Failure> {
+    service.store.as_deref().ok_or_else(no_store)
+}
+
+fn shared_store(service: &Service) -> Result<Arc<dyn Store>, Failure> {
+    service.store.clone().ok_or_else(no_store)
+}
+
+fn no_store() -> Failure {
+    Failure::new(ProblemType::StoreUnavailable, "this gateway was given no store to ask").retry_after(30)
+}
+
+type Parameters = Vec<(String, String)>;
+
+fn filter(query: Option<&str>, limit: usize) -> Result<(LetterFilter, Parameters), Failure> {
+    let parameters = parameters::read(query)?;
+    let mut filter = LetterFilter { limit, ..LetterFilter::default() };
+    for (name, value) in &parameters {
+        match name.as_str() {
+            "stream" => {
+                filter.stream = Some(StreamName::parse(value).map_err(|error| bad(name, &error.to_string()))?);
+            }
+            "reason" if ProblemType::find(value).is_some() => filter.reason = Some(value.clone()),
+            "reason" => return Err(bad(name, &format!("{value:?} is no type of problem; /problems lists them"))),
+            "limit" => filter.limit = parameters::limit(name, value, PAGE_MAX)?,
+            "after" => {
+                let receipt = Receipt::parse(value).ok_or_else(|| bad(name, "it is no receipt"))?;
+                filter.after = Some(receipt.0);
+            }
+            _ => return Err(bad(name, "there are stream, reason, limit and after")),
+        }
+    }
+    Ok((filter, parameters))
+}
+
+/// A letter without its document.
+pub fn summary(letter: &Letter) -> Value {
+    json!({
+        "id": Receipt(letter.position.clone()).to_string(),
+        "stream": letter.stream.as_str(),
+        "reason": letter.problem.kind.name(),
+        "detail": letter.problem.detail,
+        "set_aside_at": clock::timestamp(letter.set_aside_ms),
+        "attempts": letter.attempts,
+        "bytes": letter.record.value.len(),
+    })
+}
+
+/// A letter whole.
+pub fn whole(letter: &Letter) -> Value {
+    let mut value = summary(letter);
+    value["problem"] = serde_json::to_value(&letter.problem).unwrap_or_default();
+    value["received_at"] = clock::timestamp(letter.record.timestamp_ms).into();
+    value["headers"] = serde_json::to_value(&letter.record.headers).unwrap_or_default();
+    // As text, so that every digit and space of what was sent can be seen.
+    value["document"] = String::from_utf8_lossy(&letter.record.value).into();
+    value
+}

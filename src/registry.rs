@@ -1,0 +1,42 @@
+//! Which backends there are: one line each. Nothing else in the program knows.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::{BackendUrl, Schemes};
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal, JournalError};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError};
+
+type OpenJournal = fn(&BackendUrl) -> Result<Arc<dyn Journal>, JournalError>;
+type OpenStore = fn(&BackendUrl) -> Result<Arc<dyn Store>, StoreError>;
+
+const JOURNALS: &[(&str, OpenJournal)] =
+    &[("sqlite", |url| Ok(Arc::new(SqliteJournal::open(Path::new(url.reveal_rest()))?)))];
+
+const STORES: &[(&str, OpenStore)] =
+    &[("sqlite", |url| Ok(Arc::new(SqliteStore::open(Path::new(url.reveal_rest()))?)))];
+
+/// Calls `use_them` with the schemes of URLs that name a backend.
+pub fn with_schemes<T>(use_them: impl FnOnce(&Schemes<'_>) -> T) -> T {
+    let journal: Vec<_> = JOURNALS.iter().map(|(scheme, _)| *scheme).collect();
+    let store: Vec<_> = STORES.iter().map(|(scheme, _)| *scheme).collect();
+    use_them(&Schemes { journal: &journal, store: &store })
+}
+
+/// Opens the journal that `url` names.
+pub fn open_journal(url: &BackendUrl) -> Result<Arc<dyn Journal>, JournalError> {
+    match JOURNALS.iter().find(|(scheme, _)| *scheme == url.scheme()) {
+        Some((_, open)) => open(url),
+        None => Err(JournalError::Stop(format!("there is no journal of the kind {:?}", url.scheme()))),
+    }
+}
+
+/// Opens the store that `url` names.
+pub fn open_store(url: &BackendUrl) -> Result<Arc<dyn Store>, StoreError> {
+    match STORES.iter().find(|(scheme, _)| *scheme == url.scheme()) {
+        Some((_, open)) => open(url),
+        None => Err(StoreError::Stop(format!("there is no store of the kind {:?}", url.scheme()))),
+    }
+}

@@ -1,0 +1,115 @@
+//! What requests work with: the streams, the journal, the store, and how far apply is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use crate::apply::progress::Progress;
+use crate::document::Position;
+use crate::journal::Journal;
+use crate::store::books::Outcome;
+use crate::store::{Store, StoreError};
+use crate::stream::Stream;
+
+/// The bytes of request bodies that may be in memory at one time, in KiB. What comes beyond is answered 503.
+const BODIES_KIB_MAX: usize = 48 << 10;
+
+/// How often a process that does not apply itself asks the store how far apply is.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// Shared by all requests.
+pub struct Service {
+    /// The streams, in the order of the configuration.
+    pub streams: Vec<Arc<Served>>,
+    /// Where documents are kept.
+    pub journal: Arc<dyn Journal>,
+    /// Where they go; none for a gateway that was given none.
+    pub store: Option<Arc<dyn Store>>,
+    /// Whether this process takes documents.
+    pub is_gateway: bool,
+    /// Whether this process applies them.
+    pub is_applying: bool,
+    /// Bounds the bodies in memory: a permit is a KiB.
+    pub bodies: Arc<Semaphore>,
+    by_name: HashMap<String, Arc<Served>>,
+}
+
+/// A stream and how far it is applied.
+pub struct Served {
+    /// The stream.
+    pub stream: Arc<Stream>,
+    /// How far this process has applied it.
+    pub progress: Arc<Progress>,
+}
+
+impl Service {
+    /// Puts the parts together.
+    pub fn new(
+        streams: Vec<Arc<Served>>,
+        journal: Arc<dyn Journal>,
+        store: Option<Arc<dyn Store>>,
+        is_gateway: bool,
+        is_applying: bool,
+    ) -> Self {
+        let by_name = streams.iter().map(|served| (served.stream.name.to_string(), Arc::clone(served))).collect();
+        let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX));
+        Service { streams, journal, store, is_gateway, is_applying, bodies, by_name }
+    }
+
+    /// Finds a stream by its name.
+    pub fn stream(&self, name: &str) -> Option<&Arc<Served>> {
+        self.by_name.get(name)
+    }
+
+    /// Finds the stream that a topic belongs to.
+    pub fn stream_of_topic(&self, position: &Position) -> Option<&Arc<Served>> {
+        self.streams.iter().find(|served| served.stream.topic == position.topic)
+    }
+
+    /// Waits until the documents before `position.offset + 1` have their outcome, at most until `deadline`. False when
+    /// they do not have it by then.
+    pub async fn wait_for(&self, served: &Served, position: &Position, deadline: Instant) -> Result<bool, StoreError> {
+        let mut progress = served.progress.subscribe();
+        loop {
+            progress.mark_unchanged();
+            let here = served.progress.next_offset(position.partition);
+            let next_offset = match (&self.store, here) {
+                (_, Some(next_offset)) => Some(next_offset),
+                // Another process applies the partition.
+                (Some(store), None) => {
+                    let standings = store.books().positions(Some(&served.stream.name)).await?;
+                    let of = |place: &crate::store::Place| place.partition == position.partition;
+                    standings.iter().find(|standing| of(&standing.place)).map(|standing| standing.next_offset)
+                }
+                (None, None) => return Ok(false),
+            };
+            if next_offset.is_some_and(|next_offset| next_offset > position.offset) {
+                return Ok(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            let pause = if here.is_some() { left } else { left.min(ASK_EVERY) };
+            let _ = tokio::time::timeout(pause, progress.changed()).await;
+        }
+    }
+
+    /// What became of the document at `position`. None when there can be no such document.
+    pub async fn outcome(&self, served: &Served, position: &Position) -> Result<Option<Outcome>, StoreError> {
+        let later = |error: crate::journal::JournalError| StoreError::Later(error.to_string());
+        let extents = self.journal.extents(&position.topic).await.map_err(later)?;
+        let extent = extents.iter().find(|extent| extent.partition == position.partition);
+        if extent.is_none_or(|extent| position.offset >= extent.end || position.offset < 0) {
+            return Ok(None);
+        }
+        match &self.store {
+            Some(store) if served.stream.is_applied() => {
+                store.books().outcome(&served.stream.name, position).await.map(Some)
+            }
+            _ => Ok(Some(Outcome::Accepted)),
+        }
+    }
+}

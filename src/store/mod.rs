@@ -1,0 +1,249 @@
+//! The database that documents change: rows, and the books about what became of each document, in one transaction.
+//!
+//! A backend is one module here and one line in the registry.
+
+pub mod books;
+pub mod rows;
+pub mod sqlite;
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+
+use self::books::Books;
+use self::rows::Rows;
+use crate::change::ChangeSet;
+use crate::document::{Position, StreamName, TopicName};
+use crate::problem::{Problem, ProblemType};
+use crate::record::Record;
+
+/// A database.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Tells this store from any other.
+    fn identity(&self) -> &str;
+
+    /// What names it can hold.
+    fn limits(&self) -> Limits;
+
+    /// Makes the caller the one owner of a partition. Every earlier claim on it is void from then on: its next
+    /// [`Transaction::advance`] fails with [`StoreError::Fenced`].
+    async fn claim(&self, claim: ClaimRequest<'_>) -> Result<Claim, StoreError>;
+
+    /// Begins a transaction. Dropped without a commit it leaves nothing behind. Its methods may block the thread.
+    async fn begin<'s>(&'s self, rules: &'s ApplyRules) -> Result<Box<dyn Transaction + 's>, StoreError>;
+
+    /// The books: positions, dead letters, duplicates.
+    fn books(&self) -> &dyn Books;
+
+    /// The rows, for reading.
+    fn rows(&self) -> &dyn Rows;
+
+    /// Fails when documents cannot be applied now.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// One transaction: what it did is there after [`Transaction::commit`], whole, or not at all.
+#[async_trait]
+pub trait Transaction: Send {
+    /// Applies documents in order, all of them or, on failure, none. `Ok` tells the fate of each.
+    async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal>;
+
+    /// Puts a document among the dead letters, under its idempotency key if it has one.
+    async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError>;
+
+    /// Moves a claimed partition from where it stands to `next_offset`, and its counters with it. Fails with
+    /// [`StoreError::Fenced`] when the claim is void.
+    async fn advance(&mut self, claim: &Claim, next_offset: i64, tally: Tally) -> Result<(), StoreError>;
+
+    /// Ends a dead letter, or notes that a retry failed. False when there is no such letter.
+    async fn close_letter(&mut self, letter: &Position, how: Closing<'_>) -> Result<bool, StoreError>;
+
+    /// The SQL that ran so far, for a dry run.
+    fn statements(&self) -> Vec<String>;
+
+    /// Records the SQL from now on, for [`Transaction::statements`].
+    fn record_statements(&mut self);
+
+    /// Makes it last. After an error that is [`StoreError::Later`], nobody knows whether it did: read the position.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// What names a store can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest name of a table or column, in bytes.
+    pub identifier_bytes_max: usize,
+}
+
+/// A stream's part of a topic: what a position in the store is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The stream.
+    pub stream: StreamName,
+    /// Its topic.
+    pub topic: TopicName,
+    /// The partition.
+    pub partition: i32,
+}
+
+/// Who claims what.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimRequest<'a> {
+    /// What is claimed.
+    pub place: &'a Place,
+    /// The identity of the journal that the claimer reads.
+    pub journal: &'a str,
+    /// The first offset that the journal still holds: where a new stream begins.
+    pub start: i64,
+    /// The claimer, for people.
+    pub owner: &'a str,
+}
+
+/// The right to move a partition's position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What was claimed.
+    pub place: Place,
+    /// Distinguishes this claim from earlier and later ones.
+    pub epoch: i64,
+    /// The first offset that is not applied yet.
+    pub next_offset: i64,
+}
+
+/// How documents of one stream are applied.
+#[derive(Debug, Clone, Default)]
+pub struct ApplyRules {
+    /// Whether tables and columns may be created.
+    pub create: bool,
+    /// The primary keys of tables that are created, by table name as a document writes it.
+    pub keys: HashMap<String, Vec<String>>,
+}
+
+/// A document on its way into the tables.
+#[derive(Debug)]
+pub struct Document<'a> {
+    /// The stream it came by.
+    pub stream: &'a StreamName,
+    /// Where the journal keeps it.
+    pub position: &'a Position,
+    /// What it changes.
+    pub changes: ChangeSet<'a>,
+    /// Under which key it must be applied once only.
+    pub idempotency: Option<Idempotency<'a>>,
+}
+
+/// A key that stands for one document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idempotency<'a> {
+    /// The key.
+    pub key: &'a str,
+    /// The document it stands for: a digest of its bytes.
+    pub digest: [u8; 32],
+}
+
+/// What became of a document in a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Its changes were made.
+    Applied,
+    /// Its key was used by the document at this position, which is the same: nothing was done.
+    Duplicate {
+        /// The first one.
+        of: Position,
+    },
+}
+
+/// Units moved between the counters of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "product.md's words")]
+pub struct Tally {
+    pub applied: i64,
+    pub duplicates: i64,
+    pub dead_lettered: i64,
+    pub gaps: i64,
+}
+
+/// How a dead letter ends.
+#[derive(Debug, Clone, Copy)]
+pub enum Closing<'a> {
+    /// It was applied after all.
+    Applied,
+    /// A person gave it up.
+    Dropped,
+    /// A retry failed for this reason; it stays.
+    Failed(&'a Problem),
+}
+
+/// A dead letter: a document kept whole, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The stream it came by.
+    pub stream: StreamName,
+    /// Where the journal kept it; also its id and its receipt.
+    pub position: Position,
+    /// The document.
+    pub record: Record,
+    /// Why it could not be applied.
+    pub problem: Problem,
+    /// When it was set aside, in milliseconds since 1970.
+    pub set_aside_ms: i64,
+    /// How often it was tried.
+    pub attempts: i64,
+}
+
+/// Why documents were not applied, and which one is at fault, if the store knows.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Why.
+    pub error: StoreError,
+    /// The index of the document at fault.
+    pub at: Option<usize>,
+}
+
+/// What goes wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Time may heal it: a lock, a lost connection.
+    #[error("{0}")]
+    Later(String),
+    /// The document is at fault.
+    #[error("{0}")]
+    Document(Box<Problem>),
+    /// Nobody's document is at fault, and a person must act: disk full, privilege missing, journal replaced.
+    #[error("{0}")]
+    Stop(String),
+    /// Another claimed the partition.
+    #[error("another process has taken over the partition")]
+    Fenced,
+}
+
+/// What to do about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Try again after a pause; never a dead letter.
+    Retry,
+    /// Put the document among the dead letters.
+    SetAside,
+    /// Stop, say so, keep everything.
+    Stop,
+    /// Give up the partition.
+    Leave,
+}
+
+impl StoreError {
+    /// What to do about it.
+    pub fn next(&self) -> Next {
+        match self {
+            StoreError::Later(_) => Next::Retry,
+            StoreError::Document(_) => Next::SetAside,
+            StoreError::Stop(_) => Next::Stop,
+            StoreError::Fenced => Next::Leave,
+        }
+    }
+
+    /// A fault of the document.
+    pub fn document(kind: ProblemType, detail: impl Into<String>) -> Self {
+        StoreError::Document(Box::new(Problem::new(kind, detail)))
+    }
+}

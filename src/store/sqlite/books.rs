@@ -1,0 +1,314 @@
+//! The books in SQLite.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::{SqliteStore, failed};
+use crate::clock;
+use crate::document::{Position, StreamName, TopicName};
+use crate::problem::{Problem, ProblemType};
+use crate::record::Record;
+use crate::store::books::{Audit, Books, Counters, LetterFilter, Move, Outcome, Standing};
+use crate::store::{Letter, Place, StoreError};
+
+const STANDING: &str = r#"SELECT stream, topic, "partition", journal, first_offset, next_offset, epoch, owner, halted,
+    applied, duplicates, dead_lettered, dropped, lost, gaps, carried, duplicates_pruned FROM "_sluicegate_positions""#;
+
+const LETTER: &str = r#"SELECT stream, topic, "partition", "offset", key, value, headers, timestamp_ms, problem,
+    set_aside_ms, attempts FROM "_sluicegate_dead_letters" WHERE is_dropped = 0"#;
+
+fn bad_name(error: crate::document::BadName) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
+    let place = Place {
+        stream: StreamName::parse(row.get_ref(0)?.as_str()?).map_err(bad_name)?,
+        topic: TopicName::parse(row.get_ref(1)?.as_str()?).map_err(bad_name)?,
+        partition: row.get(2)?,
+    };
+    let counters = Counters {
+        applied: row.get(9)?,
+        duplicates: row.get(10)?,
+        dead_lettered: row.get(11)?,
+        dropped: row.get(12)?,
+        lost: row.get(13)?,
+        gaps: row.get(14)?,
+        carried: row.get(15)?,
+        duplicates_pruned: row.get(16)?,
+    };
+    Ok(Standing {
+        place,
+        journal: row.get(3)?,
+        first_offset: row.get(4)?,
+        next_offset: row.get(5)?,
+        epoch: row.get(6)?,
+        owner: row.get(7)?,
+        halted: row.get(8)?,
+        counters,
+    })
+}
+
+fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
+    let headers: String = row.get(6)?;
+    let problem: String = row.get(8)?;
+    let problem = serde_json::from_str(&problem)
+        .unwrap_or_else(|_| Problem::new(ProblemType::UnreadableRecord, "the reason cannot be read"));
+    Ok(Letter {
+        stream: StreamName::parse(row.get_ref(0)?.as_str()?).map_err(bad_name)?,
+        position: Position {
+            topic: TopicName::parse(row.get_ref(1)?.as_str()?).map_err(bad_name)?,
+            partition: row.get(2)?,
+            offset: row.get(3)?,
+        },
+        record: Record {
+            key: row.get::<_, Option<Vec<u8>>>(4)?.map(Bytes::from),
+            value: Bytes::from(row.get::<_, Vec<u8>>(5)?),
+            headers: serde_json::from_str(&headers).unwrap_or_default(),
+            timestamp_ms: row.get(7)?,
+        },
+        problem,
+        set_aside_ms: row.get(9)?,
+        attempts: row.get(10)?,
+    })
+}
+
+fn find_standing(connection: &Connection, place: &Place) -> Result<Option<Standing>, StoreError> {
+    let sql = format!(r#"{STANDING} WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#);
+    connection
+        .query_row(&sql, (place.stream.as_str(), place.topic.as_str(), place.partition), standing)
+        .optional()
+        .map_err(failed)
+}
+
+fn outcome(connection: &Connection, stream: &StreamName, position: &Position) -> Result<Outcome, StoreError> {
+    let at = (position.topic.as_str(), position.partition, position.offset);
+    let by_offset = r#"topic = ?1 AND "partition" = ?2 AND "offset" = ?3"#;
+    let aside: Option<(String, bool)> = connection
+        .prepare_cached(&format!(r#"SELECT problem, is_dropped FROM "_sluicegate_dead_letters" WHERE {by_offset}"#))
+        .and_then(|mut statement| statement.query_row(at, |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .map_err(failed)?;
+    match aside {
+        Some((_, true)) => return Ok(Outcome::Dropped),
+        Some((problem, false)) => {
+            let problem = serde_json::from_str(&problem)
+                .unwrap_or_else(|_| Problem::new(ProblemType::UnreadableRecord, "the reason cannot be read"));
+            return Ok(Outcome::DeadLettered { problem });
+        }
+        None => {}
+    }
+    let next_offset: Option<i64> = connection
+        .prepare_cached(
+            r#"SELECT next_offset FROM "_sluicegate_positions" WHERE topic = ?1 AND "partition" = ?2 AND stream = ?3"#,
+        )
+        .and_then(|mut statement| statement.query_row((at.0, at.1, stream.as_str()), |row| row.get(0)).optional())
+        .map_err(failed)?;
+    if next_offset.is_none_or(|next_offset| position.offset >= next_offset) {
+        return Ok(Outcome::Accepted);
+    }
+    let of: Option<(i32, i64)> = connection
+        .prepare_cached(&format!(r#"SELECT of_partition, of_offset FROM "_sluicegate_duplicates" WHERE {by_offset}"#))
+        .and_then(|mut statement| statement.query_row(at, |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .map_err(failed)?;
+    if let Some((partition, offset)) = of {
+        return Ok(Outcome::Duplicate { of: Position { topic: position.topic.clone(), partition, offset } });
+    }
+    let lost: i64 = connection
+        .prepare_cached(
+            r#"SELECT count(*) FROM "_sluicegate_lost"
+               WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= from_offset AND ?3 < to_offset"#,
+        )
+        .and_then(|mut statement| statement.query_row(at, |row| row.get(0)))
+        .map_err(failed)?;
+    Ok(if lost > 0 { Outcome::Dropped } else { Outcome::Applied })
+}
+
+#[async_trait]
+impl Books for SqliteStore {
+    async fn positions(&self, stream: Option<&StreamName>) -> Result<Vec<Standing>, StoreError> {
+        let stream = stream.map(ToString::to_string);
+        self.readers
+            .read(move |connection| {
+                let sql = format!(r#"{STANDING} WHERE ?1 IS NULL OR stream = ?1 ORDER BY stream, topic, "partition""#);
+                let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+                let found = statement.query_map([stream], standing).map_err(failed)?;
+                found.collect::<rusqlite::Result<_>>().map_err(failed)
+            })
+            .await
+    }
+
+    async fn outcome(&self, stream: &StreamName, position: &Position) -> Result<Outcome, StoreError> {
+        let (stream, position) = (stream.clone(), position.clone());
+        self.readers.read(move |connection| outcome(connection, &stream, &position)).await
+    }
+
+    async fn letters(&self, filter: &LetterFilter) -> Result<Vec<Letter>, StoreError> {
+        let filter = filter.clone();
+        self.readers
+            .read(move |connection| {
+                let sql = format!(
+                    r#"{LETTER} AND (?1 IS NULL OR stream = ?1) AND (?2 IS NULL OR reason = ?2)
+                       AND (?3 IS NULL OR (topic, "partition", "offset") > (?3, ?4, ?5))
+                       ORDER BY topic, "partition", "offset" LIMIT ?6"#
+                );
+                let after = filter.after.as_ref();
+                let parameters = (
+                    filter.stream.as_ref().map(StreamName::as_str),
+                    filter.reason.as_deref(),
+                    after.map(|position| position.topic.as_str()),
+                    after.map(|position| position.partition),
+                    after.map(|position| position.offset),
+                    i64::try_from(filter.limit).unwrap_or(i64::MAX),
+                );
+                let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+                let found = statement.query_map(parameters, letter).map_err(failed)?;
+                found.collect::<rusqlite::Result<_>>().map_err(failed)
+            })
+            .await
+    }
+
+    async fn letter(&self, position: &Position) -> Result<Option<Letter>, StoreError> {
+        let position = position.clone();
+        self.readers
+            .read(move |connection| {
+                let sql = format!(r#"{LETTER} AND topic = ?1 AND "partition" = ?2 AND "offset" = ?3"#);
+                let at = (position.topic.as_str(), position.partition, position.offset);
+                connection.query_row(&sql, at, letter).optional().map_err(failed)
+            })
+            .await
+    }
+
+    async fn move_position(&self, place: &Place, how: &Move) -> Result<(), StoreError> {
+        self.write(|connection| {
+            let (Move::Set { to, journal } | Move::AcceptLoss { to, journal }) = how;
+            let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
+            let Some(standing) = find_standing(connection, place)? else {
+                // A stream that was never applied begins where it is told to.
+                let sql = r#"INSERT INTO "_sluicegate_positions"
+                    (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, '')"#;
+                return connection.execute(sql, (at.0, at.1, at.2, journal, to)).map(drop).map_err(failed);
+            };
+            let is_same_journal = standing.journal == *journal;
+            if is_same_journal && *to >= standing.next_offset {
+                return skip(connection, &standing, *to);
+            }
+            // Behind, or in another journal: the counting begins anew. What will be applied again is no longer a letter or
+            // a duplicate, and its idempotency keys are free; older letters are carried along.
+            let again_from = if is_same_journal { *to } else { i64::MAX };
+            let run = |sql: &str| connection.execute(sql, (at.1, at.2, again_from)).map(drop).map_err(failed);
+            run(r#"DELETE FROM "_sluicegate_dead_letters" WHERE topic = ?1 AND "partition" = ?2 AND "offset" >= ?3"#)?;
+            run(r#"DELETE FROM "_sluicegate_lost" WHERE topic = ?1 AND "partition" = ?2 AND to_offset > ?3"#)?;
+            let keys = r#"DELETE FROM "_sluicegate_keys" WHERE stream = ?1 AND "partition" = ?2 AND "offset" >= ?3"#;
+            connection.execute(keys, (at.0, at.2, again_from)).map_err(failed)?;
+            let duplicates = r#"DELETE FROM "_sluicegate_duplicates" WHERE topic = ?1 AND "partition" = ?2"#;
+            connection.execute(duplicates, (at.1, at.2)).map_err(failed)?;
+            connection
+                .execute(
+                    r#"UPDATE "_sluicegate_positions" SET journal = ?4, first_offset = ?5, next_offset = ?5,
+                           epoch = epoch + 1, halted = NULL, applied = 0, duplicates = 0, gaps = 0, lost = 0,
+                           duplicates_pruned = 0,
+                           dead_lettered = (SELECT count(*) FROM "_sluicegate_dead_letters"
+                               WHERE topic = ?2 AND "partition" = ?3 AND is_dropped = 0),
+                           dropped = (SELECT count(*) FROM "_sluicegate_dead_letters"
+                               WHERE topic = ?2 AND "partition" = ?3 AND is_dropped = 1)
+                       WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
+                    (at.0, at.1, at.2, journal, to),
+                )
+                .map_err(failed)?;
+            connection
+                .execute(
+                    r#"UPDATE "_sluicegate_positions" SET carried = dead_lettered + dropped
+                       WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
+                    at,
+                )
+                .map(drop)
+                .map_err(failed)
+        })
+        .await
+    }
+
+    async fn note_halt(&self, place: &Place, reason: Option<&str>) -> Result<(), StoreError> {
+        self.write(|connection| {
+            let sql = r#"UPDATE "_sluicegate_positions" SET halted = ?4
+                         WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#;
+            let parameters = (place.stream.as_str(), place.topic.as_str(), place.partition, reason);
+            connection.execute(sql, parameters).map(drop).map_err(failed)
+        })
+        .await
+    }
+
+    async fn prune(&self, place: &Place, before_ms: i64, journal_start: i64) -> Result<u64, StoreError> {
+        self.write(|connection| {
+            let keys = connection
+                .execute(
+                    r#"DELETE FROM "_sluicegate_keys"
+                       WHERE stream = ?1 AND "partition" = ?2 AND at_ms < ?3 AND substr(key, 1, 1) <> char(1)"#,
+                    (place.stream.as_str(), place.partition, before_ms),
+                )
+                .map_err(failed)?;
+            let duplicates = connection
+                .execute(
+                    r#"DELETE FROM "_sluicegate_duplicates"
+                       WHERE topic = ?1 AND "partition" = ?2 AND at_ms < ?3 AND "offset" < ?4"#,
+                    (place.topic.as_str(), place.partition, before_ms, journal_start),
+                )
+                .map_err(failed)?;
+            connection
+                .execute(
+                    r#"UPDATE "_sluicegate_positions" SET duplicates_pruned = duplicates_pruned + ?4
+                       WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
+                    (place.stream.as_str(), place.topic.as_str(), place.partition, duplicates as i64),
+                )
+                .map_err(failed)?;
+            Ok((keys + duplicates) as u64)
+        })
+        .await
+    }
+
+    async fn audit(&self, place: &Place) -> Result<Audit, StoreError> {
+        let place = place.clone();
+        self.readers
+            .read(move |connection| {
+                let at = (place.topic.as_str(), place.partition);
+                let count = |sql: &str| connection.query_row(sql, at, |row| row.get(0)).map_err(failed);
+                let by = r#"WHERE topic = ?1 AND "partition" = ?2"#;
+                Ok(Audit {
+                    dead_lettered: count(&format!(
+                        r#"SELECT count(*) FROM "_sluicegate_dead_letters" {by} AND is_dropped = 0"#
+                    ))?,
+                    dropped: count(&format!(
+                        r#"SELECT count(*) FROM "_sluicegate_dead_letters" {by} AND is_dropped = 1"#
+                    ))?,
+                    duplicates: count(&format!(r#"SELECT count(*) FROM "_sluicegate_duplicates" {by}"#))?,
+                    lost: count(&format!(
+                        r#"SELECT coalesce(sum(to_offset - from_offset), 0) FROM "_sluicegate_lost" {by}"#
+                    ))?,
+                })
+            })
+            .await
+    }
+}
+
+/// Moves a position forwards: what is skipped is lost, because a person said so.
+fn skip(connection: &Connection, standing: &Standing, to: i64) -> Result<(), StoreError> {
+    let Standing { place, next_offset, .. } = standing;
+    let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
+    if to > *next_offset {
+        connection
+            .execute(
+                r#"INSERT INTO "_sluicegate_lost" VALUES (?1, ?2, ?3, ?4, ?5, ?6)"#,
+                (at.0, at.1, at.2, next_offset, to, clock::now_ms()),
+            )
+            .map_err(failed)?;
+    }
+    connection
+        .execute(
+            r#"UPDATE "_sluicegate_positions" SET next_offset = ?4, lost = lost + ?5, epoch = epoch + 1, halted = NULL
+               WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
+            (at.0, at.1, at.2, to, to - next_offset),
+        )
+        .map(drop)
+        .map_err(failed)
+}

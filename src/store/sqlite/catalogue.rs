@@ -1,0 +1,187 @@
+//! What tables and columns there are, and how our types are written as SQLite's.
+//!
+//! SQLite has no types but affinities, told from the declared name. The names here are chosen for their affinity:
+//! `DECIMAL_TEXT(30,12)` keeps digits that `NUMERIC(30,12)` would lose.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::Connection;
+
+use crate::change::{ColumnType, Scalar, TableName};
+
+/// A table.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    /// The name as it was created.
+    pub(super) name: String,
+    pub(super) columns: Vec<Column>,
+    /// The columns of the primary key, in its order.
+    pub(super) primary_key: Vec<String>,
+    /// The first columns of all indexes.
+    pub(super) leading: HashSet<String>,
+    /// Whether Sluicegate made it.
+    pub(super) is_ours: bool,
+}
+
+/// A column.
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) column_type: ColumnType,
+}
+
+impl Table {
+    pub(super) fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// A column whose name differs in letter case only.
+    pub(super) fn other_case(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name != name && column.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// The tables looked at so far, by name in lower case.
+#[derive(Debug, Default)]
+pub(super) struct Catalogue {
+    tables: HashMap<String, Option<Table>>,
+}
+
+impl Catalogue {
+    /// Looks a table up; in the database if it was not looked up before.
+    pub(super) fn table(&mut self, connection: &Connection, name: &str) -> rusqlite::Result<Option<&Table>> {
+        let folded = name.to_ascii_lowercase();
+        if !self.tables.contains_key(&folded) {
+            let table = load(connection, name)?;
+            self.tables.insert(folded.clone(), table);
+        }
+        Ok(self.tables.get(&folded).and_then(Option::as_ref))
+    }
+
+    pub(super) fn forget(&mut self, name: &str) {
+        self.tables.remove(&name.to_ascii_lowercase());
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.tables.clear();
+    }
+}
+
+/// The name of a table in SQLite, which has no schemas: `public` is left out, another schema stays in the name.
+pub(super) fn sqlite_name(table: &TableName<'_>) -> String {
+    match table.schema.as_deref() {
+        None | Some("public") => table.name.to_string(),
+        Some(schema) => format!("{schema}.{}", table.name),
+    }
+}
+
+/// Reads a table's description from the database. `name` in any letter case.
+pub(super) fn load(connection: &Connection, name: &str) -> rusqlite::Result<Option<Table>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )?;
+    let mut found = statement.query_map([name], |row| row.get::<_, String>(0))?;
+    let Some(name) = found.next().transpose()? else { return Ok(None) };
+    let mut columns = Vec::new();
+    let mut primary_key = Vec::new();
+    let mut statement =
+        connection.prepare_cached("SELECT name, type, pk FROM pragma_table_xinfo(?1) WHERE hidden <> 1")?;
+    let mut rows = statement.query([&name])?;
+    while let Some(row) = rows.next()? {
+        let (column, declared, place): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if place > 0 {
+            primary_key.push((place, column.clone()));
+        }
+        columns.push(Column { name: column, column_type: from_declared(&declared) });
+    }
+    primary_key.sort();
+    let primary_key: Vec<_> = primary_key.into_iter().map(|(_, column)| column).collect();
+    let mut statement = connection.prepare_cached(
+        "SELECT info.name FROM pragma_index_list(?1) AS list, pragma_index_info(list.name) AS info
+         WHERE info.seqno = 0 AND info.name IS NOT NULL AND list.partial = 0",
+    )?;
+    let leading = statement.query_map([&name], |row| row.get(0))?;
+    let mut leading: HashSet<String> = leading.collect::<rusqlite::Result<_>>()?;
+    leading.extend(primary_key.first().cloned());
+    let is_ours = connection
+        .prepare_cached(r#"SELECT count(*) FROM "_sluicegate_tables" WHERE name = ?1"#)?
+        .query_row([&name], |row| row.get::<_, i64>(0))?
+        > 0;
+    Ok(Some(Table { name, columns, primary_key, leading, is_ours }))
+}
+
+/// The declared type of a column for values of `column_type`.
+pub(super) fn declared(column_type: &ColumnType) -> String {
+    if let Some(element) = column_type.element() {
+        // An array is kept as the text of a JSON array, which no affinity turns into a number.
+        return format!("{}_ARRAY", element_word(&element));
+    }
+    match column_type.scalar() {
+        Scalar::Numeric { precision: Some(precision), scale } => format!("DECIMAL_TEXT({precision},{scale})"),
+        Scalar::Numeric { precision: None, .. } => "DECIMAL_TEXT".into(),
+        Scalar::Date => "DATE_TEXT".into(),
+        Scalar::Time { zone: false } => "TIME_TEXT".into(),
+        Scalar::Time { zone: true } => "TIMETZ_TEXT".into(),
+        Scalar::Timestamp { zone: false } => "TIMESTAMP_TEXT".into(),
+        Scalar::Timestamp { zone: true } => "TIMESTAMPTZ_TEXT".into(),
+        // "INTERVAL" holds "INT", and would have integer affinity.
+        Scalar::Interval => "DURATION_TEXT".into(),
+        Scalar::Bytea => "BLOB".into(),
+        Scalar::Json => "JSON_TEXT".into(),
+        Scalar::Jsonb => "JSONB_TEXT".into(),
+        Scalar::Uuid => "UUID_TEXT".into(),
+        Scalar::Unknown(_) => "TEXT".into(),
+        _ => column_type.to_string(),
+    }
+}
+
+fn element_word(element: &ColumnType) -> String {
+    match element.scalar() {
+        Scalar::Unknown(_) => "TEXT".into(),
+        _ => element.to_string().split('(').next().unwrap_or("TEXT").trim().replace(' ', "_"),
+    }
+}
+
+/// The type that a declared type stands for; ours, or that of a table made by others.
+pub(super) fn from_declared(declared: &str) -> ColumnType {
+    let upper = declared.trim().to_ascii_uppercase();
+    if let Some(element) = upper.strip_suffix("_ARRAY") {
+        return ColumnType::parse(&format!("{}[]", element.replace('_', " ")));
+    }
+    let (word, arguments) = match upper.split_once('(') {
+        Some((word, rest)) => (word.trim(), format!("({rest}")),
+        None => (upper.as_str(), String::new()),
+    };
+    match word {
+        "" => ColumnType::parse("bytea"),
+        "DURATION_TEXT" => ColumnType::parse("interval"),
+        "BLOB" => ColumnType::parse("bytea"),
+        _ => match word.strip_suffix("_TEXT") {
+            Some(name) => ColumnType::parse(&format!("{name}{arguments}")),
+            None => {
+                let known = ColumnType::parse(declared);
+                if known.family() != crate::change::Family::Unknown {
+                    return known;
+                }
+                // SQLite's own rules for a declared type (datatype3.html, section 3.1).
+                let contains = |part: &str| upper.contains(part);
+                ColumnType::parse(if contains("INT") {
+                    "bigint"
+                } else if contains("CHAR") || contains("CLOB") || contains("TEXT") {
+                    "text"
+                } else if contains("BLOB") {
+                    "bytea"
+                } else if contains("REAL") || contains("FLOA") || contains("DOUB") {
+                    "double precision"
+                } else {
+                    declared
+                })
+            }
+        },
+    }
+}
+
+/// Quotes an identifier.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

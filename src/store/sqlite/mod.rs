@@ -1,0 +1,207 @@
+//! The store in an SQLite file: WAL, `synchronous=FULL`, one writer in this process; readers have connections of their
+//! own. Several processes may use the file at once.
+
+mod bind;
+mod books;
+mod catalogue;
+mod error;
+mod plan;
+mod read;
+mod rows;
+mod schema;
+mod transaction;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::Mutex;
+
+use self::error::failed;
+use self::plan::Plans;
+use self::read::Readers;
+use self::transaction::SqliteTransaction;
+use super::books::Books;
+use super::rows::Rows;
+use super::{ApplyRules, Claim, ClaimRequest, Limits, Store, StoreError, Transaction};
+
+/// How long a transaction waits for another process's.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// SQLite sets no limit to names; this one keeps error messages and statements in bounds.
+const IDENTIFIER_BYTES_MAX: usize = 255;
+
+/// A store in a file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    identity: String,
+    writer: Arc<Mutex<Writer>>,
+    readers: Arc<Readers>,
+}
+
+/// The connection that writes, and what it knows about the tables.
+#[derive(Debug)]
+struct Writer {
+    connection: Connection,
+    plans: Plans,
+    /// SQLite's counter of schema changes when the plans were made.
+    made_at: i64,
+    path: PathBuf,
+    /// Device and inode at the time the file was opened.
+    inode: (u64, u64),
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, or creates it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| StoreError::Stop(format!("cannot create {}: {error}", folder.display())))?;
+        }
+        let at = |error: StoreError| match error {
+            StoreError::Stop(reason) => StoreError::Stop(format!("{reason} ({})", path.display())),
+            other => other,
+        };
+        let mut connection = connect(path).map_err(at)?;
+        let identity = schema::prepare(&mut connection).map_err(at)?;
+        let inode = inode(path).ok_or_else(|| StoreError::Stop(format!("{} vanished", path.display())))?;
+        let writer = Writer { connection, plans: Plans::default(), made_at: -1, path: path.into(), inode };
+        let readers = Arc::new(Readers::new(path));
+        Ok(SqliteStore { identity, writer: Arc::new(Mutex::new(writer)), readers })
+    }
+
+    /// Bounds the file, for tests of a full disk.
+    pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        let writer = self.writer.lock().await;
+        writer.connection.pragma_update(None, "max_page_count", pages).map_err(failed)
+    }
+
+    /// Runs `work` in a transaction of the books' own.
+    async fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let writer = self.writer.lock().await;
+        writer.check_file()?;
+        let transaction =
+            rusqlite::Transaction::new_unchecked(&writer.connection, rusqlite::TransactionBehavior::Immediate)
+                .map_err(failed)?;
+        let value = work(&transaction)?;
+        transaction.commit().map_err(failed)?;
+        Ok(value)
+    }
+}
+
+impl Writer {
+    /// Fails when the file is no longer the one that was opened: then what is written would be lost.
+    fn check_file(&self) -> Result<(), StoreError> {
+        if inode(&self.path) == Some(self.inode) {
+            return Ok(());
+        }
+        Err(StoreError::Stop(format!(
+            "the store's file {} was deleted or replaced while it was in use; put it back and restart",
+            self.path.display()
+        )))
+    }
+
+    /// Forgets the plans when somebody changed a table.
+    fn refresh_catalogue(&mut self) -> Result<(), StoreError> {
+        let version = self.connection.pragma_query_value(None, "schema_version", |row| row.get(0)).map_err(failed)?;
+        if version != self.made_at {
+            self.plans.clear();
+            self.made_at = version;
+        }
+        Ok(())
+    }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Opens a connection with this store's settings.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(failed)?;
+    let set = || {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.execute_batch(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384; PRAGMA foreign_keys=ON; \
+             PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000;",
+        )?;
+        connection.set_prepared_statement_cache_capacity(128);
+        connection.create_collation("decimal", crate::change::decimal::compare)
+    };
+    set().map_err(failed)?;
+    Ok(connection)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { identifier_bytes_max: IDENTIFIER_BYTES_MAX }
+    }
+
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<Claim, StoreError> {
+        let ClaimRequest { place, journal, start, owner } = request;
+        let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
+        self.write(|connection| {
+            let known: Option<(String, i64, i64)> = connection
+                .query_row(
+                    r#"SELECT journal, next_offset, epoch FROM "_sluicegate_positions"
+                       WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
+                    at,
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                )
+                .optional()
+                .map_err(failed)?;
+            let (next_offset, epoch) = match known {
+                Some((known, ..)) if known != journal => {
+                    return Err(StoreError::Stop(format!(
+                        "the journal is not the one that stream {} was applied from (it is {journal}, and was {known}); \
+                         put the old one back, or give up what it held: `sluicegate positions accept-loss {}`",
+                        place.stream, place.stream
+                    )));
+                }
+                Some((_, next_offset, epoch)) => (next_offset, epoch + 1),
+                None => (start, 1),
+            };
+            connection
+                .execute(
+                    r#"INSERT INTO "_sluicegate_positions"
+                           (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
+                       ON CONFLICT DO UPDATE SET epoch = ?6, owner = ?7"#,
+                    (at.0, at.1, at.2, journal, next_offset, epoch, owner),
+                )
+                .map_err(failed)?;
+            Ok(Claim { place: place.clone(), epoch, next_offset })
+        })
+        .await
+    }
+
+    async fn begin<'s>(&'s self, rules: &'s ApplyRules) -> Result<Box<dyn Transaction + 's>, StoreError> {
+        let writer = Arc::clone(&self.writer).lock_owned().await;
+        Ok(Box::new(SqliteTransaction::begin(writer, rules)?))
+    }
+
+    fn books(&self) -> &dyn Books {
+        self
+    }
+
+    fn rows(&self) -> &dyn Rows {
+        self
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        // A write that changes nothing takes the lock and finds a file that cannot be written.
+        self.write(|connection| {
+            let sql = r#"UPDATE "_sluicegate_store" SET version = version"#;
+            connection.execute(sql, []).map(drop).map_err(failed)
+        })
+        .await
+    }
+}

@@ -1,0 +1,362 @@
+//! From a change to a statement: which tables, columns and indexes it needs, and the SQL that makes it.
+//!
+//! A plan is made once for every shape of change (table, operation, columns, types) and kept until the catalogue
+//! changes.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use rusqlite::Connection;
+
+use super::catalogue::{Catalogue, Table, declared, quote, sqlite_name};
+use super::error::failed;
+use crate::change::{Action, Cell, Change, ColumnType, Family, Key, TableName};
+use crate::problem::ProblemType;
+use crate::store::{ApplyRules, StoreError};
+
+/// So many shapes are kept. A sender that makes up new ones all the time costs time, not memory.
+const PLANS_MAX: usize = 1_000;
+
+/// The plans made so far, and the catalogue they are made from.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    pub(super) catalogue: Catalogue,
+    plans: HashMap<u64, Plan>,
+    /// How often a table or an index was made or changed. A transaction that is undone must forget what it saw since.
+    pub(super) changes: u64,
+}
+
+/// How a change of one shape is made.
+#[derive(Debug)]
+pub(super) struct Plan {
+    shape: Shape,
+    /// The statement. Its parameters are the cells of the row, then those of the key.
+    pub(super) sql: String,
+    /// For each parameter whose column has another type than the document declares: the column's.
+    pub(super) admits: Vec<Option<ColumnType>>,
+}
+
+/// What two changes have in common when one plan serves both.
+#[derive(Debug, PartialEq)]
+struct Shape {
+    table: (Option<String>, String),
+    kind: u8,
+    omits_nulls: bool,
+    columns: Vec<(String, ColumnType)>,
+    row_length: usize,
+}
+
+fn parts<'c, 'a>(change: &'c Change<'a>) -> (u8, &'c [Cell<'a>], Option<&'c Key<'a>>) {
+    match &change.action {
+        Action::Insert { row, .. } => (0, row, None),
+        Action::Update { row, key } => (1, row, Some(key)),
+        Action::Delete { key } => (2, &[], Some(key)),
+        Action::Truncate => (3, &[], None),
+    }
+}
+
+/// The cells of a change in the order of its parameters.
+pub(super) fn cells<'c, 'a>(change: &'c Change<'a>) -> impl Iterator<Item = &'c Cell<'a>> {
+    let (_, row, key) = parts(change);
+    row.iter().chain(key.map_or(&[][..], |key| &key.cells))
+}
+
+impl Shape {
+    fn of(change: &Change<'_>) -> Self {
+        let (kind, row, key) = parts(change);
+        Shape {
+            table: (change.table.schema.as_deref().map(str::to_owned), change.table.name.to_string()),
+            kind,
+            omits_nulls: key.is_some_and(|key| key.omits_nulls),
+            columns: cells(change).map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
+            row_length: row.len(),
+        }
+    }
+
+    fn is_of(&self, change: &Change<'_>) -> bool {
+        let (kind, row, key) = parts(change);
+        self.kind == kind
+            && self.row_length == row.len()
+            && self.omits_nulls == key.is_some_and(|key| key.omits_nulls)
+            && self.table.1 == change.table.name
+            && self.table.0.as_deref() == change.table.schema.as_deref()
+            && self.columns.len() == cells(change).count()
+            && self
+                .columns
+                .iter()
+                .zip(cells(change))
+                .all(|(known, cell)| known.0 == cell.name && known.1 == cell.column_type)
+    }
+}
+
+fn hash(change: &Change<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let (kind, row, _) = parts(change);
+    (kind, row.len(), &change.table).hash(&mut hasher);
+    for cell in cells(change) {
+        (&cell.name, &cell.column_type).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+impl Plans {
+    /// Forgets everything if tables were changed since `changes` was the count: what was seen is undone.
+    pub(super) fn forget_since(&mut self, changes: u64) {
+        if self.changes != changes {
+            self.clear();
+        }
+    }
+
+    /// Forgets everything, because the tables may have changed.
+    pub(super) fn clear(&mut self) {
+        self.catalogue.clear();
+        self.plans.clear();
+    }
+
+    /// The plan for `change`. Creates the tables, columns and indexes that it needs; `ran` is told the SQL of those.
+    pub(super) fn plan(
+        &mut self,
+        connection: &Connection,
+        change: &Change<'_>,
+        rules: &ApplyRules,
+        ran: &mut dyn FnMut(&str),
+    ) -> Result<&Plan, StoreError> {
+        let hash = hash(change);
+        if !self.plans.get(&hash).is_some_and(|plan| plan.shape.is_of(change)) {
+            let plan = self.make(connection, change, rules, ran)?;
+            if self.plans.len() >= PLANS_MAX {
+                self.plans.clear();
+            }
+            self.plans.insert(hash, plan);
+        }
+        self.plans.get(&hash).ok_or_else(|| StoreError::Later("the plan vanished".into()))
+    }
+
+    fn make(
+        &mut self,
+        connection: &Connection,
+        change: &Change<'_>,
+        rules: &ApplyRules,
+        ran: &mut dyn FnMut(&str),
+    ) -> Result<Plan, StoreError> {
+        let name = sqlite_name(&change.table);
+        let is_insert = matches!(change.action, Action::Insert { .. });
+        let known = self.catalogue.table(connection, &name).map_err(failed)?;
+        let ddl = match (known, &change.action) {
+            (None, Action::Insert { row, primary_key }) if rules.create => {
+                vec![create(&change.table, row, &primary_key_of(change, primary_key, rules))]
+            }
+            (None, _) => {
+                let hint = if is_insert { "; this stream may not create it" } else { "" };
+                return Err(StoreError::document(
+                    ProblemType::UnknownTable,
+                    format!("table {} does not exist{hint}", change.table),
+                ));
+            }
+            (Some(table), _) if table.name != name => {
+                return Err(StoreError::document(
+                    ProblemType::NameConflict,
+                    format!("table {name:?} differs from {:?} in letter case only", table.name),
+                ));
+            }
+            (Some(table), _) => additions(table, change, rules)?,
+        };
+        for sql in &ddl {
+            self.changes += 1;
+            connection.execute_batch(sql).map_err(failed)?;
+            ran(sql);
+        }
+        if known_was_missing(&ddl) {
+            connection.execute(r#"INSERT OR IGNORE INTO "_sluicegate_tables" VALUES (?1)"#, [&name]).map_err(failed)?;
+        }
+        if !ddl.is_empty() {
+            self.catalogue.forget(&name);
+            self.plans.clear();
+        }
+        let table = self.catalogue.table(connection, &name).map_err(failed)?;
+        let Some(table) = table else {
+            return Err(StoreError::document(ProblemType::UnknownTable, format!("table {name} does not exist")));
+        };
+        let mut admits = Vec::new();
+        for cell in cells(change) {
+            let Some(column) = table.column(&cell.name) else {
+                return Err(unknown_column(table, &cell.name));
+            };
+            if cell.column_type.conflicts_with(&column.column_type) {
+                return Err(StoreError::document(
+                    ProblemType::TypeConflict,
+                    format!(
+                        "column {:?} of table {name} is {}, and the document declares {}",
+                        cell.name, column.column_type, cell.column_type
+                    ),
+                ));
+            }
+            admits.push((cell.column_type != column.column_type).then(|| column.column_type.clone()));
+        }
+        let sql = statement(table, change);
+        if let Some(sql) = missing_index(table, change) {
+            self.changes += 1;
+            connection.execute_batch(&sql).map_err(failed)?;
+            ran(&sql);
+            self.catalogue.forget(&name);
+        }
+        Ok(Plan { shape: Shape::of(change), sql, admits })
+    }
+}
+
+/// Whether one of these statements creates a table.
+fn known_was_missing(ddl: &[String]) -> bool {
+    ddl.iter().any(|sql| sql.starts_with("CREATE TABLE"))
+}
+
+fn unknown_column(table: &Table, name: &str) -> StoreError {
+    match table.other_case(name) {
+        Some(other) => StoreError::document(
+            ProblemType::NameConflict,
+            format!("column {name:?} of table {} differs from {:?} in letter case only", table.name, other.name),
+        ),
+        None => {
+            StoreError::document(ProblemType::UnknownColumn, format!("table {} has no column {name:?}", table.name))
+        }
+    }
+}
+
+/// The primary key of a table about to be created: the stream's word before the document's.
+fn primary_key_of(change: &Change<'_>, named: &[std::borrow::Cow<'_, str>], rules: &ApplyRules) -> Vec<String> {
+    let table = &change.table;
+    let ours = rules.keys.get(&table.to_string()).or_else(|| rules.keys.get(&*table.name));
+    let columns = ours.cloned().unwrap_or_else(|| named.iter().map(ToString::to_string).collect());
+    let Action::Insert { row, .. } = &change.action else { return Vec::new() };
+    // A key that the row lacks cannot be one.
+    let is_whole = columns.iter().all(|column| row.iter().any(|cell| cell.name == *column));
+    if is_whole { columns } else { Vec::new() }
+}
+
+fn create(table: &TableName<'_>, row: &[Cell<'_>], primary_key: &[String]) -> String {
+    let mut parts: Vec<_> = row
+        .iter()
+        .map(|cell| {
+            let not_null = if primary_key.iter().any(|column| *column == cell.name) { " NOT NULL" } else { "" };
+            format!("{} {}{not_null}", quote(&cell.name), declared(&cell.column_type))
+        })
+        .collect();
+    if !primary_key.is_empty() {
+        let columns: Vec<_> = primary_key.iter().map(|column| quote(column)).collect();
+        parts.push(format!("PRIMARY KEY ({})", columns.join(", ")));
+    }
+    format!("CREATE TABLE {} ({})", quote(&sqlite_name(table)), parts.join(", "))
+}
+
+/// The columns that an insert adds.
+fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) -> Result<Vec<String>, StoreError> {
+    let Action::Insert { row, .. } = &change.action else { return Ok(Vec::new()) };
+    let missing = row.iter().filter(|cell| table.column(&cell.name).is_none());
+    missing
+        .map(|cell| {
+            if !rules.create || table.other_case(&cell.name).is_some() {
+                return Err(unknown_column(table, &cell.name));
+            }
+            let (table, column) = (quote(&table.name), quote(&cell.name));
+            Ok(format!("ALTER TABLE {table} ADD COLUMN {column} {}", declared(&cell.column_type)))
+        })
+        .collect()
+}
+
+fn statement(table: &Table, change: &Change<'_>) -> String {
+    let name = quote(&table.name);
+    match &change.action {
+        Action::Insert { row, .. } => {
+            let columns: Vec<_> = row.iter().map(|cell| quote(&cell.name)).collect();
+            let values: Vec<_> = (1..=row.len()).map(|number| format!("?{number}")).collect();
+            format!("INSERT INTO {name} ({}) VALUES ({})", columns.join(", "), values.join(", "))
+        }
+        Action::Update { row, key } => {
+            let set = row.iter().enumerate().map(|(at, cell)| format!("{} = ?{}", quote(&cell.name), at + 1));
+            let set: Vec<_> = set.collect();
+            format!("UPDATE {name} SET {} WHERE {}", set.join(", "), condition(table, key, row.len() + 1))
+        }
+        Action::Delete { key } => format!("DELETE FROM {name} WHERE {}", condition(table, key, 1)),
+        Action::Truncate => format!("DELETE FROM {name}"),
+    }
+}
+
+/// The condition that finds the rows of a key whose first parameter has the number `first`.
+fn condition(table: &Table, key: &Key<'_>, first: usize) -> String {
+    let equal: Vec<_> = key
+        .cells
+        .iter()
+        .enumerate()
+        .map(|(at, cell)| {
+            let decimal = table.column(&cell.name).is_some_and(|column| is_decimal(&column.column_type));
+            // IS finds NULL too. 1.50 and 1.5 are one number, but not one text.
+            let collate = if decimal { " COLLATE decimal" } else { "" };
+            format!("{} IS ?{}{collate}", quote(&cell.name), at + first)
+        })
+        .collect();
+    let equal = equal.join(" AND ");
+    let named = |column: &String| key.cells.iter().any(|cell| cell.name == *column);
+    let has_key = !table.primary_key.is_empty() && table.primary_key.iter().all(named);
+    let unnamed: Vec<_> = table
+        .columns
+        .iter()
+        .filter(|column| !named(&column.name))
+        .map(|column| format!("{} IS NULL", quote(&column.name)))
+        .collect();
+    if !key.omits_nulls || has_key || unnamed.is_empty() {
+        return equal;
+    }
+    // See `Key::omits_nulls`: several rows that match are no proof of a key.
+    format!(
+        "{equal} AND ((SELECT count(*) FROM (SELECT 1 FROM {} WHERE {equal} LIMIT 2)) = 1 OR {})",
+        quote(&table.name),
+        unnamed.join(" AND ")
+    )
+}
+
+fn is_decimal(column_type: &ColumnType) -> bool {
+    column_type.family() == Family::Decimal && !column_type.is_array()
+}
+
+/// The index that makes this key fast in a table of ours, when no index leads with one of its columns.
+fn missing_index(table: &Table, change: &Change<'_>) -> Option<String> {
+    /// More columns tell rows apart hardly better and cost space.
+    const COLUMNS_MAX: usize = 4;
+    let (_, _, key) = parts(change);
+    let key = key?;
+    if key.cells.iter().any(|cell| table.leading.contains(&*cell.name)) {
+        return None;
+    }
+    let is_fit = |column_type: &ColumnType| {
+        !column_type.is_array() && !matches!(column_type.family(), Family::Json | Family::Bytes)
+    };
+    let columns: Vec<_> = key
+        .cells
+        .iter()
+        .filter_map(|cell| table.column(&cell.name))
+        .filter(|column| is_fit(&column.column_type))
+        .take(COLUMNS_MAX)
+        .collect();
+    if columns.is_empty() {
+        return None;
+    }
+    if !table.is_ours {
+        tracing::warn!(
+            table = table.name,
+            columns = ?columns.iter().map(|column| &column.name).collect::<Vec<_>>(),
+            "Deletes and updates by these columns read the whole table: it has no index that leads with one of them."
+        );
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    let parts: Vec<_> = columns
+        .iter()
+        .map(|column| {
+            column.name.hash(&mut hasher);
+            let collate = if is_decimal(&column.column_type) { " COLLATE decimal" } else { "" };
+            format!("{}{collate}", quote(&column.name))
+        })
+        .collect();
+    table.name.hash(&mut hasher);
+    let index = quote(&format!("_sluicegate_index_{:016x}", hasher.finish()));
+    Some(format!("CREATE INDEX IF NOT EXISTS {index} ON {} ({})", quote(&table.name), parts.join(", ")))
+}

@@ -1,0 +1,66 @@
+//! The tables in which the store keeps its books.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::error::failed;
+use crate::store::StoreError;
+
+/// The version of these tables. A newer one is refused.
+const VERSION: i64 = 1;
+
+const TABLES: &str = r#"
+CREATE TABLE IF NOT EXISTS "_sluicegate_store" (identity TEXT NOT NULL, version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS "_sluicegate_positions" (
+    stream TEXT NOT NULL, topic TEXT NOT NULL, "partition" INTEGER NOT NULL,
+    journal TEXT NOT NULL, first_offset INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+    epoch INTEGER NOT NULL, owner TEXT NOT NULL, halted TEXT,
+    applied INTEGER NOT NULL DEFAULT 0, duplicates INTEGER NOT NULL DEFAULT 0,
+    dead_lettered INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0,
+    lost INTEGER NOT NULL DEFAULT 0, gaps INTEGER NOT NULL DEFAULT 0,
+    carried INTEGER NOT NULL DEFAULT 0, duplicates_pruned INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (stream, topic, "partition")) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS "_sluicegate_dead_letters" (
+    topic TEXT NOT NULL, "partition" INTEGER NOT NULL, "offset" INTEGER NOT NULL, stream TEXT NOT NULL,
+    key BLOB, value BLOB, headers TEXT NOT NULL, timestamp_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL, problem TEXT NOT NULL, set_aside_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 1,
+    is_dropped INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (topic, "partition", "offset"));
+CREATE TABLE IF NOT EXISTS "_sluicegate_duplicates" (
+    topic TEXT NOT NULL, "partition" INTEGER NOT NULL, "offset" INTEGER NOT NULL,
+    of_partition INTEGER NOT NULL, of_offset INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+    PRIMARY KEY (topic, "partition", "offset")) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS "_sluicegate_keys" (
+    stream TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL,
+    "partition" INTEGER NOT NULL, "offset" INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+    PRIMARY KEY (stream, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS "_sluicegate_lost" (
+    stream TEXT NOT NULL, topic TEXT NOT NULL, "partition" INTEGER NOT NULL,
+    from_offset INTEGER NOT NULL, to_offset INTEGER NOT NULL, at_ms INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS "_sluicegate_tables" (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;
+"#;
+
+/// Creates the tables if need be, and gives the store's identity.
+pub(super) fn prepare(connection: &mut Connection) -> Result<String, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    transaction.execute_batch(TABLES).map_err(failed)?;
+    let known: Option<(String, i64)> = transaction
+        .query_row(r#"SELECT identity, version FROM "_sluicegate_store""#, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .map_err(failed)?;
+    let identity = match known {
+        Some((_, version)) if version > VERSION => {
+            return Err(StoreError::Stop(format!(
+                "the store's books have format {version}; this sluicegate knows {VERSION}: use a newer one"
+            )));
+        }
+        Some((identity, _)) => identity,
+        None => {
+            let identity = uuid::Uuid::now_v7().to_string();
+            let sql = r#"INSERT INTO "_sluicegate_store" VALUES (?1, ?2)"#;
+            transaction.execute(sql, (&identity, VERSION)).map_err(failed)?;
+            identity
+        }
+    };
+    transaction.commit().map_err(failed)?;
+    Ok(identity)
+}

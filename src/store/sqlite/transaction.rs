@@ -1,0 +1,289 @@
+//! One write transaction on the store's file.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::OwnedMutexGuard;
+
+use super::Writer;
+use super::bind::to_sql;
+use super::error::failed;
+use super::plan::cells;
+use crate::change::Change;
+use crate::clock;
+use crate::document::Position;
+use crate::problem::ProblemType;
+use crate::store::{
+    ApplyRules, Claim, Closing, Document, Fate, Idempotency, Letter, Refusal, StoreError, Tally, Transaction,
+};
+
+pub(super) struct SqliteTransaction<'s> {
+    writer: OwnedMutexGuard<Writer>,
+    rules: &'s ApplyRules,
+    /// The SQL that ran, when somebody wants to see it.
+    statements: Option<Vec<String>>,
+    is_open: bool,
+    /// The count of [`super::plan::Plans::changes`] at the beginning.
+    changes: u64,
+}
+
+impl<'s> SqliteTransaction<'s> {
+    /// Begins. The writer is the only one of this process; other processes are kept out by IMMEDIATE.
+    pub(super) fn begin(writer: OwnedMutexGuard<Writer>, rules: &'s ApplyRules) -> Result<Self, StoreError> {
+        writer.check_file()?;
+        writer.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+        let changes = writer.plans.changes;
+        let mut transaction = SqliteTransaction { writer, rules, statements: None, is_open: true, changes };
+        transaction.writer.refresh_catalogue()?;
+        Ok(transaction)
+    }
+
+    fn apply_one(&mut self, document: &Document<'_>) -> Result<Fate, StoreError> {
+        if let Some(idempotency) = &document.idempotency {
+            if let Some(of) = keep_key(&self.writer.connection, document, idempotency)? {
+                return Ok(Fate::Duplicate { of });
+            }
+        }
+        for change in &document.changes.changes {
+            self.change(change)?;
+        }
+        Ok(Fate::Applied)
+    }
+
+    fn change(&mut self, change: &Change<'_>) -> Result<(), StoreError> {
+        let Writer { connection, plans, .. } = &mut *self.writer;
+        let statements = &mut self.statements;
+        let mut ran = |sql: &str| {
+            if let Some(statements) = statements.as_mut() {
+                statements.push(sql.to_owned());
+            }
+        };
+        let plan = plans.plan(connection, change, self.rules, &mut ran)?;
+        ran(&plan.sql);
+        let mut statement = connection.prepare_cached(&plan.sql).map_err(failed)?;
+        for (index, (cell, admit)) in cells(change).zip(&plan.admits).enumerate() {
+            match admit {
+                None => statement.raw_bind_parameter(index + 1, to_sql(&cell.value)).map_err(failed)?,
+                Some(column_type) => {
+                    let value = column_type.admit(cell.value.clone()).map_err(|misfit| {
+                        let kind = match misfit.kind {
+                            crate::change::MisfitKind::OutOfRange => ProblemType::ValueOutOfRange,
+                            _ => ProblemType::InvalidValue,
+                        };
+                        let (table, column) = (&change.table, &cell.name);
+                        StoreError::document(kind, format!("column {column:?} of table {table}: {misfit}"))
+                    })?;
+                    statement.raw_bind_parameter(index + 1, to_sql(&value)).map_err(failed)?;
+                }
+            }
+        }
+        statement.raw_execute().map_err(failed)?;
+        Ok(())
+    }
+
+    fn run(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
+        self.writer
+            .connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(parameters))
+            .map_err(failed)
+    }
+}
+
+/// Notes the document's key. Gives the position of the document that has it already.
+fn keep_key(
+    connection: &Connection,
+    document: &Document<'_>,
+    idempotency: &Idempotency<'_>,
+) -> Result<Option<Position>, StoreError> {
+    let Idempotency { key, digest } = idempotency;
+    let (stream, position) = (document.stream.as_str(), document.position);
+    let new = connection
+        .prepare_cached(
+            r#"INSERT INTO "_sluicegate_keys" (stream, key, digest, "partition", "offset", at_ms)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"#,
+        )
+        .and_then(|mut statement| {
+            statement.execute((stream, key, &digest[..], position.partition, position.offset, clock::now_ms()))
+        })
+        .map_err(failed)?;
+    if new == 1 {
+        return Ok(None);
+    }
+    let known: Option<(Vec<u8>, i32, i64)> = connection
+        .prepare_cached(
+            r#"SELECT digest, "partition", "offset" FROM "_sluicegate_keys" WHERE stream = ?1 AND key = ?2"#,
+        )
+        .and_then(|mut statement| {
+            statement.query_row((stream, key), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
+        })
+        .map_err(failed)?;
+    let Some((known_digest, partition, offset)) = known else { return Ok(None) };
+    let of = Position { topic: position.topic.clone(), partition, offset };
+    if of == *position {
+        // A dead letter that is tried again has its key already.
+        return Ok(None);
+    }
+    if known_digest != digest {
+        let receipt = crate::document::Receipt(of);
+        return Err(StoreError::document(
+            ProblemType::IdempotencyKeyReused,
+            format!("the idempotency key {key:?} stands for another document, {receipt}"),
+        ));
+    }
+    Ok(Some(of))
+}
+
+#[async_trait]
+impl Transaction for SqliteTransaction<'_> {
+    async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
+        let whole = |error| Refusal { error: failed(error), at: None };
+        self.writer.connection.execute_batch("SAVEPOINT documents").map_err(whole)?;
+        let changes = self.writer.plans.changes;
+        let mut fates = Vec::with_capacity(documents.len());
+        for (index, document) in documents.iter().enumerate() {
+            match self.apply_one(document) {
+                Ok(Fate::Duplicate { of }) => {
+                    let sql = r#"INSERT OR IGNORE INTO "_sluicegate_duplicates" VALUES (?1, ?2, ?3, ?4, ?5, ?6)"#;
+                    let at = document.position;
+                    let row = (at.topic.as_str(), at.partition, at.offset, of.partition, of.offset, clock::now_ms());
+                    self.run(sql, row).map_err(|error| Refusal { error, at: None })?;
+                    fates.push(Fate::Duplicate { of });
+                }
+                Ok(fate) => fates.push(fate),
+                Err(error) => {
+                    self.writer.plans.forget_since(changes);
+                    self.writer.connection.execute_batch("ROLLBACK TO documents; RELEASE documents").map_err(whole)?;
+                    return Err(Refusal { error, at: Some(index) });
+                }
+            }
+        }
+        self.writer.connection.execute_batch("RELEASE documents").map_err(whole)?;
+        Ok(fates)
+    }
+
+    async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError> {
+        let Letter { stream, position, record, problem, set_aside_ms, attempts } = letter;
+        let headers = serde_json::to_string(&record.headers).unwrap_or_default();
+        let reason = problem.kind.name();
+        let text = serde_json::to_string(problem).unwrap_or_default();
+        self.run(
+            r#"INSERT INTO "_sluicegate_dead_letters" (topic, "partition", "offset", stream, key, value, headers,
+                   timestamp_ms, reason, problem, set_aside_ms, attempts)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"#,
+            rusqlite::params![
+                position.topic.as_str(),
+                position.partition,
+                position.offset,
+                stream.as_str(),
+                record.key.as_deref(),
+                &record.value[..],
+                headers,
+                record.timestamp_ms,
+                reason,
+                text,
+                set_aside_ms,
+                attempts
+            ],
+        )?;
+        if let Some(key) = record.headers.idempotency_key.as_deref() {
+            let digest = crate::digest(&record.value);
+            self.run(
+                r#"INSERT INTO "_sluicegate_keys" (stream, key, digest, "partition", "offset", at_ms)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"#,
+                (stream.as_str(), key, &digest[..], position.partition, position.offset, clock::now_ms()),
+            )?;
+        }
+        Ok(())
+    }
+
+    async fn advance(&mut self, claim: &Claim, next_offset: i64, tally: Tally) -> Result<(), StoreError> {
+        let Claim { place, epoch, next_offset: from } = claim;
+        let moved = self.run(
+            r#"UPDATE "_sluicegate_positions" SET next_offset = ?1, applied = applied + ?2, duplicates = duplicates + ?3,
+                   dead_lettered = dead_lettered + ?4, gaps = gaps + ?5, halted = NULL
+               WHERE stream = ?6 AND topic = ?7 AND "partition" = ?8 AND epoch = ?9 AND next_offset = ?10"#,
+            (
+                next_offset,
+                tally.applied,
+                tally.duplicates,
+                tally.dead_lettered,
+                tally.gaps,
+                place.stream.as_str(),
+                place.topic.as_str(),
+                place.partition,
+                epoch,
+                from,
+            ),
+        )?;
+        if moved == 1 { Ok(()) } else { Err(StoreError::Fenced) }
+    }
+
+    async fn close_letter(&mut self, letter: &Position, how: Closing<'_>) -> Result<bool, StoreError> {
+        let at = (letter.topic.as_str(), letter.partition, letter.offset);
+        let counter = match how {
+            Closing::Failed(problem) => {
+                let text = serde_json::to_string(problem).unwrap_or_default();
+                let changed = self.run(
+                    r#"UPDATE "_sluicegate_dead_letters" SET reason = ?4, problem = ?5, attempts = attempts + 1
+                       WHERE topic = ?1 AND "partition" = ?2 AND "offset" = ?3 AND is_dropped = 0"#,
+                    (at.0, at.1, at.2, problem.kind.name(), text),
+                )?;
+                return Ok(changed == 1);
+            }
+            Closing::Applied => "applied",
+            Closing::Dropped => "dropped",
+        };
+        let find = r#"topic = ?1 AND "partition" = ?2 AND "offset" = ?3"#;
+        let moved = self.run(
+            &format!(
+                r#"UPDATE "_sluicegate_positions" SET dead_lettered = dead_lettered - 1, {counter} = {counter} + 1
+                   WHERE topic = ?1 AND "partition" = ?2 AND stream =
+                   (SELECT stream FROM "_sluicegate_dead_letters" WHERE {find} AND is_dropped = 0)"#
+            ),
+            at,
+        )?;
+        if moved == 0 {
+            return Ok(false);
+        }
+        match how {
+            // What was dropped is gone, but its receipt still says so.
+            Closing::Dropped => self.run(
+                &format!(
+                    r#"UPDATE "_sluicegate_dead_letters" SET is_dropped = 1, value = x'', key = NULL WHERE {find}"#
+                ),
+                at,
+            )?,
+            _ => self.run(&format!(r#"DELETE FROM "_sluicegate_dead_letters" WHERE {find}"#), at)?,
+        };
+        Ok(true)
+    }
+
+    fn statements(&self) -> Vec<String> {
+        self.statements.clone().unwrap_or_default()
+    }
+
+    fn record_statements(&mut self) {
+        self.statements.get_or_insert_default();
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.writer.check_file()?;
+        self.writer.connection.execute_batch("COMMIT").map_err(|error| match failed(error) {
+            // A deferred constraint that COMMIT finds belongs to no single document of the batch.
+            StoreError::Document(problem) => StoreError::Document(problem),
+            other => other,
+        })?;
+        self.is_open = false;
+        Ok(())
+    }
+}
+
+impl Drop for SqliteTransaction<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.writer.plans.forget_since(self.changes);
+            // SQLite has rolled back by itself after some errors; then this one says so, and that is all.
+            let _ = self.writer.connection.execute_batch("ROLLBACK");
+        }
+    }
+}

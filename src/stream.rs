@@ -1,0 +1,101 @@
+//! A stream: a named way in. What its documents must look like, which topic keeps them, how they are applied.
+
+use std::time::Duration;
+
+use crate::document::{Receipt, StreamName, TopicName};
+use crate::format::event;
+use crate::gate::{Gate, Takes};
+use crate::problem::{Problem, ProblemType};
+use crate::record::Kept;
+use crate::store::{ApplyRules, Document, Idempotency};
+
+/// Everything the program knows about one stream.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// Its name.
+    pub name: StreamName,
+    /// The topic that keeps its documents; no other stream's.
+    pub topic: TopicName,
+    /// Judges its documents.
+    pub gate: Gate,
+    /// How its documents are applied; none when they are kept in the journal only.
+    pub table: Target,
+    /// The rules of apply.
+    pub apply: ApplyRules,
+    /// What happens at a document that cannot be applied.
+    pub on_failure: OnFailure,
+    /// HTTP routes besides `/v1/streams/NAME`.
+    pub routes: Vec<String>,
+    /// The answers on those routes.
+    pub reply: Reply,
+    /// How long the journal keeps its documents.
+    pub retention_age: Duration,
+    /// How many bytes of them the journal keeps.
+    pub retention_bytes: u64,
+    /// How long an idempotency key is remembered.
+    pub duplicates_kept: Duration,
+}
+
+/// Where a stream's documents end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// In the tables that they name.
+    Tables,
+    /// In one table, a row each.
+    Records {
+        /// The table.
+        table: String,
+        /// The column that holds the document.
+        document_column: String,
+    },
+    /// In the journal.
+    Journal,
+}
+
+/// What happens at a document that cannot be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It becomes a dead letter, and the others go on.
+    SetAside,
+    /// The partition holds there until a person acts.
+    Stop,
+}
+
+/// How intake answers on a stream's own routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// `202` with the receipt.
+    Receipt,
+    /// `200` or `400` with the document as sent.
+    Echo,
+    /// `201` with the text `OK`.
+    Created,
+}
+
+impl Stream {
+    /// Whether apply has anything to do with it.
+    pub fn is_applied(&self) -> bool {
+        self.table != Target::Journal
+    }
+
+    /// Reads a record of the stream's topic as a document. It is judged again: other programs may write to the topic.
+    pub fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
+        let accepted = self.gate.judge(&kept.record.value).map_err(|problem| Problem {
+            detail: format!("the record is no document of this stream: {}", problem.detail),
+            errors: problem.errors,
+            ..Problem::new(ProblemType::UnreadableRecord, "")
+        })?;
+        let changes = match (&self.table, &self.gate.takes) {
+            (Target::Records { table, document_column }, Takes::Events { .. }) => {
+                // The judge has found it to be UTF-8.
+                let text = std::str::from_utf8(&kept.record.value).unwrap_or_default();
+                let receipt = Receipt(kept.position.clone());
+                event::row(table, document_column, &receipt, kept.record.timestamp_ms, text)
+            }
+            _ => accepted.changes,
+        };
+        let key = kept.record.headers.idempotency_key.as_deref();
+        let idempotency = key.map(|key| Idempotency { key, digest: crate::digest(&kept.record.value) });
+        Ok(Document { stream: &self.name, position: &kept.position, changes, idempotency })
+    }
+}
