@@ -48,6 +48,8 @@ pub struct Rules {
     pub unknown_types_refused: bool,
     /// The longest name, in bytes, that the store can hold.
     pub identifier_bytes_max: usize,
+    /// The key columns of updates that do not carry their key; empty when every update must.
+    pub key_columns: Vec<String>,
 }
 
 impl Default for Rules {
@@ -58,6 +60,7 @@ impl Default for Rules {
             operations: HashSet::from([Insert, Update, Delete, Truncate]),
             unknown_types_refused: false,
             identifier_bytes_max: 255,
+            key_columns: Vec::new(),
         }
     }
 }
@@ -112,7 +115,7 @@ impl<'a, 'r> Judge<'a, 'r> {
         } else if !self.rules.operations.contains(&operation) {
             self.violation(path, || format!("{} is not among the operations this stream allows", operation.word()));
         }
-        if let Some(other) = self.names.conflict(&table.name, table.schema.as_deref(), None) {
+        if let Some(other) = self.names.conflict(table, None) {
             self.violation(path, || format!("{:?} and {other:?} differ in letter case only", table.name));
         }
     }
@@ -154,7 +157,7 @@ impl<'a, 'r> Judge<'a, 'r> {
         }
         if let Some(table) = table {
             for (index, name) in names.iter().enumerate() {
-                if let Some(other) = self.names.conflict(&table.name, table.schema.as_deref(), Some(name)) {
+                if let Some(other) = self.names.conflict(table, Some(name)) {
                     let place = path.element(index);
                     self.violation(&place, || format!("{name:?} and {other:?} differ in letter case only"));
                 }
@@ -184,6 +187,13 @@ impl<'a, 'r> Judge<'a, 'r> {
             }
         };
         Cell { name, column_type, value }
+    }
+
+    /// The key of an update that carries none: the new row's cells in the stream's key columns, if it has them all.
+    pub fn key_in(&self, row: &[Cell<'a>]) -> Option<Vec<Cell<'a>>> {
+        let columns = &self.rules.key_columns;
+        let cell = |column: &String| row.iter().find(|cell| cell.name == *column).cloned();
+        columns.iter().map(cell).collect::<Option<Vec<_>>>().filter(|cells| !cells.is_empty())
     }
 
     fn identifier(&mut self, path: &Path<'_>, what: &str, name: &str) {
@@ -256,20 +266,15 @@ impl<'a> SeenNames<'a> {
     const FEW: usize = 32;
 
     /// Remembers a table's name or, when `column` is given, a column's. Gives the other spelling if there is one.
-    fn conflict(
-        &mut self,
-        table: &Cow<'a, str>,
-        schema: Option<&str>,
-        column: Option<&Cow<'a, str>>,
-    ) -> Option<String> {
+    fn conflict(&mut self, table: &TableName<'a>, column: Option<&Cow<'a, str>>) -> Option<String> {
         // FNV-1a over the folded names; a stop byte keeps ("a", "bc") and ("ab", "c") apart. A collision is harmless:
         // it is told from a conflict by comparing the names.
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-        let parts = [schema.unwrap_or(""), table, column.map_or("", |name| name)];
+        let parts = [table.schema.as_deref().unwrap_or(""), &table.name, column.map_or("", |name| name)];
         for byte in parts.iter().flat_map(|part| part.bytes().chain(Some(0))) {
             hash = (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x100_0000_01b3);
         }
-        let name = column.unwrap_or(table);
+        let name = column.unwrap_or(&table.name);
         let known = match self.few.iter().find(|(known, _)| *known == hash) {
             Some((_, known)) => Some(known),
             None => self.many.get(&hash),

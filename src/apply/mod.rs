@@ -84,10 +84,10 @@ impl Applier {
         let mut tidied: Option<Instant> = None;
         while !stop.is_set() {
             for (partition, state) in &mut partitions {
-                if let State::Waiting { until, attempts } = *state {
-                    if until <= Instant::now() {
-                        *state = self.claim(&mut *consumer, *partition, attempts).await;
-                    }
+                if let State::Waiting { until, attempts } = *state
+                    && until <= Instant::now()
+                {
+                    *state = self.claim(&mut *consumer, *partition, attempts).await;
                 }
             }
             match consumer.next(PATIENCE).await {
@@ -102,13 +102,13 @@ impl Applier {
                     self.progress.stand_by(partition);
                 }
                 Ok(Delivery::Records(batch)) => {
-                    if let Some(state) = partitions.get_mut(&batch.partition) {
-                        if let State::Running(claim) = state {
-                            *state = self.apply(&mut *consumer, claim.clone(), batch).await;
-                        }
+                    if let Some(state) = partitions.get_mut(&batch.partition)
+                        && let State::Running(claim) = state
+                    {
+                        *state = self.apply(&mut *consumer, claim.clone(), batch).await;
                     }
                 }
-                Ok(Delivery::Nothing) => {}
+                Ok(Delivery::Nothing) => self.note_idle(&partitions).await,
                 Err(error) => {
                     self.halt(0, &error.to_string()).await;
                     break;
@@ -132,7 +132,7 @@ impl Applier {
             Ok(claim) => {
                 tracing::debug!(stream = %self.stream.name, partition, epoch = claim.epoch, from = claim.next_offset,
                     "Claimed a partition.");
-                self.progress.advance(partition, claim.next_offset);
+                self.progress.claimed(partition, claim.next_offset);
                 State::Running(claim)
             }
             Err(error) => self.wait(partition, error, attempts).await,
@@ -218,6 +218,16 @@ impl Applier {
             tracing::error!(stream = %self.stream.name, partition, reason, "Apply stands still.");
             // Where the store itself fails, only the log and /health/ready can say it.
             let _ = self.store.books().note_halt(&self.place(partition), Some(reason)).await;
+        }
+    }
+
+    /// A claimed partition with nothing left to apply no longer stands still.
+    async fn note_idle(&self, partitions: &HashMap<i32, State>) {
+        for (partition, state) in partitions {
+            if matches!(state, State::Running(_)) && self.progress.halt(*partition, None) {
+                // Only for people; the next claim says it again.
+                let _ = self.store.books().note_halt(&self.place(*partition), None).await;
+            }
         }
     }
 

@@ -30,6 +30,12 @@ impl Progress {
         self.version.send_modify(|version| *version += 1);
     }
 
+    /// The partition was claimed, and goes on at `next_offset`. Whether it gets further is yet to be seen.
+    pub fn claimed(&self, partition: i32, next_offset: i64) {
+        self.partitions().entry(partition).or_default().next_offset = next_offset;
+        self.version.send_modify(|version| *version += 1);
+    }
+
     /// The partition stands still for `reason`, or goes again. True when that is news.
     pub fn halt(&self, partition: i32, reason: Option<String>) -> bool {
         let mut partitions = self.partitions();

@@ -94,10 +94,10 @@ impl Settling<'_, '_> {
                 Err(refusal) if refusal.error.next() == Next::SetAside => {
                     match refusal.at.or((part.len() == 1).then_some(0)) {
                         Some(0) => {
-                            if let StoreError::Document(problem) = refusal.error {
-                                if let Some(held) = self.refuse(records[done], *problem).await? {
-                                    return Ok(Some(held));
-                                }
+                            if let StoreError::Document(problem) = refusal.error
+                                && let Some(held) = self.refuse(records[done], *problem).await?
+                            {
+                                return Ok(Some(held));
                             }
                             done += 1;
                             length = documents.len() - done;

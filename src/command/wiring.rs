@@ -81,6 +81,7 @@ fn stream(said: &config::Stream, limits: Limits) -> Result<Stream, Failed> {
         operations: said.allow.operations.iter().map(operation).collect::<HashSet<_>>(),
         unknown_types_refused: said.unknown_types == UnknownTypes::Reject,
         identifier_bytes_max: limits.identifier_bytes_max,
+        key_columns: said.key_columns.clone(),
     };
     let document_bytes_max = usize::try_from(said.document_bytes_max).unwrap_or(usize::MAX);
     Ok(Stream {

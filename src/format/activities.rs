@@ -156,8 +156,12 @@ impl<'a> Activity<'a> {
             (true, Some((member, mut columns))) => {
                 key = columns.finish(&path.member(member), table.as_ref(), judge);
             }
-            (true, None) => judge
-                .violation(path, || "the key is missing: which rows, under `old_value` or `value_to_delete`".into()),
+            (true, None) => match judge.key_in(&row) {
+                Some(cells) => key = cells,
+                None => judge.violation(path, || {
+                    "the key is missing: which rows, under `old_value` or `value_to_delete`".into()
+                }),
+            },
             (false, Some((member, _))) => {
                 judge.violation(&path.member(member), || "an insert has no key; remove this member".into());
             }

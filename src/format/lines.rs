@@ -143,7 +143,7 @@ impl Cutter {
                 if is_cut {
                     return self.line_of(rest, is_all);
                 }
-                return is_all.then(|| (text.len(), None));
+                return is_all.then_some((text.len(), None));
             }
             match reader.skip(&Path::ROOT, &mut Judged) {
                 Ok(()) => match action(&text[begin..reader.offset()]).as_deref() {

@@ -105,13 +105,13 @@ impl Journal for MemoryJournal {
 
     async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {
         let topics = self.shared.topics();
-        let extent = |log: &Topic| Extent {
-            partition: 0,
-            start: offset(log.start),
-            end: offset(log.start + log.records.len()),
-            records: Some(offset(log.records.len())),
-        };
+        let extent =
+            |log: &Topic| Extent { partition: 0, start: offset(log.start), end: offset(log.start + log.records.len()) };
         Ok(topics.get(topic).map(extent).into_iter().collect())
+    }
+
+    async fn count(&self, topic: &TopicName, _partition: i32) -> Result<Option<i64>, JournalError> {
+        Ok(self.shared.topics().get(topic).map(|log| offset(log.records.len())))
     }
 
     async fn retain(&self, topic: &TopicName, limits: Retention, is_read: bool) -> Result<u64, JournalError> {
@@ -186,10 +186,10 @@ impl MemoryConsumer {
     }
 
     fn release(&self) {
-        if let Some(group) = self.shared.topics().get_mut(&self.topic).and_then(|log| log.groups.get_mut(&self.group)) {
-            if group.owner == Some(self.member) {
-                group.owner = None;
-            }
+        if let Some(group) = self.shared.topics().get_mut(&self.topic).and_then(|log| log.groups.get_mut(&self.group))
+            && group.owner == Some(self.member)
+        {
+            group.owner = None;
         }
         self.shared.changed.send_modify(|version| *version += 1);
     }

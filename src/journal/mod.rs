@@ -35,6 +35,9 @@ pub trait Journal: Send + Sync {
     /// What the partitions of a topic hold. Empty when there is no such topic.
     async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError>;
 
+    /// Counts the records of a partition, one by one; none where that cannot be told.
+    async fn count(&self, topic: &TopicName, partition: i32) -> Result<Option<i64>, JournalError>;
+
     /// Removes what the limits let go, but nothing that a group has not read; of a topic that nobody is to read
     /// (`is_read` false) the limits alone decide. Gives how many records went.
     async fn retain(&self, topic: &TopicName, limits: Retention, is_read: bool) -> Result<u64, JournalError>;
@@ -92,8 +95,6 @@ pub struct Extent {
     pub start: i64,
     /// The offset that the next record will get.
     pub end: i64,
-    /// How many records stand between, where the journal can tell.
-    pub records: Option<i64>,
 }
 
 /// How much of a topic is kept.

@@ -41,7 +41,10 @@ pub fn describe(receipt: &Receipt, stream: &StreamName, outcome: &Outcome) -> Va
         Outcome::Accepted => "accepted",
         Outcome::Applied => "applied",
         Outcome::Duplicate { of } => {
-            value["of"] = Receipt(of.clone()).to_string().into();
+            // Of a journal that is gone, nobody knows the receipt.
+            if of.offset >= 0 {
+                value["of"] = Receipt(of.clone()).to_string().into();
+            }
             "duplicate"
         }
         Outcome::DeadLettered { problem } => {

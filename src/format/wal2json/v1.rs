@@ -100,7 +100,11 @@ fn change<'a>(
         Operation::Insert => Action::Insert { row: row.finish(path, Some(&table), judge), primary_key },
         Operation::Update => {
             let row = row.finish(path, Some(&table), judge);
-            Action::Update { row, key: old_key(key, judge, path, &table) }
+            let key = match (key, judge.key_in(&row)) {
+                (None, Some(cells)) => Key { cells, omits_nulls: false },
+                (key, _) => old_key(key, judge, path, &table),
+            };
+            Action::Update { row, key }
         }
         Operation::Delete => Action::Delete { key: old_key(key, judge, path, &table) },
     };

@@ -4,8 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::cell;
-use crate::change::{Action, Cell, Change, ChangeSet, Key, TableName};
+use crate::change::{Action, Cell, Change, ChangeSet, ColumnType, Key, TableName};
 use crate::format::columns::{enter, text};
 use crate::json::{Duplicates, Fault, Json, Kind, Names, Path, Reader};
 use crate::judgement::{Judge, Operation};
@@ -116,7 +115,11 @@ fn line<'a>(reader: &mut Reader<'a>, judge: &mut Judge<'a, '_>, path: &Path<'_>)
         Operation::Insert => Action::Insert { row: require("columns", columns, judge), primary_key },
         Operation::Update => {
             let row = require("columns", columns, judge);
-            Action::Update { row, key: Key { cells: require("identity", identity, judge), omits_nulls: false } }
+            let cells = match (identity, judge.key_in(&row)) {
+                (None, Some(cells)) => cells,
+                (identity, _) => require("identity", identity, judge),
+            };
+            Action::Update { row, key: Key { cells, omits_nulls: false } }
         }
         Operation::Delete => {
             Action::Delete { key: Key { cells: require("identity", identity, judge), omits_nulls: false } }
@@ -159,7 +162,11 @@ fn cells<'a>(reader: &mut Reader<'a>, judge: &mut Judge<'a, '_>, path: &Path<'_>
             names.keep(member);
         }
         match name {
-            Some(name) => found.push(cell(judge, &place.member("value"), name, column_type, value)),
+            Some(name) => {
+                // `include-types=false` leaves the types out.
+                let column_type = column_type.unwrap_or_else(|| ColumnType::parse(""));
+                found.push(judge.cell(&place.member("value"), name, column_type, value));
+            }
             None => judge.violation(&place, || "`name` is missing".into()),
         }
     }

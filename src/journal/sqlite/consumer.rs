@@ -82,10 +82,12 @@ impl SqliteConsumer {
                     .prepare_cached("SELECT owner, leased_until_ms FROM groups WHERE topic = ?1 AND name = ?2")?
                     .query_row((id, &group), |row| Ok((row.get(0)?, row.get(1)?)))
                     .optional()?;
-                if let Some((Some(holder), leased_until_ms)) = holder {
-                    if holder != owner && leased_until_ms > clock::now_ms() && !is_gone(&holder) {
-                        return Ok(false);
-                    }
+                if let Some((Some(holder), leased_until_ms)) = holder
+                    && holder != owner
+                    && leased_until_ms > clock::now_ms()
+                    && !is_gone(&holder)
+                {
+                    return Ok(false);
                 }
                 let new_owner = (until_ms > 0).then_some(&owner);
                 transaction

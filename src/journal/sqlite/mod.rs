@@ -39,6 +39,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct SqliteJournal {
     file: Arc<File>,
     writer: Writer,
+    /// The connection for questions, opened at the first.
+    reader: Arc<Mutex<Option<Connection>>>,
 }
 
 /// The file and what is known about it.
@@ -64,7 +66,27 @@ impl SqliteJournal {
         let inode = inode(path).ok_or_else(|| JournalError::Stop(format!("{} vanished", path.display())))?;
         let file = Arc::new(File { path: path.into(), identity, inode, ends: Mutex::default() });
         let writer = Writer::start(Arc::clone(&file), connection)?;
-        Ok(SqliteJournal { file, writer })
+        Ok(SqliteJournal { file, writer, reader: Arc::default() })
+    }
+
+    /// Asks something of a topic on a thread that may block; none when there is no such topic.
+    async fn read<T: Send + 'static>(
+        &self,
+        topic: &TopicName,
+        ask: impl FnOnce(&Connection, i64) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<Option<T>, JournalError> {
+        let (file, reader, topic) = (Arc::clone(&self.file), Arc::clone(&self.reader), topic.clone());
+        let read = move || {
+            file.check()?;
+            let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            if reader.is_none() {
+                *reader = Some(connect(&file.path)?);
+            }
+            let Some(connection) = reader.as_ref() else { return Ok(None) };
+            let read = || topic_id(connection, &topic)?.map(|id| ask(connection, id)).transpose();
+            read().map_err(|error| failed(&file.path, error))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|error| JournalError::Later(error.to_string()))?
     }
 }
 
@@ -175,14 +197,6 @@ fn extent_bounds(connection: &Connection, id: i64) -> rusqlite::Result<(i64, i64
     })
 }
 
-/// What a topic holds.
-fn extent(connection: &Connection, id: i64) -> rusqlite::Result<Extent> {
-    let (start, end) = extent_bounds(connection, id)?;
-    let sql = format!("SELECT count(*) FROM {}", table(id));
-    let records = connection.query_row(&sql, [], |row| row.get(0))?;
-    Ok(Extent { partition: 0, start, end, records: Some(records) })
-}
-
 #[async_trait]
 impl Journal for SqliteJournal {
     fn identity(&self) -> &str {
@@ -228,14 +242,15 @@ impl Journal for SqliteJournal {
     }
 
     async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {
-        let (file, topic) = (Arc::clone(&self.file), topic.clone());
-        let read = move || {
-            file.check()?;
-            let connection = connect(&file.path)?;
-            let read = || topic_id(&connection, &topic)?.map(|id| extent(&connection, id)).transpose();
-            read().map(|extent| extent.into_iter().collect()).map_err(|error| failed(&file.path, error))
+        let bounds = self.read(topic, extent_bounds).await?;
+        Ok(bounds.map(|(start, end)| Extent { partition: 0, start, end }).into_iter().collect())
+    }
+
+    async fn count(&self, topic: &TopicName, _partition: i32) -> Result<Option<i64>, JournalError> {
+        let count = |connection: &Connection, id| {
+            connection.query_row(&format!("SELECT count(*) FROM {}", table(id)), [], |row| row.get(0))
         };
-        tokio::task::spawn_blocking(read).await.map_err(|error| JournalError::Later(error.to_string()))?
+        self.read(topic, count).await
     }
 
     async fn retain(&self, topic: &TopicName, limits: Retention, is_read: bool) -> Result<u64, JournalError> {

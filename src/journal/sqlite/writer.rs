@@ -20,6 +20,9 @@ const GROUP_BYTES_MAX: usize = 8 << 20;
 /// Records that wait for their turn, in bytes; what comes beyond is refused. It bounds the memory of a slow disk.
 const WAITING_BYTES_MAX: usize = 24 << 20;
 
+/// What a waiting record takes in memory besides its bytes.
+const RECORD_OVERHEAD: usize = 256;
+
 /// An append that has waited this long is answered as unknown.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -48,8 +51,10 @@ enum Job {
         reply: oneshot::Sender<Result<i64, AppendError>>,
     },
     /// Anything else, in a transaction of its own that need not survive a crash of the machine.
-    Run(Box<dyn FnOnce(&mut Connection, &File) + Send>),
+    Run(Work),
 }
+
+type Work = Box<dyn FnOnce(&mut Connection, &File) + Send>;
 
 impl Writer {
     pub(super) fn start(file: Arc<File>, connection: Connection) -> Result<Self, JournalError> {
@@ -70,7 +75,7 @@ impl Writer {
 
     /// Appends records and gives the offset of the first.
     pub(super) async fn append(&self, topic: &TopicName, records: Vec<Record>) -> Result<i64, AppendError> {
-        let bytes: usize = records.iter().map(Record::size).sum();
+        let bytes: usize = records.iter().map(|record| record.size() + RECORD_OVERHEAD).sum();
         let waiting = self.load.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         if waiting > 0 && waiting + bytes > WAITING_BYTES_MAX {
             self.load.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -155,7 +160,7 @@ impl Thread {
         }
     }
 
-    fn run_job(&mut self, work: Box<dyn FnOnce(&mut Connection, &File) + Send>) {
+    fn run_job(&mut self, work: Work) {
         // Leases, positions of readers and retention need not survive a crash of the machine: without the fsync they
         // hold up no append. The setting is only a hint, and its failure shows in the work itself.
         let _ = self.connection.pragma_update(None, "synchronous", "NORMAL");

@@ -194,16 +194,12 @@ impl Books for SqliteStore {
             if is_same_journal && *to >= standing.next_offset {
                 return skip(connection, &standing, *to);
             }
-            // Behind, or in another journal: the counting begins anew. What will be applied again is no longer a letter or
-            // a duplicate, and its idempotency keys are free; older letters are carried along.
-            let again_from = if is_same_journal { *to } else { i64::MAX };
-            let run = |sql: &str| connection.execute(sql, (at.1, at.2, again_from)).map(drop).map_err(failed);
-            run(r#"DELETE FROM "_sluicegate_dead_letters" WHERE topic = ?1 AND "partition" = ?2 AND "offset" >= ?3"#)?;
-            run(r#"DELETE FROM "_sluicegate_lost" WHERE topic = ?1 AND "partition" = ?2 AND to_offset > ?3"#)?;
-            let keys = r#"DELETE FROM "_sluicegate_keys" WHERE stream = ?1 AND "partition" = ?2 AND "offset" >= ?3"#;
-            connection.execute(keys, (at.0, at.2, again_from)).map_err(failed)?;
-            let duplicates = r#"DELETE FROM "_sluicegate_duplicates" WHERE topic = ?1 AND "partition" = ?2"#;
-            connection.execute(duplicates, (at.1, at.2)).map_err(failed)?;
+            // Behind, or in another journal: the counting begins anew.
+            if is_same_journal && matches!(how, Move::Set { .. }) {
+                forget_from(connection, place, *to)?;
+            } else {
+                disown_from(connection, place, *to)?;
+            }
             connection
                 .execute(
                     r#"UPDATE "_sluicegate_positions" SET journal = ?4, first_offset = ?5, next_offset = ?5,
@@ -311,4 +307,40 @@ fn skip(connection: &Connection, standing: &Standing, to: i64) -> Result<(), Sto
         )
         .map(drop)
         .map_err(failed)
+}
+
+/// What will be applied again is no longer a letter or a duplicate, and its idempotency keys are free.
+fn forget_from(connection: &Connection, place: &Place, to: i64) -> Result<(), StoreError> {
+    let run = |sql: &str, owner: &str| connection.execute(sql, (owner, place.partition, to)).map(drop).map_err(failed);
+    let (topic, stream) = (place.topic.as_str(), place.stream.as_str());
+    run(r#"DELETE FROM "_sluicegate_dead_letters" WHERE topic = ?1 AND "partition" = ?2 AND "offset" >= ?3"#, topic)?;
+    run(r#"DELETE FROM "_sluicegate_lost" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
+    run(r#"DELETE FROM "_sluicegate_duplicates" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
+    run(r#"DELETE FROM "_sluicegate_keys" WHERE stream = ?1 AND "partition" = ?2 AND "offset" >= ?3"#, stream)
+}
+
+/// The offsets from `to` on will be other documents' than those the books know. Idempotency keys still count, but point
+/// nowhere; a dead letter must not give its receipt to another document.
+fn disown_from(connection: &Connection, place: &Place, to: i64) -> Result<(), StoreError> {
+    let (topic, stream) = (place.topic.as_str(), place.stream.as_str());
+    let letters: i64 = connection
+        .query_row(
+            r#"SELECT count(*) FROM "_sluicegate_dead_letters"
+               WHERE topic = ?1 AND "partition" = ?2 AND "offset" >= ?3 AND is_dropped = 0"#,
+            (topic, place.partition, to),
+            |row| row.get(0),
+        )
+        .map_err(failed)?;
+    if letters > 0 {
+        return Err(StoreError::Stop(format!(
+            "{letters} dead letters of {stream} would share their receipts with new documents; retry or drop them first"
+        )));
+    }
+    let run = |sql: &str, owner: &str| connection.execute(sql, (owner, place.partition, to)).map(drop).map_err(failed);
+    run(r#"DELETE FROM "_sluicegate_dead_letters" WHERE topic = ?1 AND "partition" = ?2 AND "offset" >= ?3"#, topic)?;
+    run(r#"DELETE FROM "_sluicegate_lost" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
+    run(r#"DELETE FROM "_sluicegate_duplicates" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
+    let keys =
+        r#"UPDATE "_sluicegate_keys" SET "offset" = -1 WHERE stream = ?1 AND "partition" = ?2 AND "offset" >= ?3"#;
+    run(keys, stream)
 }

@@ -38,10 +38,10 @@ impl<'s> SqliteTransaction<'s> {
     }
 
     fn apply_one(&mut self, document: &Document<'_>) -> Result<Fate, StoreError> {
-        if let Some(idempotency) = &document.idempotency {
-            if let Some(of) = keep_key(&self.writer.connection, document, idempotency)? {
-                return Ok(Fate::Duplicate { of });
-            }
+        if let Some(idempotency) = &document.idempotency
+            && let Some(of) = keep_key(&self.writer.connection, document, idempotency)?
+        {
+            return Ok(Fate::Duplicate { of });
         }
         for change in &document.changes.changes {
             self.change(change)?;
