@@ -4,8 +4,11 @@
 //! It builds no tree: a format asks for what it expects, and containers nobody asked about come back as the checked
 //! slice of the text they stood in.
 
+mod path;
+
 use std::borrow::Cow;
-use std::fmt;
+
+pub use self::path::Path;
 
 /// How deep arrays and objects may stand in each other. Deeper documents exhaust the stack of some reader on the way.
 pub const DEPTH_MAX: usize = 64;
@@ -90,49 +93,6 @@ impl Fault {
             self.kind = FaultKind::Unfinished;
         }
         self
-    }
-}
-
-/// A place in a document, as a chain of steps that lives on the stack. Rendered as a JSON Pointer (RFC 6901) only when
-/// something is wrong there.
-#[derive(Debug, Clone, Copy)]
-pub struct Path<'p> {
-    parent: Option<&'p Path<'p>>,
-    step: Step<'p>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Step<'p> {
-    Root,
-    Member(&'p str),
-    Element(usize),
-}
-
-impl<'p> Path<'p> {
-    /// The whole document.
-    pub const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
-
-    /// The member `name` of the object at this place.
-    pub fn member(&'p self, name: &'p str) -> Path<'p> {
-        Path { parent: Some(self), step: Step::Member(name) }
-    }
-
-    /// The element `index` of the array at this place.
-    pub fn element(&'p self, index: usize) -> Path<'p> {
-        Path { parent: Some(self), step: Step::Element(index) }
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent {
-            parent.fmt(out)?;
-        }
-        match self.step {
-            Step::Root => Ok(()),
-            Step::Member(name) => write!(out, "/{}", name.replace('~', "~0").replace('/', "~1")),
-            Step::Element(index) => write!(out, "/{index}"),
-        }
     }
 }
 

@@ -105,7 +105,12 @@ impl Applier {
                     if let Some(state) = partitions.get_mut(&batch.partition)
                         && let State::Running(claim) = state
                     {
+                        let partition = batch.partition;
                         *state = self.apply(&mut *consumer, claim.clone(), batch).await;
+                        if matches!(state, State::Waiting { .. }) {
+                            // What follows is read again after the next claim.
+                            consumer.pause(partition);
+                        }
                     }
                 }
                 Ok(Delivery::Nothing) => self.note_idle(&partitions).await,
@@ -165,7 +170,10 @@ impl Applier {
         let partition = batch.partition;
         match settle::apply(&*self.store, &self.stream, &claim, &batch).await {
             Ok(settled) => {
-                self.progress.advance(partition, settled.next_offset);
+                match settled.held {
+                    None => self.progress.advance(partition, settled.next_offset),
+                    Some(_) => self.progress.claimed(partition, settled.next_offset),
+                }
                 consumer.commit(partition, settled.next_offset).await;
                 for (receipt, problem) in &settled.set_aside {
                     tracing::warn!(stream = %self.stream.name, %receipt, reason = problem.kind.name(),

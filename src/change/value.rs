@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn every_value_of_the_wal2json_captures_is_read() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/fixtures/wal2json/v1-default.ndjson");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/wal2json/v1-default.ndjson");
         let document = std::fs::read_to_string(path).unwrap();
         let at = |change, pointer| match json::at(change, pointer) {
             Some(Json::Array(array)) => json::elements(array),

@@ -160,7 +160,7 @@ impl Cutter {
                 Err(fault) if fault.kind == FaultKind::Unfinished && !is_all && !is_cut => return None,
                 Err(fault) => {
                     let at = text[begin..].len() - text[begin..].trim_start().len() + begin;
-                    let next = at + resume(text[at..].as_bytes(), &fault);
+                    let next = at + resume(&text.as_bytes()[at..], &fault);
                     let line = self.line + text[..at].matches('\n').count();
                     broken.get_or_insert_with(|| {
                         let detail = format!("{} (line {line} of the body)", fault.what);

@@ -25,9 +25,9 @@ pub fn with_type(status: StatusCode, media_type: &'static str, body: impl Into<B
 #[derive(Debug)]
 pub struct Failure {
     /// The problem.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
     /// Further members of the problem object.
-    pub members: Map<String, Value>,
+    pub members: Vec<(String, Value)>,
     /// Seconds for `Retry-After`.
     pub retry_after_s: Option<u64>,
     /// The connection cannot be used any more: the rest of a body was not read.
@@ -36,7 +36,7 @@ pub struct Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Failure { problem, members: Map::new(), retry_after_s: None, is_last: false }
+        Failure { problem: Box::new(problem), members: Vec::new(), retry_after_s: None, is_last: false }
     }
 }
 
@@ -48,7 +48,7 @@ impl Failure {
 
     /// Adds a member to the problem object.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.into(), value.into());
+        self.members.push((name.into(), value.into()));
         self
     }
 
@@ -79,11 +79,12 @@ impl Failure {
     }
 }
 
-fn problem_text(problem: &Problem, members: &Map<String, Value>) -> String {
+fn problem_text(problem: &Problem, members: &[(String, Value)]) -> String {
     // Neither can fail: all members are text, numbers and lists of them.
     let mut text = serde_json::to_string(problem).unwrap_or_default();
     if !members.is_empty() {
-        let more = serde_json::to_string(members).unwrap_or_default();
+        let members: Map<_, _> = members.iter().cloned().collect();
+        let more = serde_json::to_string(&members).unwrap_or_default();
         text.pop();
         text.push(',');
         text.push_str(&more[1..]);

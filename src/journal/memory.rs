@@ -222,6 +222,10 @@ impl Consumer for MemoryConsumer {
         Ok(())
     }
 
+    fn pause(&mut self, _partition: i32) {
+        self.next_offset = None;
+    }
+
     async fn commit(&mut self, _partition: i32, next_offset: i64) {
         let mut topics = self.shared.topics();
         if let Some(group) = topics.get_mut(&self.topic).and_then(|log| log.groups.get_mut(&self.group)) {

@@ -55,6 +55,9 @@ pub trait Consumer: Send {
     /// Says where to read an assigned partition from. Must follow [`Delivery::Assigned`] before records are delivered.
     async fn seek(&mut self, partition: i32, offset: i64) -> Result<(), JournalError>;
 
+    /// Delivers nothing more of a partition until the next seek.
+    fn pause(&mut self, partition: i32);
+
     /// Notes that the group has everything before `next_offset`. A hint for retention and lag; the truth is in the store.
     async fn commit(&mut self, partition: i32, next_offset: i64);
 

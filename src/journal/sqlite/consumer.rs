@@ -192,6 +192,10 @@ impl Consumer for SqliteConsumer {
         Ok(())
     }
 
+    fn pause(&mut self, _partition: i32) {
+        self.next_offset = None;
+    }
+
     async fn commit(&mut self, _partition: i32, next_offset: i64) {
         self.committed = next_offset;
     }

@@ -200,7 +200,8 @@ impl Transaction for SqliteTransaction<'_> {
         let Claim { place, epoch, next_offset: from } = claim;
         let moved = self.run(
             r#"UPDATE "_sluicegate_positions" SET next_offset = ?1, applied = applied + ?2, duplicates = duplicates + ?3,
-                   dead_lettered = dead_lettered + ?4, gaps = gaps + ?5, halted = NULL
+                   dead_lettered = dead_lettered + ?4, gaps = gaps + ?5,
+                   halted = CASE WHEN next_offset = ?1 THEN halted END
                WHERE stream = ?6 AND topic = ?7 AND "partition" = ?8 AND epoch = ?9 AND next_offset = ?10"#,
             (
                 next_offset,

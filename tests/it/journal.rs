@@ -1,0 +1,407 @@
+//! The contract of a journal: one list of promises, and every journal keeps each of them.
+//!
+//! A new journal is one line in [`every_journal`]. What only the SQLite file promises stands in `journal/sqlite.rs`.
+
+#[path = "journal/sqlite.rs"]
+mod file;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sluicegate::clock;
+use sluicegate::document::TopicName;
+use sluicegate::journal::memory::MemoryJournal;
+use sluicegate::journal::sqlite::SqliteJournal;
+use sluicegate::journal::{Consumer, Delivery, Extent, Journal, JournalError, Retention};
+use sluicegate::record::{Headers, Kept, Record};
+
+/// Everything that is waited for comes long before.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Long enough to show that nothing comes.
+const A_MOMENT: Duration = Duration::from_millis(60);
+
+const FOREVER: Retention = Retention { age: Duration::from_secs(1 << 40), bytes_max: u64::MAX };
+const NOTHING: Retention = Retention { age: FOREVER.age, bytes_max: 0 };
+
+/// A journal to be tested, and the folder it lives in.
+struct Tested {
+    journal: Arc<dyn Journal>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+fn open_memory() -> Tested {
+    Tested { journal: Arc::new(MemoryJournal::new()), _folder: None }
+}
+
+fn open_sqlite() -> Tested {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
+    Tested { journal: Arc::new(journal), _folder: Some(folder) }
+}
+
+macro_rules! suite {
+    ($journal:ident, $open:path: $($promise:ident)+) => {
+        mod $journal {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let tested = $open();
+                super::$promise(&tested.journal).await;
+            })+
+        }
+    };
+}
+
+macro_rules! every_journal {
+    ($($promise:ident)+) => {
+        suite!(memory, super::open_memory: $($promise)+);
+        suite!(sqlite, super::open_sqlite: $($promise)+);
+    };
+}
+
+every_journal! {
+    it_is_itself_and_takes_documents
+    appended_records_stand_at_consecutive_positions
+    records_come_back_byte_for_byte
+    appends_of_many_tasks_get_distinct_positions_in_each_tasks_order
+    a_reader_begins_where_it_seeks
+    a_seek_to_where_nothing_is_stops
+    nothing_is_delivered_before_a_seek
+    a_waiting_reader_is_woken_by_an_append
+    a_cancelled_wait_loses_nothing
+    one_member_of_a_group_reads_and_the_other_takes_over_when_it_leaves
+    two_groups_each_get_everything
+    topics_do_not_mix
+    extents_tell_what_is_there
+    age_lets_old_records_go
+    size_lets_the_oldest_records_go
+    the_size_limit_holds_however_many_records_have_gone
+    retention_does_not_pass_a_group_that_still_reads
+    retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read
+}
+
+fn topic(name: &str) -> TopicName {
+    TopicName::parse(name).unwrap()
+}
+
+fn record(value: impl Into<Bytes>) -> Record {
+    let headers = Headers { id: "id".into(), source: "s".into(), form: "event".into(), idempotency_key: None };
+    Record { key: None, value: value.into(), headers, timestamp_ms: clock::now_ms() }
+}
+
+fn records(values: std::ops::Range<u32>) -> Vec<Record> {
+    values.map(|value| record(value.to_string())).collect()
+}
+
+async fn append(journal: &Arc<dyn Journal>, topic: &TopicName, records: Vec<Record>) -> Vec<i64> {
+    let positions = journal.append(topic, records).await.unwrap();
+    assert!(positions.iter().all(|position| position.topic == *topic && position.partition == 0));
+    positions.into_iter().map(|position| position.offset).collect()
+}
+
+/// Waits until `consumer` is assigned partition 0.
+async fn assigned(consumer: &mut dyn Consumer) {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        match consumer.next(A_MOMENT).await.unwrap() {
+            Delivery::Assigned(partition) => return assert_eq!(partition, 0),
+            Delivery::Nothing => {}
+            other => panic!("expected to be assigned, not {other:?}"),
+        }
+    }
+    panic!("was not assigned in time");
+}
+
+/// A member of `group` that reads from `offset`.
+async fn reader(journal: &Arc<dyn Journal>, topic: &TopicName, group: &str, offset: i64) -> Box<dyn Consumer> {
+    let mut consumer = journal.subscribe(topic, group).await.unwrap();
+    assigned(&mut *consumer).await;
+    consumer.seek(0, offset).await.unwrap();
+    consumer
+}
+
+/// Reads `count` records.
+async fn read(consumer: &mut dyn Consumer, count: usize) -> Vec<Kept> {
+    let until = Instant::now() + PATIENCE;
+    let mut found: Vec<Kept> = Vec::new();
+    while found.len() < count {
+        assert!(Instant::now() < until, "{} of {count} records came in time", found.len());
+        match consumer.next(PATIENCE).await.unwrap() {
+            Delivery::Records(batch) => {
+                assert_eq!(batch.next_offset, batch.records.last().unwrap().position.offset + 1);
+                found.extend(batch.records);
+            }
+            other => panic!("expected records, not {other:?}"),
+        }
+    }
+    found
+}
+
+fn offsets(found: &[Kept]) -> Vec<i64> {
+    found.iter().map(|kept| kept.position.offset).collect()
+}
+
+async fn bounds(journal: &Arc<dyn Journal>, topic: &TopicName) -> (i64, i64) {
+    let extents = journal.extents(topic).await.unwrap();
+    let [Extent { partition: 0, start, end, records }] = extents[..] else { panic!("{extents:?}") };
+    assert!(records.is_none_or(|records| records == end - start), "{extents:?}");
+    (start, end)
+}
+
+async fn it_is_itself_and_takes_documents(journal: &Arc<dyn Journal>) {
+    journal.check().await.unwrap();
+    assert!(!journal.identity().is_empty());
+    assert!(journal.record_bytes_max() >= 1 << 20);
+    for other in [open_memory(), open_sqlite()] {
+        assert_ne!(other.journal.identity(), journal.identity());
+    }
+}
+
+async fn appended_records_stand_at_consecutive_positions(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    for (count, expected) in [(1, 0..1), (3, 1..4), (0, 4..4), (700, 4..704)] {
+        assert_eq!(append(journal, &topic, records(0..count)).await, expected.collect::<Vec<i64>>());
+    }
+    assert_eq!(bounds(journal, &topic).await, (0, 704));
+}
+
+async fn records_come_back_byte_for_byte(journal: &Arc<dyn Journal>) {
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let headers = |key: Option<&str>| Headers {
+        id: "0197-ü".into(),
+        source: "a stream".into(),
+        form: "\"form\"\n".into(),
+        idempotency_key: key.map(str::to_owned),
+    };
+    let sent: Vec<_> = [
+        (None, Bytes::new(), headers(None), 0),
+        (Some(Bytes::new()), Bytes::from_static(b"{}"), headers(Some("")), 1_767_315_845_678),
+        (Some(every_byte.clone().into()), every_byte.clone().into(), headers(Some("\u{1}file:/ä b")), -1),
+        (Some(Bytes::from_static(b"k")), vec![b'x'; 1 << 20].into(), headers(Some("é")), i64::MAX),
+    ]
+    .map(|(key, value, headers, timestamp_ms)| Record { key, value, headers, timestamp_ms })
+    .into();
+    let topic = topic("t");
+    append(journal, &topic, sent.clone()).await;
+    let mut consumer = reader(journal, &topic, "g", 0).await;
+    let found = read(&mut *consumer, sent.len()).await;
+    for (kept, sent) in found.into_iter().zip(sent) {
+        assert!(kept.record == sent, "{:?} came back as another", sent.headers);
+    }
+}
+
+async fn appends_of_many_tasks_get_distinct_positions_in_each_tasks_order(journal: &Arc<dyn Journal>) {
+    const TASKS: usize = 40;
+    let topic = topic("t");
+    let mut tasks = Vec::new();
+    for task in 0..TASKS {
+        let (journal, topic) = (Arc::clone(journal), topic.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut mine = Vec::new();
+            for turn in 0..10 {
+                let pair = vec![record(format!("{task} {turn} a")), record(format!("{task} {turn} b"))];
+                let at = append(&journal, &topic, pair).await;
+                assert_eq!(at[1], at[0] + 1, "what is appended together stands together");
+                mine.extend(at);
+            }
+            mine
+        }));
+    }
+    let mut all = BTreeSet::new();
+    for task in tasks {
+        let mine = task.await.unwrap();
+        assert!(mine.is_sorted(), "{mine:?}");
+        all.extend(mine);
+    }
+    let count = TASKS * 20;
+    assert_eq!(all, (0..count as i64).collect());
+    let found = read(&mut *reader(journal, &topic, "g", 0).await, count).await;
+    for pair in found.chunks(2) {
+        let [first, second] = pair else { panic!() };
+        assert_eq!(first.record.value.strip_suffix(b"a"), second.record.value.strip_suffix(b"b"));
+    }
+}
+
+async fn a_reader_begins_where_it_seeks(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, records(0..10)).await;
+    let mut consumer = reader(journal, &topic, "g", 0).await;
+    for from in [3, 0, 9, 5] {
+        consumer.seek(0, from).await.unwrap();
+        let found = read(&mut *consumer, (10 - from) as usize).await;
+        assert_eq!(offsets(&found), (from..10).collect::<Vec<_>>());
+        assert_eq!(found[0].record.value, from.to_string());
+    }
+    consumer.seek(0, 10).await.unwrap();
+    assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing), "the end holds nothing yet");
+    append(journal, &topic, records(10..11)).await;
+    assert_eq!(offsets(&read(&mut *consumer, 1).await), [10]);
+}
+
+async fn a_seek_to_where_nothing_is_stops(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, records(0..10)).await;
+    let mut consumer = reader(journal, &topic, "g", 0).await;
+    consumer.commit(0, 4).await;
+    consumer.leave().await;
+    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 4);
+    let mut consumer = reader(journal, &topic, "g", 4).await;
+    for offset in [-1, 0, 3, 11, i64::MAX] {
+        match consumer.seek(0, offset).await {
+            Err(JournalError::Stop(reason)) => assert!(reason.contains('t') && reason.contains("10"), "{reason}"),
+            other => panic!("{offset}: {other:?}"),
+        }
+    }
+    consumer.seek(0, 10).await.unwrap();
+}
+
+async fn nothing_is_delivered_before_a_seek(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, records(0..1)).await;
+    let mut consumer = journal.subscribe(&topic, "g").await.unwrap();
+    assigned(&mut *consumer).await;
+    assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing));
+    consumer.seek(0, 0).await.unwrap();
+    read(&mut *consumer, 1).await;
+}
+
+async fn a_waiting_reader_is_woken_by_an_append(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, Vec::new()).await;
+    let mut consumer = reader(journal, &topic, "g", 0).await;
+    let waiting = tokio::spawn(async move { read(&mut *consumer, 1).await });
+    tokio::task::yield_now().await;
+    append(journal, &topic, records(0..1)).await;
+    let woken = Instant::now();
+    waiting.await.unwrap();
+    assert!(woken.elapsed() < Duration::from_millis(250), "{:?}", woken.elapsed());
+}
+
+async fn a_cancelled_wait_loses_nothing(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    journal.open_topic(&topic, u64::MAX).await.unwrap();
+    let mut consumer = journal.subscribe(&topic, "g").await.unwrap();
+    let (mut found, mut sent) = (Vec::new(), 0);
+    let until = Instant::now() + PATIENCE;
+    while found.len() < 200 {
+        assert!(Instant::now() < until, "{} records came in time", found.len());
+        if sent < 200 {
+            append(journal, &topic, records(sent..sent + 5)).await;
+            sent += 5;
+        }
+        let patience = Duration::from_micros(u64::from(sent) * 7 % 900);
+        match tokio::time::timeout(patience, consumer.next(PATIENCE)).await {
+            Ok(Ok(Delivery::Assigned(_))) => consumer.seek(0, 0).await.unwrap(),
+            Ok(Ok(Delivery::Records(batch))) => found.extend(offsets(&batch.records)),
+            Ok(other) => panic!("{other:?}"),
+            Err(_cancelled) => {}
+        }
+    }
+    assert_eq!(found, (0..200).collect::<Vec<_>>());
+}
+
+async fn one_member_of_a_group_reads_and_the_other_takes_over_when_it_leaves(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, records(0..4)).await;
+    let mut first = reader(journal, &topic, "g", 0).await;
+    let mut second = journal.subscribe(&topic, "g").await.unwrap();
+    assert!(matches!(second.next(A_MOMENT).await.unwrap(), Delivery::Nothing), "one of two is assigned");
+    assert_eq!(offsets(&read(&mut *first, 4).await), [0, 1, 2, 3]);
+    first.commit(0, 2).await;
+    first.leave().await;
+    let left = Instant::now();
+    assigned(&mut *second).await;
+    assert!(left.elapsed() < Duration::from_secs(1), "the other takes over at once, not after {:?}", left.elapsed());
+    second.seek(0, 2).await.unwrap();
+    assert_eq!(offsets(&read(&mut *second, 2).await), [2, 3]);
+}
+
+async fn two_groups_each_get_everything(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    let expected = append(journal, &topic, records(0..600)).await;
+    let mut readers = [reader(journal, &topic, "a", 0).await, reader(journal, &topic, "b", 0).await];
+    for consumer in &mut readers {
+        assert_eq!(offsets(&read(&mut **consumer, 600).await), expected);
+    }
+}
+
+async fn topics_do_not_mix(journal: &Arc<dyn Journal>) {
+    let (one, other) = (topic("one"), topic("one.other-1"));
+    assert_eq!(append(journal, &one, records(0..2)).await, [0, 1]);
+    assert_eq!(append(journal, &other, records(10..11)).await, [0]);
+    let found = read(&mut *reader(journal, &other, "g", 0).await, 1).await;
+    assert_eq!((&found[0].position.topic, &found[0].record.value[..]), (&other, &b"10"[..]));
+    assert_eq!(bounds(journal, &one).await, (0, 2));
+}
+
+async fn extents_tell_what_is_there(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    assert_eq!(journal.extents(&topic).await.unwrap(), []);
+    for _ in 0..2 {
+        journal.open_topic(&topic, u64::MAX).await.unwrap();
+        assert_eq!(bounds(journal, &topic).await, (0, 0));
+    }
+    append(journal, &topic, records(0..3)).await;
+    assert_eq!(bounds(journal, &topic).await, (0, 3));
+    assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 3);
+    assert_eq!(bounds(journal, &topic).await, (3, 3), "an empty topic still knows where it ends");
+    assert_eq!(append(journal, &topic, records(0..1)).await, [3]);
+}
+
+async fn age_lets_old_records_go(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    let now_ms = clock::now_ms();
+    let aged = |age_ms| Record { timestamp_ms: now_ms - age_ms, ..record("x") };
+    append(journal, &topic, [90_000, 70_000, 1_000, 80_000].map(aged).into()).await;
+    let minute = Retention { age: Duration::from_secs(60), ..FOREVER };
+    assert_eq!(journal.retain(&topic, FOREVER, false).await.unwrap(), 0);
+    assert_eq!(journal.retain(&topic, minute, false).await.unwrap(), 2);
+    assert_eq!(bounds(journal, &topic).await, (2, 4), "what stands behind a young record stays");
+}
+
+async fn size_lets_the_oldest_records_go(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, (0..10).map(|_| record(vec![0; 10_000])).collect()).await;
+    let limits = Retention { bytes_max: 35_000, ..FOREVER };
+    assert_eq!(journal.retain(&topic, limits, false).await.unwrap(), 7, "three are left, and smaller than the limit");
+    assert_eq!(journal.retain(&topic, limits, false).await.unwrap(), 0);
+}
+
+async fn the_size_limit_holds_however_many_records_have_gone(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    // Small values, so that keys and headers weigh.
+    let headers = Headers { idempotency_key: Some("kläüß".into()), ..record("").headers };
+    let small = Record { key: Some("key".into()), headers, ..record("1") };
+    let bytes_max = small.size() as u64 * 20;
+    for round in 0..30 {
+        append(journal, &topic, vec![small.clone(); 50]).await;
+        journal.retain(&topic, Retention { bytes_max, ..FOREVER }, false).await.unwrap();
+        let (start, end) = bounds(journal, &topic).await;
+        assert!((10..=20).contains(&(end - start)), "round {round}: {} records are left", end - start);
+    }
+}
+
+async fn retention_does_not_pass_a_group_that_still_reads(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, records(0..10)).await;
+    let mut fast = reader(journal, &topic, "fast", 0).await;
+    let mut slow = reader(journal, &topic, "slow", 0).await;
+    fast.commit(0, 8).await;
+    fast.leave().await;
+    for is_read in [true, false] {
+        assert_eq!(journal.retain(&topic, NOTHING, is_read).await.unwrap(), 0, "`slow` has read nothing");
+    }
+    slow.commit(0, 3).await;
+    slow.leave().await;
+    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 3);
+    assert_eq!(bounds(journal, &topic).await, (3, 10));
+}
+
+async fn retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, records(0..10)).await;
+    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 0);
+    assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 10);
+}

@@ -1,0 +1,30 @@
+//! What every test stands on: a home with files, a running process, an HTTP client, and one way to wait.
+
+mod client;
+mod home;
+mod process;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) use client::{Connection, Request, Response, Target};
+pub(crate) use home::{Home, Ran, fixture};
+pub(crate) use process::Process;
+
+/// What a healthy machine needs a fraction of, so that a loaded one still passes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for a condition, and fails when it does not hold by the deadline.
+///
+/// The value that the condition gives is handed on, so that nothing has to be asked for twice.
+#[track_caller]
+pub(crate) fn eventually<T>(deadline: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(begin.elapsed() < deadline, "not within {deadline:?}: {what}");
+        thread::park_timeout(Duration::from_millis(2));
+    }
+}
