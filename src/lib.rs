@@ -1,35 +1,36 @@
 //! Sluicegate: the gate between the people who send data and the databases that must trust it.
 //!
-//! The modules stand in the order in which a document meets them. What things are (`json` to `stream`) knows no input or
+//! The modules stand in the order in which a document meets them. What things are (`json` to `gate`) knows no input or
 //! output; `journal` and `store` are the outside; `intake`, `apply` and `query` are the flow; `command` wires it up.
 
 pub mod json;
 
-pub mod change;
 pub mod document;
+pub mod change;
+pub mod record;
+pub mod problem;
+pub mod judgement;
 pub mod format;
 pub mod gate;
-pub mod judgement;
-pub mod problem;
-pub mod record;
 
 pub mod clock;
+pub mod sqlite;
 pub mod journal;
 pub mod store;
 pub mod stream;
 
-pub mod apply;
-pub mod intake;
-pub mod query;
 pub mod service;
+pub mod intake;
+pub mod apply;
+pub mod query;
 
-pub mod command;
-pub mod config;
 pub mod http;
-pub mod registry;
-pub mod shutdown;
 pub mod task;
+pub mod shutdown;
 pub mod telemetry;
+pub mod config;
+pub mod registry;
+pub mod command;
 
 /// The SHA-256 of a document's bytes.
 pub fn digest(bytes: &[u8]) -> [u8; 32] {

@@ -131,8 +131,8 @@ impl SqliteConsumer {
 
     /// The end of the topic when `from` is not in it.
     fn check_range(&self, from: i64) -> Result<(), JournalError> {
-        let extent =
-            super::extent_bounds(&self.connection, self.topic_id).map_err(|error| failed(&self.file.path, error))?;
+        let extent = super::extent_bounds(&self.connection, self.topic_id)
+            .map_err(|error| failed(self.file.open.path(), error))?;
         if (extent.0..=extent.1).contains(&from) {
             return Ok(());
         }
@@ -169,7 +169,7 @@ impl Consumer for SqliteConsumer {
             }
             if let (Some(_), Some(from)) = (self.renewed, self.next_offset) {
                 self.end.mark_unchanged();
-                let records = self.read(from).map_err(|error| failed(&self.file.path, error))?;
+                let records = self.read(from).map_err(|error| failed(self.file.open.path(), error))?;
                 if let Some(last) = records.last() {
                     let next_offset = last.position.offset + 1;
                     self.next_offset = Some(next_offset);

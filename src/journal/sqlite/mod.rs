@@ -9,10 +9,8 @@ mod retention;
 mod writer;
 
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
@@ -24,6 +22,7 @@ use self::writer::Writer;
 use super::{AppendError, Consumer, Extent, Journal, JournalError, Outcome, Retention};
 use crate::document::{Position, TopicName};
 use crate::record::Record;
+use crate::sqlite::OpenFile;
 
 /// The version of the tables in the file. A newer one is refused.
 const VERSION: i64 = 1;
@@ -31,8 +30,8 @@ const VERSION: i64 = 1;
 /// SQLite holds values up to 1 GB; a record of more than this would hold up every other in its group.
 const RECORD_BYTES_MAX: usize = 64 << 20;
 
-/// How long a write waits for another process's. Writers pause between groups, so a longer wait means that one hangs.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The memory of a connection for pages, in KiB.
+const CACHE_KIB: u32 = 4096;
 
 /// A journal in a file.
 #[derive(Debug)]
@@ -46,10 +45,8 @@ pub struct SqliteJournal {
 /// The file and what is known about it.
 #[derive(Debug)]
 struct File {
-    path: PathBuf,
+    open: OpenFile,
     identity: String,
-    /// Device and inode at the time it was opened.
-    inode: (u64, u64),
     /// The end of each topic this process has appended to or reads from, to wake readers.
     ends: Mutex<HashMap<TopicName, watch::Sender<i64>>>,
 }
@@ -63,8 +60,9 @@ impl SqliteJournal {
         }
         let mut connection = connect(path)?;
         let identity = prepare(&mut connection).map_err(|error| failed(path, error))??;
-        let inode = inode(path).ok_or_else(|| JournalError::Stop(format!("{} vanished", path.display())))?;
-        let file = Arc::new(File { path: path.into(), identity, inode, ends: Mutex::default() });
+        let open = OpenFile::remember(path)
+            .ok_or_else(|| JournalError::Stop(format!("the journal file {} vanished", path.display())))?;
+        let file = Arc::new(File { open, identity, ends: Mutex::default() });
         let writer = Writer::start(Arc::clone(&file), connection)?;
         Ok(SqliteJournal { file, writer, reader: Arc::default() })
     }
@@ -80,29 +78,19 @@ impl SqliteJournal {
             file.check()?;
             let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
             if reader.is_none() {
-                *reader = Some(connect(&file.path)?);
+                *reader = Some(connect(file.open.path())?);
             }
             let Some(connection) = reader.as_ref() else { return Ok(None) };
             let read = || topic_id(connection, &topic)?.map(|id| ask(connection, id)).transpose();
-            read().map_err(|error| failed(&file.path, error))
+            read().map_err(|error| failed(file.open.path(), error))
         };
         tokio::task::spawn_blocking(read).await.map_err(|error| JournalError::Later(error.to_string()))?
     }
 }
 
-/// Opens a connection with this journal's settings.
+/// Opens a connection to the journal's file.
 fn connect(path: &Path) -> Result<Connection, JournalError> {
-    let open = || {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.execute_batch(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-4096; \
-             PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=2000;",
-        )?;
-        connection.set_prepared_statement_cache_capacity(64);
-        Ok(connection)
-    };
-    open().map_err(|error| failed(path, error))
+    crate::sqlite::connect(path, CACHE_KIB).map_err(|error| failed(path, error))
 }
 
 /// Creates the tables if need be, and gives the journal's identity.
@@ -137,19 +125,15 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<String, Journ
     Ok(Ok(identity))
 }
 
-fn inode(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
 impl File {
     /// Fails when the file is no longer the one that was opened: then what is written would be lost.
     fn check(&self) -> Result<(), JournalError> {
-        if inode(&self.path) == Some(self.inode) {
+        if self.open.is_there() {
             return Ok(());
         }
         Err(JournalError::Stop(format!(
             "the journal file {} was deleted or replaced while it was in use; put it back and restart",
-            self.path.display()
+            self.open.path().display()
         )))
     }
 
@@ -230,7 +214,7 @@ impl Journal for SqliteJournal {
                 Ok(id)
             })
             .await?;
-        let connection = connect(&self.file.path)?;
+        let connection = connect(self.file.open.path())?;
         Ok(Box::new(SqliteConsumer::new(
             Arc::clone(&self.file),
             self.writer.clone(),

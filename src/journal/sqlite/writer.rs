@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::{AppendError, File, JournalError, Outcome, create_topic, failed, table};
 use crate::document::TopicName;
 use crate::record::Record;
+use crate::sqlite::Turn;
 
 /// A group ends at so many bytes: large enough to make the fsync cheap, small enough that nobody waits long.
 const GROUP_BYTES_MAX: usize = 8 << 20;
@@ -60,7 +61,7 @@ impl Writer {
     pub(super) fn start(file: Arc<File>, connection: Connection) -> Result<Self, JournalError> {
         let (jobs, queue) = channel();
         let load = Arc::new(Load::default());
-        let thread = Thread { file, connection, queue, load: Arc::clone(&load), carried: None };
+        let thread = Thread { file, connection, queue, load: Arc::clone(&load), carried: None, turn: Turn::new() };
         std::thread::Builder::new()
             .name("journal-writer".into())
             .spawn(move || thread.run())
@@ -113,7 +114,7 @@ impl Writer {
                 Ok(value)
             };
             // Nobody waits any more when this fails.
-            let _ = reply.send(run().map_err(|error| failed(&file.path, error)));
+            let _ = reply.send(run().map_err(|error| failed(file.open.path(), error)));
         };
         let ended = || JournalError::Stop("the journal's writer has ended; restart".into());
         self.jobs.send(Job::Run(Box::new(job))).map_err(|_| ended())?;
@@ -131,6 +132,7 @@ struct Thread {
     load: Arc<Load>,
     /// A job that was taken from the queue, but did not fit the group.
     carried: Option<Job>,
+    turn: Turn,
 }
 
 struct Append {
@@ -184,8 +186,10 @@ impl Thread {
                 Err(_) => break,
             }
         }
+        self.turn.begin();
         let begun = Instant::now();
         let written = self.write_group(&group);
+        self.turn.end();
         self.load.waiting_bytes.fetch_sub(group_bytes, Ordering::Relaxed);
         let rate = (group_bytes as f64 / begun.elapsed().as_secs_f64().max(1e-6)) as u64;
         let before = self.load.rate.load(Ordering::Relaxed);
@@ -213,7 +217,7 @@ impl Thread {
     }
 
     fn write_group(&mut self, group: &[Append]) -> Result<Written, (Outcome, JournalError)> {
-        let path = &self.file.path;
+        let path = self.file.open.path();
         let not_kept = |error| (Outcome::No, failed(path, error));
         self.file.check().map_err(|error| (Outcome::No, error))?;
         let transaction =

@@ -11,10 +11,8 @@ mod rows;
 mod schema;
 mod transaction;
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
@@ -27,9 +25,10 @@ use self::transaction::SqliteTransaction;
 use super::books::Books;
 use super::rows::Rows;
 use super::{ApplyRules, Claim, ClaimRequest, Limits, Store, StoreError, Transaction};
+use crate::sqlite::{OpenFile, Turn};
 
-/// How long a transaction waits for another process's.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The memory of the writing connection for pages, in KiB.
+const CACHE_KIB: u32 = 16 << 10;
 
 /// SQLite sets no limit to names; this one keeps error messages and statements in bounds.
 const IDENTIFIER_BYTES_MAX: usize = 255;
@@ -49,9 +48,8 @@ struct Writer {
     plans: Plans,
     /// SQLite's counter of schema changes when the plans were made.
     made_at: i64,
-    path: PathBuf,
-    /// Device and inode at the time the file was opened.
-    inode: (u64, u64),
+    file: OpenFile,
+    turn: Turn,
 }
 
 impl SqliteStore {
@@ -65,10 +63,10 @@ impl SqliteStore {
             StoreError::Stop(reason) => StoreError::Stop(format!("{reason} ({})", path.display())),
             other => other,
         };
-        let mut connection = connect(path).map_err(at)?;
+        let mut connection = connect(path, CACHE_KIB).map_err(at)?;
         let identity = schema::prepare(&mut connection).map_err(at)?;
-        let inode = inode(path).ok_or_else(|| StoreError::Stop(format!("{} vanished", path.display())))?;
-        let writer = Writer { connection, plans: Plans::default(), made_at: -1, path: path.into(), inode };
+        let file = OpenFile::remember(path).ok_or_else(|| StoreError::Stop(format!("{} vanished", path.display())))?;
+        let writer = Writer { connection, plans: Plans::default(), made_at: -1, file, turn: Turn::new() };
         let readers = Arc::new(Readers::new(path));
         Ok(SqliteStore { identity, writer: Arc::new(Mutex::new(writer)), readers })
     }
@@ -95,12 +93,12 @@ impl SqliteStore {
 impl Writer {
     /// Fails when the file is no longer the one that was opened: then what is written would be lost.
     fn check_file(&self) -> Result<(), StoreError> {
-        if inode(&self.path) == Some(self.inode) {
+        if self.file.is_there() {
             return Ok(());
         }
         Err(StoreError::Stop(format!(
             "the store's file {} was deleted or replaced while it was in use; put it back and restart",
-            self.path.display()
+            self.file.path().display()
         )))
     }
 
@@ -115,23 +113,10 @@ impl Writer {
     }
 }
 
-fn inode(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
-/// Opens a connection with this store's settings.
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open(path).map_err(failed)?;
-    let set = || {
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.execute_batch(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384; PRAGMA foreign_keys=ON; \
-             PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000;",
-        )?;
-        connection.set_prepared_statement_cache_capacity(128);
-        connection.create_collation("decimal", crate::change::decimal::compare)
-    };
-    set().map_err(failed)?;
+/// Opens a connection to the store's file.
+fn connect(path: &Path, cache_kib: u32) -> Result<Connection, StoreError> {
+    let connection = crate::sqlite::connect(path, cache_kib).map_err(failed)?;
+    connection.create_collation("decimal", crate::change::decimal::compare).map_err(failed)?;
     Ok(connection)
 }
 

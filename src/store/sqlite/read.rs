@@ -8,6 +8,9 @@ use rusqlite::Connection;
 use super::{connect, failed};
 use crate::store::StoreError;
 
+/// The memory of a reading connection for pages, in KiB.
+const CACHE_KIB: u32 = 2 << 10;
+
 /// So many connections are kept open; more are closed after use.
 const IDLE_MAX: usize = 4;
 
@@ -33,9 +36,8 @@ impl Readers {
             let connection = match idle {
                 Some(connection) => connection,
                 None => {
-                    let connection = connect(&readers.path)?;
+                    let connection = connect(&readers.path, CACHE_KIB)?;
                     connection.pragma_update(None, "query_only", true).map_err(failed)?;
-                    connection.pragma_update(None, "cache_size", -2048).map_err(failed)?;
                     connection
                 }
             };

@@ -28,8 +28,9 @@ pub(super) struct SqliteTransaction<'s> {
 
 impl<'s> SqliteTransaction<'s> {
     /// Begins. The writer is the only one of this process; other processes are kept out by IMMEDIATE.
-    pub(super) fn begin(writer: OwnedMutexGuard<Writer>, rules: &'s ApplyRules) -> Result<Self, StoreError> {
+    pub(super) fn begin(mut writer: OwnedMutexGuard<Writer>, rules: &'s ApplyRules) -> Result<Self, StoreError> {
         writer.check_file()?;
+        writer.turn.begin();
         writer.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
         let changes = writer.plans.changes;
         let mut transaction = SqliteTransaction { writer, rules, statements: None, is_open: true, changes };
@@ -275,6 +276,7 @@ impl Transaction for SqliteTransaction<'_> {
             other => other,
         })?;
         self.is_open = false;
+        self.writer.turn.end();
         Ok(())
     }
 }

@@ -1,0 +1,151 @@
+//! What the journal's and the store's SQLite files have in common: how a file is opened, shared with other processes, and
+//! recognised.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode};
+
+/// How often a wait for another process's transaction looks again. SQLite's own waits grow to 100 ms, and would miss the
+/// pauses that [`Turn`] makes.
+const BUSY_PAUSE: Duration = Duration::from_micros(500);
+
+/// A wait ends after so many looks: 5 s. Writers pause often, so a longer wait means that one hangs.
+const BUSY_LOOKS_MAX: i32 = 10_000;
+
+/// Opens a connection to the file at `path`: WAL, so that readers and the writer do not wait for each other, and an fsync
+/// for every commit. `cache_kib` bounds its memory.
+pub fn connect(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_handler(Some(wait))?;
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-{cache_kib}; \
+         PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000;"
+    ))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+fn wait(looks: i32) -> bool {
+    thread::sleep(BUSY_PAUSE);
+    looks < BUSY_LOOKS_MAX
+}
+
+/// A file as it was when it was opened.
+#[derive(Debug, Clone)]
+pub struct OpenFile {
+    path: PathBuf,
+    /// Device and inode.
+    inode: (u64, u64),
+}
+
+impl OpenFile {
+    /// Remembers the file at `path`; none when there is none.
+    pub fn remember(path: &Path) -> Option<Self> {
+        Some(OpenFile { path: path.into(), inode: inode(path)? })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file at the path is still the one that was opened. If not, what is written to it is lost.
+    pub fn is_there(&self) -> bool {
+        inode(&self.path) == Some(self.inode)
+    }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Gives other processes their turn: SQLite's lock goes to whoever asks at the right moment, and a writer that begins
+/// again at once leaves no such moment.
+#[derive(Debug)]
+pub struct Turn {
+    since: Instant,
+    ended: Instant,
+}
+
+impl Turn {
+    /// So long a writer goes on without a pause …
+    const LENGTH: Duration = Duration::from_millis(25);
+    /// … and so long is the pause: twice the time between two looks of who waits.
+    const PAUSE: Duration = Duration::from_millis(1);
+
+    /// A writer that has not written yet.
+    pub fn new() -> Self {
+        Turn { since: Instant::now(), ended: Instant::now() }
+    }
+
+    /// Pauses when the writer has gone on for too long. Call it before a transaction begins.
+    pub fn begin(&mut self) {
+        if self.ended.elapsed() >= Self::PAUSE {
+            // There was a pause already.
+            self.since = Instant::now();
+        } else if self.since.elapsed() >= Self::LENGTH {
+            thread::sleep(Self::PAUSE);
+            self.since = Instant::now();
+        }
+    }
+
+    /// Notes that a transaction ended.
+    pub fn end(&mut self) {
+        self.ended = Instant::now();
+    }
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What an error says about a file, as far as the caller's document has no part in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Another process holds the lock.
+    Locked,
+    /// No room is left.
+    Full,
+    /// It cannot be opened or written.
+    Unwritable,
+    /// It is no SQLite file, or a broken one.
+    Damaged,
+    /// The disk or the memory fails.
+    Failing,
+}
+
+impl Trouble {
+    /// Tells what `error` says about the file; none when it is about a statement.
+    pub fn of(error: &rusqlite::Error) -> Option<Self> {
+        Some(match error.sqlite_error_code()? {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::SchemaChanged => Trouble::Locked,
+            ErrorCode::DiskFull => Trouble::Full,
+            ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => Trouble::Unwritable,
+            ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Trouble::Damaged,
+            ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory | ErrorCode::FileLockingProtocolFailed => {
+                Trouble::Failing
+            }
+            _ => return None,
+        })
+    }
+
+    /// What it means for the file called `what`, and what a person can do.
+    pub fn words(self, what: &str, error: &rusqlite::Error) -> String {
+        match self {
+            Trouble::Locked => format!("{what} is locked by another process; end the one that holds it if this lasts"),
+            Trouble::Full => {
+                format!("the disk that holds {what} is full, or the file has reached its limit; make room")
+            }
+            Trouble::Unwritable => {
+                format!("{what} cannot be written ({error}); check its permissions and those of its folder")
+            }
+            Trouble::Damaged => format!("{what} is damaged or no SQLite file ({error}); restore it from a backup"),
+            Trouble::Failing => format!("{what} fails: {error}"),
+        }
+    }
+}
