@@ -74,7 +74,7 @@ catalogue! {
     StoreUnavailable "store-unavailable" 503 "The store cannot be reached."
         "Accepted documents wait in the journal. /health/ready says what is wrong; a gateway without a store answers no question about it.";
     UnknownColumn "unknown-column" 409 "A column does not exist."
-        "Updates and deletes need their columns; an insert adds a column where the stream allows it. Add the column, then retry the dead letter.";
+        "Updates and deletes need their key columns; inserts and updates add the columns they set where the stream allows it (`allow.create`). Add the column, then retry the dead letter.";
     TypeConflict "type-conflict" 409 "A declared type conflicts with the column's type."
         "The types belong to different families, such as TEXT and INTEGER. Mend the document (`sluicegate dead-letters retry ID --with FILE`) or the column.";
     NameConflict "name-conflict" 409 "Two names differ in letter case only."

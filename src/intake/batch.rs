@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::http::{HeaderValue, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::body::Received;
 use super::record;
@@ -12,17 +12,39 @@ use crate::document::{Position, Receipt};
 use crate::format::lines::{Layout, Piece, pieces};
 use crate::gate::Takes;
 use crate::http::answer::{Answer, Failure, json as json_answer};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemType};
 use crate::record::Record;
 use crate::service::{Served, Service};
 use crate::store::books::Outcome;
 
+/// So many documents are taken in one body: their results are held in memory until the last is judged.
+const DOCUMENTS_MAX: usize = 20_000;
+
 /// What became of one piece of the body.
-struct Judged {
+#[derive(Debug, Default, Serialize)]
+struct Fate {
     line: usize,
+    #[serde(skip_serializing_if = "is_one")]
     lines: usize,
-    /// The problem, or that its record is the next of those appended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
+}
+
+fn is_one(lines: &usize) -> bool {
+    *lines == 1
+}
+
+/// The answer's body.
+#[derive(Debug, Serialize)]
+struct Summary {
+    accepted: usize,
+    rejected: usize,
+    results: Vec<Fate>,
 }
 
 pub(super) async fn post(service: &Service, served: &Served, ask: &Ask, body: Received) -> Answer {
@@ -31,35 +53,36 @@ pub(super) async fn post(service: &Service, served: &Served, ask: &Ask, body: Re
         Takes::Changes { .. } => Layout::Values,
         Takes::Events { .. } => Layout::Lines,
     };
-    let mut judged = Vec::new();
+    let mut fates = Vec::new();
     let mut records = Vec::new();
     for piece in pieces(&body.bytes, layout, stream.gate.document_bytes_max) {
-        let (line, lines) = (piece.line, piece.lines);
-        let problem = match judge(service, served, ask, &body, piece) {
+        if fates.len() == DOCUMENTS_MAX {
+            let detail = format!("the body holds more than {DOCUMENTS_MAX} documents; send them in several bodies");
+            return Err(Failure::new(ProblemType::DocumentTooLarge, detail));
+        }
+        let mut fate = Fate { line: piece.line, lines: piece.lines, status: "rejected", ..Fate::default() };
+        match judge(service, served, ask, &body, piece) {
             Ok(record) => {
                 records.push(record);
-                None
+                fate.status = if ask.is_dry_run { "valid" } else { "accepted" };
             }
-            Err(problem) => Some(problem),
-        };
-        judged.push(Judged { line, lines, problem });
+            Err(problem) => fate.problem = Some(problem),
+        }
+        fates.push(fate);
     }
-    if ask.is_dry_run {
-        return Ok(answer(&judged, &vec![json!({"status": "valid"}); records.len()]));
+    if ask.is_dry_run || records.is_empty() {
+        return Ok(answer(fates));
     }
-    let positions = match records.is_empty() {
-        true => Vec::new(),
-        false => service.journal.append(&stream.topic, records).await?,
-    };
-    let mut states: Vec<Value> = positions
-        .iter()
-        .map(|position| json!({"receipt": Receipt(position.clone()).to_string(), "status": "accepted"}))
-        .collect();
+    let positions = service.journal.append(&stream.topic, records).await?;
+    let mut accepted: Vec<_> = fates.iter_mut().filter(|fate| fate.problem.is_none()).zip(positions).collect();
+    for (fate, position) in &mut accepted {
+        fate.receipt = Some(Receipt(position.clone()).to_string());
+    }
     let wait = ask.wait.filter(|_| service.store.is_some());
     if let Some(wait) = wait {
-        outcomes(service, served, &positions, &mut states, Instant::now() + wait).await?;
+        note_outcomes(service, served, &mut accepted, Instant::now() + wait).await?;
     }
-    let mut response = answer(&judged, &states);
+    let mut response = answer(fates);
     if let Some(applied) = wait.and_then(|wait| HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok()) {
         response.headers_mut().insert("preference-applied", applied);
     }
@@ -82,29 +105,28 @@ fn judge(service: &Service, served: &Served, ask: &Ask, body: &Received, piece: 
 }
 
 /// Notes the outcomes that are known by the deadline.
-async fn outcomes(
+async fn note_outcomes(
     service: &Service,
     served: &Served,
-    positions: &[Position],
-    states: &mut [Value],
+    accepted: &mut [(&mut Fate, Position)],
     deadline: Instant,
 ) -> Result<(), Failure> {
     if !served.stream.is_applied() {
         return Ok(());
     }
-    for (position, state) in positions.iter().zip(states) {
+    for (fate, position) in accepted {
         if !service.wait_for(served, position, deadline).await? {
             continue;
         }
         match service.outcome(served, position).await? {
-            Some(Outcome::Applied) => state["status"] = "applied".into(),
+            Some(Outcome::Applied) => fate.status = "applied",
             Some(Outcome::Duplicate { of }) => {
-                state["status"] = "duplicate".into();
-                state["of"] = Receipt(of).to_string().into();
+                fate.status = "duplicate";
+                fate.of = Some(Receipt(of).to_string());
             }
             Some(Outcome::DeadLettered { problem }) => {
-                state["status"] = "dead-lettered".into();
-                state["problem"] = serde_json::to_value(problem).unwrap_or_default();
+                fate.status = "dead-lettered";
+                fate.problem = Some(problem);
             }
             _ => {}
         }
@@ -112,31 +134,14 @@ async fn outcomes(
     Ok(())
 }
 
-/// Puts the results together: `states` belong to the accepted pieces in their order.
-fn answer(judged: &[Judged], states: &[Value]) -> axum::http::Response<axum::body::Body> {
-    let rejected = judged.iter().filter(|piece| piece.problem.is_some()).count();
-    let accepted = judged.len() - rejected;
-    let mut states = states.iter();
-    let mut results = Vec::with_capacity(judged.len());
-    for piece in judged {
-        let mut result = serde_json::Map::new();
-        result.insert("line".into(), piece.line.into());
-        if piece.lines > 1 {
-            result.insert("lines".into(), piece.lines.into());
-        }
-        match &piece.problem {
-            Some(problem) => {
-                result.insert("status".into(), "rejected".into());
-                result.insert("problem".into(), serde_json::to_value(problem).unwrap_or_default());
-            }
-            None => result.extend(states.next().and_then(Value::as_object).cloned().unwrap_or_default()),
-        }
-        results.push(Value::Object(result));
-    }
+fn answer(results: Vec<Fate>) -> axum::http::Response<axum::body::Body> {
+    let rejected = results.iter().filter(|fate| fate.status == "rejected").count();
+    let accepted = results.len() - rejected;
     let status = match (accepted, rejected) {
         (_, 0) => StatusCode::ACCEPTED,
         (0, _) => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::MULTI_STATUS,
     };
-    json_answer(status, json!({"accepted": accepted, "rejected": rejected, "results": results}).to_string())
+    // All members are text and numbers, so it cannot fail.
+    json_answer(status, serde_json::to_string(&Summary { accepted, rejected, results }).unwrap_or_default())
 }

@@ -247,9 +247,9 @@ fn create(table: &TableName<'_>, row: &[Cell<'_>], primary_key: &[String]) -> St
     format!("CREATE TABLE {} ({})", quote(&sqlite_name(table)), parts.join(", "))
 }
 
-/// The columns that an insert adds.
+/// The columns that an insert or an update adds. A source that got a new column may update a row before it inserts one.
 fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) -> Result<Vec<String>, StoreError> {
-    let Action::Insert { row, .. } = &change.action else { return Ok(Vec::new()) };
+    let (Action::Insert { row, .. } | Action::Update { row, .. }) = &change.action else { return Ok(Vec::new()) };
     let missing = row.iter().filter(|cell| table.column(&cell.name).is_none());
     missing
         .map(|cell| {
