@@ -24,27 +24,32 @@ impl Output {
 
 /// Prints objects that have the members `columns`.
 pub(super) fn list(output: Option<Output>, columns: &[&str], items: &[Value]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
     match Output::or_default(output) {
-        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(items)?),
-        Output::Table => table(&mut out, columns, items),
-        Output::Csv => csv(&mut out, columns, items),
+        Output::Json => writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(items)?),
+        kind => {
+            let cells = |item: &Value| columns.iter().map(|column| cell(&item[*column])).collect();
+            rows(kind, columns, &items.iter().map(cells).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// Prints rows of cells as a table or as CSV.
+pub(super) fn rows(kind: Output, columns: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match kind {
+        Output::Csv => csv(&mut out, columns, rows),
+        _ => table(&mut out, columns, rows),
     }
 }
 
 /// Prints one object.
 pub(super) fn object(output: Option<Output>, item: &Value) -> io::Result<()> {
-    let mut out = io::stdout().lock();
     match Output::or_default(output) {
-        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(item)?),
-        Output::Table | Output::Csv => {
+        Output::Json => writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(item)?),
+        kind => {
             let members = item.as_object().into_iter().flatten();
-            let items: Vec<_> =
-                members.map(|(name, value)| serde_json::json!({"member": name, "value": cell(value)})).collect();
-            match Output::or_default(output) {
-                Output::Csv => csv(&mut out, &["member", "value"], &items),
-                _ => table(&mut out, &["member", "value"], &items),
-            }
+            let cells: Vec<_> = members.map(|(name, value)| vec![name.clone(), cell(value)]).collect();
+            rows(kind, &["member", "value"], &cells)
         }
     }
 }
@@ -57,10 +62,9 @@ fn cell(value: &Value) -> String {
     }
 }
 
-fn table(out: &mut impl Write, columns: &[&str], items: &[Value]) -> io::Result<()> {
-    let printable = |text: String| text.replace(|character: char| character.is_control(), " ");
-    let rows: Vec<Vec<String>> =
-        items.iter().map(|item| columns.iter().map(|column| printable(cell(&item[*column]))).collect()).collect();
+fn table(out: &mut impl Write, columns: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let printable = |text: &String| text.replace(|character: char| character.is_control(), " ");
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(printable).collect()).collect();
     let width = |index: usize, name: &str| {
         rows.iter().map(|row| row[index].chars().count()).chain([name.chars().count()]).max().unwrap_or(0)
     };
@@ -76,15 +80,12 @@ fn table(out: &mut impl Write, columns: &[&str], items: &[Value]) -> io::Result<
     Ok(())
 }
 
-fn csv(out: &mut impl Write, columns: &[&str], items: &[Value]) -> io::Result<()> {
-    let quoted = |text: String| match text.contains([',', '"', '\n', '\r']) {
+fn csv(out: &mut impl Write, columns: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let quoted = |text: &str| match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text,
+        false => text.to_owned(),
     };
-    write!(out, "{}\r\n", columns.iter().map(|name| quoted((*name).to_owned())).collect::<Vec<_>>().join(","))?;
-    for item in items {
-        let cells: Vec<_> = columns.iter().map(|column| quoted(cell(&item[*column]))).collect();
-        write!(out, "{}\r\n", cells.join(","))?;
-    }
-    Ok(())
+    let mut line = |cells: Vec<String>| write!(out, "{}\r\n", cells.join(","));
+    line(columns.iter().map(|name| quoted(name)).collect())?;
+    rows.iter().try_for_each(|row| line(row.iter().map(|cell| quoted(cell)).collect()))
 }

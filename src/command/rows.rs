@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use clap::Args;
-use serde_json::Value;
 
 use super::output::{self, Output};
 use super::wiring;
 use super::{Done, Failed, Global};
 use crate::http::answer::Failure;
+use crate::json::{self, Json};
 use crate::query::tables;
 use crate::store::rows::PAGE_ROWS_MAX;
 
@@ -55,17 +55,29 @@ impl Rows {
                 None => break,
             }
         }
-        if Output::or_default(global.output) == Output::Json {
-            // One row a line, with every digit as it is kept.
-            let mut out = std::io::stdout().lock();
-            for row in &found {
-                writeln!(out, "{row}")?;
+        match Output::or_default(global.output) {
+            Output::Json => {
+                // One row a line, with every digit as it is kept.
+                let mut out = std::io::stdout().lock();
+                found.iter().try_for_each(|row| writeln!(out, "{row}"))?;
             }
-            return Ok(());
+            kind => {
+                let names: Vec<&str> = query.select.iter().map(String::as_str).collect();
+                let cells: Vec<_> = found.iter().map(|row| cells(row)).collect();
+                output::rows(kind, &names, &cells)?;
+            }
         }
-        let names: Vec<&str> = query.select.iter().map(String::as_str).collect();
-        let items: Vec<Value> = found.iter().map(|row| serde_json::from_str(row)).collect::<Result<_, _>>()?;
-        output::list(global.output, &names, &items)?;
         Ok(())
     }
+}
+
+/// The values of a row's members, numbers with every digit.
+fn cells(row: &str) -> Vec<String> {
+    let member = |(_, value)| match value {
+        Json::Null => String::new(),
+        Json::Boolean(value) => value.to_string(),
+        Json::Number(text) | Json::Array(text) | Json::Object(text) => text.to_owned(),
+        Json::Text(text) => text.into_owned(),
+    };
+    json::members(row).into_iter().map(member).collect()
 }

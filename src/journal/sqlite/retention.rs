@@ -27,7 +27,7 @@ pub(super) fn remove_some(
     let mut removed_bytes = 0;
     {
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT offset, timestamp_ms, length(value) + coalesce(length(key), 0) + length(headers)
+            "SELECT offset, timestamp_ms, length(value) + coalesce(length(key), 0) + octet_length(headers)
              FROM {table} WHERE offset < ?1 ORDER BY offset LIMIT ?2"
         ))?;
         let mut rows = statement.query((needed, STEP as i64))?;

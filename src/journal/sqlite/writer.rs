@@ -293,7 +293,8 @@ fn insert(
                 &record.value[..],
             ))?;
             topic.next_offset += 1;
-            topic.bytes += record.size() as u64;
+            // What retention will subtract when the record goes.
+            topic.bytes += (record.value.len() + record.key.as_ref().map_or(0, |key| key.len()) + text.len()) as u64;
         }
     }
     let mut ends = Vec::with_capacity(topics.len());

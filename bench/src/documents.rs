@@ -1,0 +1,85 @@
+//! The documents that are sent, and the stream that reads them where no server does.
+
+use std::collections::HashMap;
+
+use sluicegate::document::{Position, StreamName, TopicName};
+use sluicegate::gate::{Gate, KeyRule, Takes};
+use sluicegate::judgement::Rules;
+use sluicegate::record::{Headers, Kept, Record};
+use sluicegate::store::ApplyRules;
+use sluicegate::stream::{OnFailure, Reply, Stream, Target};
+
+use crate::Fallible;
+
+/// Three changes: an insert, a delete of that row, another insert.
+pub(crate) const ACCEPTED: &str = include_str!("../../tests/fixtures/activities/accepted.json");
+
+/// The texts of its rows, as a plain program binds them.
+pub(crate) const NAME: &str = "Backup and Restore";
+pub(crate) const SECOND_NAME: &str = "All Good";
+pub(crate) const AT: &str = "2018-03-27 11:58:28.988414";
+pub(crate) const SECOND_AT: &str = "2021-05-09 11:58:28.988414";
+
+/// Numbers begin here, so that all documents are of one length.
+pub(crate) const FIRST: i64 = 1_000_000_000;
+
+/// The document of [`ACCEPTED`] with rows of its own: inserts `2n`, deletes it, and inserts `2n + 1`, each plus
+/// [`FIRST`].
+pub(crate) fn three_changes(n: i64) -> String {
+    let number = FIRST + 2 * n;
+    let text = ACCEPTED.trim_end().replace("\"col_values\":[1,", &format!("\"col_values\":[{number},"));
+    text.replace("\"col_values\":[2,", &format!("\"col_values\":[{},", number + 1))
+}
+
+/// A document with one insert, the first of [`three_changes`].
+pub(crate) fn one_insert(n: i64) -> String {
+    let number = FIRST + n;
+    format!(
+        r#"{{"activities":[{{"operation":"insert","table":"table1","col_names":["a","b","c"],"col_types":["INTEGER","TEXT","TEXT"],"col_values":[{number},"{NAME}","{AT}"]}}]}}"#
+    )
+}
+
+/// The gate of the stream `activities` as it is without a configuration.
+pub(crate) fn gate() -> Gate {
+    Gate {
+        takes: Takes::Changes { forms: vec!["activities".into(), "wal2json".into()] },
+        rules: Rules::default(),
+        key: KeyRule::Constant("activities".into()),
+        document_bytes_max: 1 << 20,
+    }
+}
+
+/// That stream. `keys` are the primary keys of tables that it makes.
+pub(crate) fn stream(keys: HashMap<String, Vec<String>>) -> Fallible<Stream> {
+    Ok(Stream {
+        name: StreamName::parse("activities")?,
+        topic: TopicName::parse("activities")?,
+        gate: gate(),
+        table: Target::Tables,
+        apply: ApplyRules { create: true, keys },
+        on_failure: OnFailure::SetAside,
+        routes: Vec::new(),
+        reply: Reply::Receipt,
+        retention_age: std::time::Duration::from_secs(7 * 86_400),
+        retention_bytes: 10 << 30,
+        duplicates_kept: std::time::Duration::from_secs(86_400),
+    })
+}
+
+/// What the journal is given for a document.
+pub(crate) fn record(document: String) -> Record {
+    let headers = Headers {
+        id: "01985e5a-7a3c-7000-8000-000000000000".into(),
+        source: "activities".into(),
+        form: "activities".into(),
+        idempotency_key: None,
+    };
+    let key = Some(bytes::Bytes::from_static(b"activities"));
+    Record { key, value: document.into(), headers, timestamp_ms: 1_764_000_000_000 }
+}
+
+/// A document as the journal gives it back.
+pub(crate) fn kept(stream: &Stream, offset: i64, document: String) -> Kept {
+    let position = Position { topic: stream.topic.clone(), partition: 0, offset };
+    Kept { position, record: record(document) }
+}

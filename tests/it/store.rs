@@ -1,0 +1,72 @@
+//! The contract of a store: one list of promises, and every store keeps each of them.
+//!
+//! A new store is one line in [`every_store`]. `store/transactions.rs` holds what a transaction promises,
+//! `store/accounts.rs` what the books do, `store/changes.rs` what changes do to tables.
+
+mod accounts;
+mod bench;
+mod changes;
+mod transactions;
+
+use std::path::Path;
+
+use sluicegate::store::sqlite::SqliteStore;
+
+pub(crate) use self::bench::{Bench, balances, insert, stream};
+
+fn open_sqlite(folder: &Path) -> SqliteStore {
+    SqliteStore::open(&folder.join("store.db")).unwrap()
+}
+
+macro_rules! suite {
+    ($store:ident $open:ident $($module:ident :: $promise:ident)+) => {
+        mod $store {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let folder = tempfile::tempdir().unwrap();
+                let store = std::sync::Arc::new(super::$open(folder.path()));
+                super::$module::$promise(&mut super::Bench::new(store).await).await;
+            })+
+        }
+    };
+}
+
+macro_rules! every_store {
+    ($($promise:tt)+) => {
+        suite!(sqlite open_sqlite $($promise)+);
+    };
+}
+
+every_store! {
+    transactions::a_new_stream_begins_where_its_journal_begins
+    transactions::a_later_claim_goes_on_where_the_earlier_one_was
+    transactions::an_old_claim_is_fenced_and_nothing_of_its_transaction_remains
+    transactions::another_journal_stops_the_claim
+    transactions::documents_apply_in_order_and_all_or_none
+    transactions::the_same_batch_twice_changes_nothing
+    transactions::a_dropped_transaction_leaves_nothing
+    transactions::a_table_goes_with_the_document_that_made_it
+    transactions::a_key_stands_for_one_document
+    transactions::a_key_is_free_when_its_document_did_not_apply
+    transactions::a_dead_letter_keeps_its_key
+    transactions::statements_are_told_when_asked_for
+    accounts::letters_commit_with_rows_and_position
+    accounts::closing_a_letter_moves_one_unit
+    accounts::a_failed_retry_counts_and_keeps_the_letter
+    accounts::letters_are_listed_in_order_and_by_filter
+    accounts::an_outcome_is_told_for_every_document
+    accounts::every_move_of_a_position_keeps_the_balance
+    accounts::a_row_that_is_missing_from_the_books_is_a_fault
+    accounts::a_letter_does_not_lend_its_receipt_to_a_document_of_another_journal
+    accounts::a_halt_is_noted_until_the_position_moves
+    accounts::old_keys_and_duplicates_go_and_the_balance_stays
+    changes::an_insert_makes_its_table_and_adds_its_columns
+    changes::nothing_is_made_where_the_stream_may_not
+    changes::keys_make_primary_keys
+    changes::updates_and_deletes_find_their_rows_by_key
+    changes::what_cannot_be_applied_is_said_by_its_type
+    changes::names_that_differ_in_case_only_are_refused
+    changes::a_key_without_its_nulls_finds_the_row_it_means
+    changes::a_schema_stays_in_the_name_unless_it_is_public
+    changes::a_batch_is_its_documents_one_by_one
+}
