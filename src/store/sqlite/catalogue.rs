@@ -17,6 +17,8 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     /// The columns of the primary key, in its order.
     pub(super) primary_key: Vec<String>,
+    /// False for a table WITHOUT ROWID, which others may have made.
+    pub(super) has_rowid: bool,
     /// The first columns of all indexes.
     pub(super) leading: HashSet<String>,
     /// Whether Sluicegate made it.
@@ -107,7 +109,10 @@ pub(super) fn load(connection: &Connection, name: &str) -> rusqlite::Result<Opti
         .prepare_cached(r#"SELECT count(*) FROM "_sluicegate_tables" WHERE name = ?1"#)?
         .query_row([&name], |row| row.get::<_, i64>(0))?
         > 0;
-    Ok(Some(Table { name, columns, primary_key, leading, is_ours }))
+    let has_rowid = connection
+        .prepare_cached("SELECT wr = 0 FROM pragma_table_list WHERE schema = 'main' AND name = ?1")?
+        .query_row([&name], |row| row.get(0))?;
+    Ok(Some(Table { name, columns, primary_key, has_rowid, leading, is_ours }))
 }
 
 /// The declared type of a column for values of `column_type`.

@@ -4,6 +4,7 @@
 mod bind;
 mod books;
 mod catalogue;
+mod cursor;
 mod error;
 mod plan;
 mod read;

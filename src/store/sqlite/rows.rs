@@ -6,6 +6,7 @@ use rusqlite::types::Value as Sql;
 
 use super::bind::{write_stored, write_text};
 use super::catalogue::{Table, load, quote};
+use super::cursor;
 use super::{SqliteStore, failed};
 use crate::change::{ColumnType, Family, Value};
 use crate::json::Json;
@@ -73,34 +74,42 @@ fn page(connection: &Connection, query: &RowQuery) -> Result<Page, StoreError> {
         let column = table.column(&filter.column).ok_or_else(|| bad(&filter.column, "there is no such column"))?;
         conditions.push(condition(filter, &column.column_type, &mut parameters)?);
     }
+    let order = order(&table);
     if let Some(after) = &query.after {
-        let after: i64 = after.parse().map_err(|_| bad("after", "it is not a place this server gave"))?;
-        parameters.push(Sql::Integer(after));
-        conditions.push(format!("rowid > ?{}", parameters.len()));
+        let values =
+            cursor::read(after, order.len()).ok_or_else(|| bad("after", "it is not a place this server gave"))?;
+        let numbers: Vec<_> = (1..=values.len()).map(|number| format!("?{}", parameters.len() + number)).collect();
+        parameters.extend(values);
+        conditions.push(format!("({}) > ({})", order.join(", "), numbers.join(", ")));
     }
     let mut columns = Vec::new();
     for name in &query.select {
         columns.push(table.column(name).ok_or_else(|| bad(name, "there is no such column"))?);
     }
-    let names: Vec<_> = columns.iter().map(|column| quote(&column.name)).collect();
+    let mut selected = order.clone();
+    selected.extend(columns.iter().map(|column| quote(&column.name)));
     let place = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     // One more row than asked for tells whether there is a next page.
     let sql = format!(
-        "SELECT rowid, {} FROM {}{place} ORDER BY rowid LIMIT {}",
-        names.join(", "),
+        "SELECT {} FROM {}{place} ORDER BY {} LIMIT {}",
+        selected.join(", "),
         quote(&table.name),
+        order.join(", "),
         query.limit + 1
     );
     let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
     let mut rows = statement.query(rusqlite::params_from_iter(parameters)).map_err(failed)?;
     let mut page = Page::default();
-    let mut last = 0;
+    let mut last = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         if page.rows.len() == query.limit {
-            page.next = Some(i64::to_string(&last));
+            page.next = Some(cursor::write(&last));
             break;
         }
-        last = row.get(0).map_err(failed)?;
+        last.clear();
+        for index in 0..order.len() {
+            last.push(row.get::<_, Sql>(index).map_err(failed)?);
+        }
         let mut text = String::from("{");
         for (index, column) in columns.iter().enumerate() {
             if index > 0 {
@@ -108,12 +117,22 @@ fn page(connection: &Connection, query: &RowQuery) -> Result<Page, StoreError> {
             }
             write_text(&mut text, &column.name);
             text.push(':');
-            write_stored(&mut text, row.get_ref(index + 1).map_err(failed)?, &column.column_type);
+            write_stored(&mut text, row.get_ref(order.len() + index).map_err(failed)?, &column.column_type);
         }
         text.push('}');
         page.rows.push(text);
     }
     Ok(page)
+}
+
+/// What rows are ordered by, and what tells them apart: the rowid, or the primary key of a table that has none.
+fn order(table: &Table) -> Vec<String> {
+    // A column may bear one of the names that SQLite gives to the rowid.
+    let is_free = |name: &&str| !table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    match ["rowid", "_rowid_", "oid"].iter().find(|name| is_free(name)) {
+        Some(name) if table.has_rowid => vec![(*name).to_owned()],
+        _ => table.primary_key.iter().map(|column| quote(column)).collect(),
+    }
 }
 
 fn bad(name: &str, why: &str) -> StoreError {
