@@ -2,9 +2,13 @@
 //!
 //! It knows no form. The gate decides what a judgement means.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+mod names;
+mod tables;
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use self::names::SeenTables;
 use crate::change::{Cell, ColumnType, Family, TableName};
 use crate::json::{Duplicates, Json, Path};
 use crate::problem::Violation;
@@ -14,6 +18,9 @@ pub const VIOLATIONS_MAX: usize = 50;
 
 /// SQLite takes at most 2,000 columns in a table and PostgreSQL 1,600; a row must also leave room for parameters.
 pub const COLUMNS_MAX: usize = 1_600;
+
+/// So many types of one document are read once only.
+const TYPES_KEPT: usize = 16;
 
 /// What happens to a table, in the words of `allow.operations`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,7 +50,7 @@ pub struct Rules {
     /// Patterns of the tables that may change; `*` stands for any run of characters.
     pub tables: Vec<String>,
     /// The operations that are allowed.
-    pub operations: HashSet<Operation>,
+    pub operations: Vec<Operation>,
     /// Whether a type that nobody knows is a violation.
     pub unknown_types_refused: bool,
     /// The longest name, in bytes, that the store can hold.
@@ -57,7 +64,7 @@ impl Default for Rules {
         use Operation::*;
         Rules {
             tables: vec!["*".into()],
-            operations: HashSet::from([Insert, Update, Delete, Truncate]),
+            operations: vec![Insert, Update, Delete, Truncate],
             unknown_types_refused: false,
             identifier_bytes_max: 255,
             key_columns: Vec::new(),
@@ -71,13 +78,15 @@ pub struct Judge<'a, 'r> {
     rules: &'r Rules,
     violations: Vec<Violation>,
     count: usize,
-    names: SeenNames<'a>,
+    names: SeenTables<'a>,
+    /// The types met so far, so that each is read once.
+    types: Vec<(Cow<'a, str>, ColumnType)>,
 }
 
 impl<'a, 'r> Judge<'a, 'r> {
     /// Starts a judgement by `rules`.
     pub fn new(rules: &'r Rules) -> Self {
-        Judge { rules, violations: Vec::new(), count: 0, names: SeenNames::default() }
+        Judge { rules, violations: Vec::new(), count: 0, names: SeenTables::default(), types: Vec::new() }
     }
 
     /// Remembers that something is wrong at `path`.
@@ -100,79 +109,63 @@ impl<'a, 'r> Judge<'a, 'r> {
 
     /// Judges the name of the table that an operation changes, at `path`.
     pub fn table(&mut self, path: &Path<'_>, table: &TableName<'a>, operation: Operation) {
-        let before = self.count;
-        if let Some(schema) = &table.schema {
-            self.identifier(path, "schema", schema);
+        if !self.names.knows(table) {
+            let before = self.count;
+            if let Some(schema) = &table.schema {
+                self.identifier(path, "schema", schema);
+            }
+            self.identifier(path, "table", &table.name);
+            if self.count > before {
+                return;
+            }
+            if let Some(reserved) = tables::reserved(table) {
+                return self.violation(path, || format!("{table} is refused: {reserved}"));
+            }
+            if !tables::is_allowed(&self.rules.tables, table) {
+                return self.violation(path, || format!("table {table} is not among the tables this stream allows"));
+            }
+            if let Some(other) = self.names.add(table) {
+                self.violation(path, || format!("{:?} and {other:?} differ in letter case only", table.name));
+            }
         }
-        self.identifier(path, "table", &table.name);
-        if self.count > before {
-            return;
-        }
-        if let Some(reserved) = reserved(table) {
-            self.violation(path, || format!("{table} is refused: {reserved}"));
-        } else if !self.is_allowed(table) {
-            self.violation(path, || format!("table {table} is not among the tables this stream allows"));
-        } else if !self.rules.operations.contains(&operation) {
+        if !self.rules.operations.contains(&operation) {
             self.violation(path, || format!("{} is not among the operations this stream allows", operation.word()));
         }
-        if let Some(other) = self.names.conflict(table, None) {
-            self.violation(path, || format!("{:?} and {other:?} differ in letter case only", table.name));
-        }
-    }
-
-    fn is_allowed(&self, table: &TableName<'_>) -> bool {
-        let tables = &self.rules.tables;
-        if tables.iter().any(|pattern| pattern == "*") {
-            return true;
-        }
-        let name = table.to_string();
-        // PostgreSQL's default schema may be left out on either side.
-        let bare = name.strip_prefix("public.");
-        let matches = |text: &str| tables.iter().any(|pattern| is_match(pattern, text));
-        matches(&name) || bare.is_some_and(matches) || table.schema.is_none() && matches(&format!("public.{name}"))
     }
 
     /// Judges the names of one row's or key's columns.
     pub fn columns(&mut self, path: &Path<'_>, table: Option<&TableName<'a>>, names: &[Cow<'a, str>]) {
+        /// Fewer names are compared with each other; more are hashed.
+        const FEW: usize = 16;
         if names.len() > COLUMNS_MAX {
-            self.violation(path, || format!("{} columns are named; {COLUMNS_MAX} is the most", names.len()));
-            return;
+            return self.violation(path, || format!("{} columns are named; {COLUMNS_MAX} is the most", names.len()));
         }
+        let mut seen = HashSet::new();
+        let is_known = table.is_some_and(|table| self.names.knows(table));
         for (index, name) in names.iter().enumerate() {
             self.identifier(&path.element(index), "column", name);
-        }
-        if names.len() <= 16 {
-            for (index, name) in names.iter().enumerate() {
-                if names[..index].contains(name) {
-                    self.violation(&path.element(index), || format!("column {name:?} is named twice"));
-                }
-            }
-        } else {
-            let mut seen = HashSet::with_capacity(names.len());
-            for (index, name) in names.iter().enumerate() {
-                if !seen.insert(name) {
-                    self.violation(&path.element(index), || format!("column {name:?} is named twice"));
-                }
-            }
-        }
-        if let Some(table) = table {
-            for (index, name) in names.iter().enumerate() {
-                if let Some(other) = self.names.conflict(table, Some(name)) {
-                    let place = path.element(index);
-                    self.violation(&place, || format!("{name:?} and {other:?} differ in letter case only"));
-                }
+            let is_again = if names.len() <= FEW { names[..index].contains(name) } else { !seen.insert(name) };
+            if is_again {
+                self.violation(&path.element(index), || format!("column {name:?} is named twice"));
+            } else if is_known && let Some(other) = self.names.add_column(name.clone()) {
+                let place = path.element(index);
+                self.violation(&place, || format!("{name:?} and {other:?} differ in letter case only"));
             }
         }
     }
 
     /// Judges the name of a type.
-    pub fn column_type(&mut self, path: &Path<'_>, name: &str) -> ColumnType {
-        let column_type = ColumnType::parse(name);
+    pub fn column_type(&mut self, path: &Path<'_>, name: Cow<'a, str>) -> ColumnType {
+        if let Some((_, known)) = self.types.iter().find(|(known, _)| *known == name) {
+            return known.clone();
+        }
+        let column_type = ColumnType::parse(&name);
         if self.rules.unknown_types_refused && column_type.family() == Family::Unknown {
             self.violation(path, || format!("nobody knows the type {name:?}, and this stream refuses such types"));
-        }
-        if name.contains('\0') {
+        } else if name.contains('\0') {
             self.violation(path, || "a type's name holds the character U+0000".into());
+        } else if self.types.len() < TYPES_KEPT {
+            self.types.push((name, column_type.clone()));
         }
         column_type
     }
@@ -203,7 +196,7 @@ impl<'a, 'r> Judge<'a, 'r> {
         } else if name.len() > length_max {
             let length = name.len();
             self.violation(path, || format!("the {what}'s name takes {length} bytes; the store holds {length_max}"));
-        } else if name.contains('\0') {
+        } else if name.as_bytes().contains(&0) {
             self.violation(path, || format!("the {what}'s name holds the character U+0000"));
         }
     }
@@ -212,104 +205,5 @@ impl<'a, 'r> Judge<'a, 'r> {
 impl Duplicates for Judge<'_, '_> {
     fn duplicate(&mut self, path: &Path<'_>) {
         self.violation(path, || "this member is named twice in its object".into());
-    }
-}
-
-/// Why nobody may write to a table, if so.
-fn reserved(table: &TableName<'_>) -> Option<&'static str> {
-    let starts = |prefix: &str| table.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    let schema = table.schema.as_deref().unwrap_or("");
-    if starts("_sluicegate") {
-        Some("Sluicegate keeps its own books in tables of that name")
-    } else if starts("sqlite_") || starts("pg_") {
-        Some("the database keeps its own books in tables of that name")
-    } else if ["pg_catalog", "information_schema"].iter().any(|known| schema.eq_ignore_ascii_case(known)) {
-        Some("that schema is the database's own")
-    } else {
-        // SQLite has no schemas: there the schema is part of the name, and must not make it a reserved one.
-        ["_sluicegate", "sqlite_", "pg_"]
-            .iter()
-            .any(|prefix| schema.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)))
-            .then_some("that schema is the database's own")
-    }
-}
-
-/// Whether `text` matches `pattern`, in which `*` stands for any run of characters.
-fn is_match(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or("");
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut last = None;
-    for part in parts {
-        if let Some(part) = last.replace(part) {
-            match rest.find(part) {
-                Some(at) => rest = &rest[at + part.len()..],
-                None => return false,
-            }
-        }
-    }
-    match last {
-        None => rest.is_empty(),
-        Some(part) => rest.ends_with(part),
-    }
-}
-
-/// The names of tables and columns met in one document, to find two that differ in ASCII letter case only.
-#[derive(Debug, Default)]
-struct SeenNames<'a> {
-    /// Hash of the folded name, and the name as it was written.
-    few: Vec<(u64, Cow<'a, str>)>,
-    many: HashMap<u64, Cow<'a, str>>,
-}
-
-impl<'a> SeenNames<'a> {
-    const FEW: usize = 32;
-
-    /// Remembers a table's name or, when `column` is given, a column's. Gives the other spelling if there is one.
-    fn conflict(&mut self, table: &TableName<'a>, column: Option<&Cow<'a, str>>) -> Option<String> {
-        // FNV-1a over the folded names; a stop byte keeps ("a", "bc") and ("ab", "c") apart. A collision is harmless:
-        // it is told from a conflict by comparing the names.
-        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-        let parts = [table.schema.as_deref().unwrap_or(""), &table.name, column.map_or("", |name| name)];
-        for byte in parts.iter().flat_map(|part| part.bytes().chain(Some(0))) {
-            hash = (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x100_0000_01b3);
-        }
-        let name = column.unwrap_or(&table.name);
-        let known = match self.few.iter().find(|(known, _)| *known == hash) {
-            Some((_, known)) => Some(known),
-            None => self.many.get(&hash),
-        };
-        if let Some(known) = known {
-            return (known != name && known.eq_ignore_ascii_case(name)).then(|| known.to_string());
-        }
-        if self.few.len() < Self::FEW {
-            self.few.push((hash, name.clone()));
-        } else {
-            self.many.insert(hash, name.clone());
-        }
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_as_shells_do() {
-        for (pattern, text, expected) in [
-            ("*", "anything", true),
-            ("game.*", "game.swords", true),
-            ("game.*", "gamer", false),
-            ("*_log", "a_log", true),
-            ("*_log", "a_logs", false),
-            ("a*b*c", "a-b-b-c", true),
-            ("a*b*c", "acb", false),
-            ("item", "item", true),
-            ("item", "items", false),
-            ("a*a", "a", false),
-        ] {
-            assert_eq!(is_match(pattern, text), expected, "{pattern} {text}");
-        }
     }
 }

@@ -31,7 +31,7 @@ struct Step {
     output: String,
 }
 
-/// The steps of the console blocks of a document. A command goes on over lines that end in `\` or within quotes.
+/// The steps of the console blocks of a document. A command goes on over lines that end in `\` or `|`, or within quotes.
 fn steps(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let (mut is_console, mut is_open) = (false, false);
@@ -56,7 +56,7 @@ fn steps(text: &str) -> Vec<Step> {
         }
         is_open = steps
             .last()
-            .is_some_and(|step| step.command.ends_with('\\') || step.command.matches('\'').count() % 2 == 1);
+            .is_some_and(|step| step.command.ends_with(['\\', '|']) || step.command.matches('\'').count() % 2 == 1);
     }
     steps
 }
@@ -88,6 +88,10 @@ fn plain(text: &str) -> String {
         }
         out.truncate(out.trim_end().len());
         out.push('\n');
+    }
+    // The columns of a table are as wide as what cannot be the same twice.
+    while out.contains("   ") {
+        out = out.replace("   ", "  ");
     }
     out.trim().to_owned()
 }

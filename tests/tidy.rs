@@ -25,11 +25,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("gate", &["change", "format", "json", "judgement", "problem"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
+    ("sqlite", &[]),
     ("journal", &["document", "record"]),
     ("journal::memory", &["clock", "document", "journal", "record"]),
-    ("journal::sqlite", &["clock", "document", "journal", "record"]),
+    ("journal::sqlite", &["clock", "document", "journal", "record", "sqlite"]),
     ("store", &["change", "document", "problem", "record"]),
-    ("store::sqlite", &["change", "clock", "digest", "document", "json", "problem", "record", "store"]),
+    ("store::sqlite", &["change", "clock", "digest", "document", "json", "problem", "record", "sqlite", "store"]),
     ("task", &["store"]),
     ("stream", &["digest", "document", "format", "gate", "problem", "record", "store"]),
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
@@ -103,6 +104,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "http::answer",
             "intake",
             "journal",
+            "json",
             "judgement",
             "problem",
             "query",
@@ -120,7 +122,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Other crates, and parts of the standard library, that only some units may use.
 const OUTSIDE: &[(&str, &[&str])] = &[
-    ("rusqlite::", &["journal::sqlite", "store::sqlite"]),
+    ("rusqlite::", &["journal::sqlite", "sqlite", "store::sqlite"]),
     ("axum::", &["http", "http::answer", "intake", "query"]),
     ("hyper::", &["http"]),
     ("hyper_util::", &["http"]),
@@ -146,9 +148,9 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
-    ("std::fs", &["command", "config", "journal::sqlite", "store::sqlite"]),
+    ("std::fs", &["command", "config", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::env", &["command", "config", "telemetry"]),
-    ("std::thread", &["command", "journal::sqlite", "store::sqlite"]),
+    ("std::thread", &["command", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::process", &["apply", "command", "journal::sqlite", "main"]),
 ];
 
@@ -276,6 +278,24 @@ fn the_import_table_flows_one_way() {
 }
 
 #[test]
+fn imports_are_found_however_they_are_written() {
+    let here = module("src/store/sqlite/plan.rs");
+    for (line, is_inline, expected) in [
+        ("use crate::change::{Change, Key};", false, vec!["change"]),
+        ("use crate::{config, registry};", false, vec!["config", "registry"]),
+        ("    let x = crate::journal::sqlite::open();", false, vec!["journal::sqlite"]),
+        ("use super::catalogue::Table;", false, vec!["store::sqlite"]),
+        ("use super::super::rows::Rows;", false, vec!["store"]),
+        ("    use super::*;", true, vec!["store::sqlite"]),
+        ("use super::super::super::apply::progress::Progress;", false, vec!["apply::progress"]),
+        ("use std::fmt;", false, vec![]),
+    ] {
+        let found: Vec<_> = named(line, &here, is_inline).iter().filter_map(|module| unit(module)).collect();
+        assert_eq!(found, expected, "{line}");
+    }
+}
+
+#[test]
 fn modules_import_only_what_the_table_lets_them() {
     let table: BTreeMap<_, _> = IMPORTS.iter().copied().collect();
     let mut faults = Vec::new();
@@ -324,7 +344,8 @@ fn only_the_outside_touches_the_outside() {
 fn backends_are_named_by_the_registry_only() {
     let mut faults = Vec::new();
     for Source { path, text } in sources("src") {
-        for backend in ["journal::sqlite", "journal::memory", "store::sqlite"] {
+        let is_backend = |unit: &&str| unit.starts_with("journal::") || unit.starts_with("store::");
+        for backend in IMPORTS.iter().map(|(unit, _)| *unit).filter(is_backend) {
             let own = unit(&module(&path)).unwrap_or_default();
             if own != backend && own != "registry" && code(&text).any(|(_, line)| line.contains(backend)) {
                 faults.push(format!("{path} names {backend}"));
@@ -347,7 +368,7 @@ fn files_are_short_and_say_what_they_are() {
         } else if lines <= LINES_USUAL && has_reason {
             faults.push(format!("{path} has {lines} lines and needs no reason in LONG"));
         }
-        if !text.starts_with("//!") {
+        if !path.starts_with("bench") && !text.starts_with("//!") {
             faults.push(format!("{path} does not begin by saying what it is (`//!`)"));
         }
         for name in module(&path) {
@@ -378,6 +399,27 @@ fn nothing_is_left_undone_ignored_or_slept_through() {
             if line.contains(outside) {
                 faults.push(format!("{path}:{}: reads what a clone does not have", number + 1));
             }
+        }
+    }
+    check(faults);
+}
+
+#[test]
+fn every_file_of_tests_is_run() {
+    let mut faults = Vec::new();
+    for Source { path, .. } in sources("tests/it") {
+        let (folder, file) = path.rsplit_once('/').unwrap();
+        let name = file.trim_end_matches(".rs");
+        let parents = match folder {
+            "tests/it" => vec!["tests/it/main.rs".to_owned()],
+            _ => vec![format!("{folder}.rs"), format!("{folder}/mod.rs")],
+        };
+        let says_so = |parent: &String| {
+            let text = fs::read_to_string(root().join(parent)).unwrap_or_default();
+            text.contains(&format!("mod {name};")) || text.contains(&format!("/{name}.rs\"]"))
+        };
+        if !matches!(name, "main" | "mod") && !parents.iter().any(says_so) {
+            faults.push(format!("{path} is named by none of {}", parents.join(", ")));
         }
     }
     check(faults);

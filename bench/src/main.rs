@@ -28,7 +28,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What a measurement gives; any failure ends the run.
 type Fallible<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-const MEASUREMENTS: &[(&str, fn() -> Fallible)] = &[
+/// A measurement's name, and what runs it.
+type Measurement = (&'static str, fn() -> Fallible);
+
+const MEASUREMENTS: &[Measurement] = &[
     ("http", http::measure),
     ("gate", gate::measure),
     ("append", append::measure),

@@ -10,7 +10,8 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 
 /// A text that is borrowed when it holds no escapes. (serde borrows a `Cow` only as the field of a struct.)
 #[derive(Debug, Deserialize)]
-pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+#[allow(dead_code, reason = "a reader would use them")]
+pub(crate) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Any value of a cell.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! From the configuration to the parts that run: streams, journal, store.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Failed;
@@ -78,7 +77,7 @@ fn stream(said: &config::Stream, limits: Limits) -> Result<Stream, Failed> {
     };
     let rules = Rules {
         tables: said.allow.tables.clone(),
-        operations: said.allow.operations.iter().map(operation).collect::<HashSet<_>>(),
+        operations: said.allow.operations.iter().map(operation).collect(),
         unknown_types_refused: said.unknown_types == UnknownTypes::Reject,
         identifier_bytes_max: limits.identifier_bytes_max,
         key_columns: said.key_columns.clone(),

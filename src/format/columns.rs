@@ -51,11 +51,22 @@ impl<'a> Columns<'a> {
         judge: &mut Judge<'a, '_>,
     ) -> Result<bool, Fault> {
         let again = if name == self.members.names {
-            let texts = self.texts(path, "a column's name", reader, judge)?;
-            self.names.replace(texts).is_some()
+            let names = self.read_names(path, reader, judge)?;
+            self.names.replace(names).is_some()
         } else if name == self.members.types {
-            let texts = self.texts(path, "a type's name", reader, judge)?;
-            let types = texts.iter().enumerate().map(|(at, text)| judge.column_type(&path.element(at), text)).collect();
+            let mut types = Vec::with_capacity(self.names().len().max(4));
+            if self.enter(path, reader, judge)? {
+                while reader.next_element()? {
+                    let place = path.element(types.len());
+                    types.push(match text(reader, judge, &place, "a type's name")? {
+                        Some(name) => judge.column_type(&place, name),
+                        None => {
+                            self.sound = false;
+                            ColumnType::parse("")
+                        }
+                    });
+                }
+            }
             self.types.replace(types).is_some()
         } else if name == self.members.values {
             let mut values = Vec::with_capacity(self.names().len().max(4));
@@ -74,28 +85,27 @@ impl<'a> Columns<'a> {
         Ok(true)
     }
 
-    fn texts(
+    fn read_names(
         &mut self,
         path: &Path<'_>,
-        what: &str,
         reader: &mut Reader<'a>,
         judge: &mut Judge<'a, '_>,
     ) -> Result<Vec<Cow<'a, str>>, Fault> {
-        let mut texts = Vec::with_capacity(4);
+        let mut names = Vec::with_capacity(4);
         if self.enter(path, reader, judge)? {
             while reader.next_element()? {
-                let place = path.element(texts.len());
-                texts.push(match text(reader, judge, &place, what)? {
-                    Some(text) => text,
+                let place = path.element(names.len());
+                names.push(match text(reader, judge, &place, "a column's name")? {
+                    Some(name) => name,
                     None => {
                         self.sound = false;
                         // A name that no column has, so that the other checks go on with the right number of columns.
-                        Cow::Owned(format!("({})", texts.len()))
+                        Cow::Owned(format!("({})", names.len()))
                     }
                 });
             }
         }
-        Ok(texts)
+        Ok(names)
     }
 
     /// Enters the array that should come next; a violation and false when something else does.

@@ -68,6 +68,15 @@ async fn not_found(request: Request) -> Response<Body> {
     Failure::new(ProblemType::NotFound, format!("nothing is at {path}")).into_response()
 }
 
+/// Whether a path is not UTF-8 once it is decoded. axum's own answer to such a path would be no problem document.
+fn is_unreadable(path: &str) -> bool {
+    percent_encoding::percent_decode_str(path).decode_utf8().is_err()
+}
+
+fn unreadable() -> Response<Body> {
+    Failure::new(ProblemType::NotFound, "the path is not UTF-8 after decoding").into_response()
+}
+
 /// axum adds the header `Allow` to this answer.
 async fn method_not_allowed(request: Request) -> Response<Body> {
     if request.method() == Method::OPTIONS {

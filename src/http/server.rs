@@ -43,6 +43,9 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: Stop) {
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let mut routes = routes.clone();
             async move {
+                if super::is_unreadable(request.uri().path()) {
+                    return Ok(super::unreadable());
+                }
                 Ok::<_, Infallible>(match routes.call(request).await {
                     Ok(response) => response,
                 })

@@ -84,7 +84,10 @@ pub async fn columns(rows: &dyn Rows, table: &str) -> Result<Vec<Column>, StoreE
 
 /// A hint at the names that are near to one that does not exist.
 fn near<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
-    let mut near: Vec<_> = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).collect();
+    // Another letter case is the nearest of all mistakes.
+    let folded = name.to_lowercase();
+    let mut near: Vec<_> =
+        known.map(|known| (strsim::damerau_levenshtein(&folded, &known.to_lowercase()), known)).collect();
     near.sort_unstable();
     near.retain(|(distance, known)| *distance <= known.len().max(name.len()) / 2);
     match near.first() {
@@ -111,6 +114,10 @@ pub fn plan(table: &str, columns: &[Column], parameters: &[(String, String)]) ->
                     "*" => Vec::new(),
                     list => list.split(',').map(|name| check(name.trim())).collect::<Result<_, _>>()?,
                 };
+                let select = &query.select;
+                if let Some(twice) = (1..select.len()).find(|at| select[..*at].contains(&select[*at])) {
+                    return Err(bad(name, &format!("{:?} is named twice", select[twice])));
+                }
             }
             "limit" => query.limit = parameters::limit(name, value, PAGE_ROWS_MAX)?,
             "after" => query.after = Some(value.clone()),

@@ -2,8 +2,15 @@
 //!
 //! A new journal is one line in [`every_journal`]. What only the SQLite file promises stands in `journal/sqlite.rs`.
 
+mod retention;
 #[path = "journal/sqlite.rs"]
 mod file;
+
+use self::retention::{
+    age_lets_old_records_go, retention_does_not_pass_a_group_that_still_reads,
+    retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read, size_lets_the_oldest_records_go,
+    the_size_limit_holds_however_many_records_have_gone,
+};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -360,60 +367,4 @@ async fn extents_tell_what_is_there(journal: &Arc<dyn Journal>) {
     assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 3);
     assert_eq!(bounds(journal, &topic).await, (3, 3), "an empty topic still knows where it ends");
     assert_eq!(append(journal, &topic, records(0..1)).await, [3]);
-}
-
-async fn age_lets_old_records_go(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
-    let now_ms = clock::now_ms();
-    let aged = |age_ms| Record { timestamp_ms: now_ms - age_ms, ..record("x") };
-    append(journal, &topic, [90_000, 70_000, 1_000, 80_000].map(aged).into()).await;
-    let minute = Retention { age: Duration::from_secs(60), ..FOREVER };
-    assert_eq!(journal.retain(&topic, FOREVER, false).await.unwrap(), 0);
-    assert_eq!(journal.retain(&topic, minute, false).await.unwrap(), 2);
-    assert_eq!(bounds(journal, &topic).await, (2, 4), "what stands behind a young record stays");
-}
-
-async fn size_lets_the_oldest_records_go(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
-    append(journal, &topic, (0..10).map(|_| record(vec![0; 10_000])).collect()).await;
-    let limits = Retention { bytes_max: 35_000, ..FOREVER };
-    assert_eq!(journal.retain(&topic, limits, false).await.unwrap(), 7, "three are left, and smaller than the limit");
-    assert_eq!(journal.retain(&topic, limits, false).await.unwrap(), 0);
-}
-
-async fn the_size_limit_holds_however_many_records_have_gone(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
-    // Small values, so that keys and headers weigh.
-    let headers = Headers { idempotency_key: Some("kläüß".into()), ..record("").headers };
-    let small = Record { key: Some("key".into()), headers, ..record("1") };
-    let bytes_max = small.size() as u64 * 20;
-    for round in 0..30 {
-        append(journal, &topic, vec![small.clone(); 50]).await;
-        journal.retain(&topic, Retention { bytes_max, ..FOREVER }, false).await.unwrap();
-        let (start, end) = bounds(journal, &topic).await;
-        assert!((5..=20).contains(&(end - start)), "round {round}: {} records are left", end - start);
-    }
-}
-
-async fn retention_does_not_pass_a_group_that_still_reads(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
-    append(journal, &topic, records(0..10)).await;
-    let mut fast = reader(journal, &topic, "fast", 0).await;
-    let mut slow = reader(journal, &topic, "slow", 0).await;
-    fast.commit(0, 8).await;
-    fast.leave().await;
-    for is_read in [true, false] {
-        assert_eq!(journal.retain(&topic, NOTHING, is_read).await.unwrap(), 0, "`slow` has read nothing");
-    }
-    slow.commit(0, 3).await;
-    slow.leave().await;
-    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 3);
-    assert_eq!(bounds(journal, &topic).await, (3, 10));
-}
-
-async fn retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
-    append(journal, &topic, records(0..10)).await;
-    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 0);
-    assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 10);
 }

@@ -2,6 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod cli;
+mod crash;
+mod dead_letters;
+mod faults;
+mod fixtures;
+mod gate;
+mod http;
 mod journal;
+mod outcomes;
 mod properties;
+mod random;
+mod rows;
+mod store;
 mod support;
+mod tables;
+mod verify;

@@ -56,7 +56,7 @@ every_store! {
     accounts::letters_are_listed_in_order_and_by_filter
     accounts::an_outcome_is_told_for_every_document
     accounts::every_move_of_a_position_keeps_the_balance
-    accounts::a_row_that_is_missing_from_the_books_is_a_fault
+    accounts::books_about_another_journal_are_a_fault
     accounts::a_letter_does_not_lend_its_receipt_to_a_document_of_another_journal
     accounts::a_halt_is_noted_until_the_position_moves
     accounts::old_keys_and_duplicates_go_and_the_balance_stays

@@ -154,7 +154,7 @@ fn cells<'a>(reader: &mut Reader<'a>, judge: &mut Judge<'a, '_>, path: &Path<'_>
                 "name" => name = text(reader, judge, &spot, "a column's name")?,
                 "type" => {
                     column_type =
-                        text(reader, judge, &spot, "a type's name")?.map(|name| judge.column_type(&spot, &name));
+                        text(reader, judge, &spot, "a type's name")?.map(|name| judge.column_type(&spot, name));
                 }
                 "value" => value = reader.value(&spot, judge)?,
                 _ => reader.skip(&spot, judge)?,

@@ -1,7 +1,7 @@
 //! The journal in an SQLite file: WAL, `synchronous=FULL`, one writer thread with group commit.
 //!
 //! A topic is a table of its own and has one partition. Several processes may use the file at once: each write
-//! transaction begins IMMEDIATE, and readers look for other processes' records every [`consumer::POLL`].
+//! transaction begins IMMEDIATE, and readers look for other processes' records every `consumer::POLL`.
 
 mod consumer;
 mod error;
@@ -205,6 +205,8 @@ impl Journal for SqliteJournal {
     }
 
     async fn subscribe(&self, topic: &TopicName, group: &str) -> Result<Box<dyn Consumer>, JournalError> {
+        // Opening a file that is gone would make an empty one.
+        self.file.check()?;
         let (name, group_name) = (topic.clone(), group.to_owned());
         let topic_id = self
             .writer

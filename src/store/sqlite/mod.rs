@@ -67,8 +67,8 @@ impl SqliteStore {
         let mut connection = connect(path, CACHE_KIB).map_err(at)?;
         let identity = schema::prepare(&mut connection).map_err(at)?;
         let file = OpenFile::remember(path).ok_or_else(|| StoreError::Stop(format!("{} vanished", path.display())))?;
+        let readers = Arc::new(Readers::new(file.clone()));
         let writer = Writer { connection, plans: Plans::default(), made_at: -1, file, turn: Turn::new() };
-        let readers = Arc::new(Readers::new(path));
         Ok(SqliteStore { identity, writer: Arc::new(Mutex::new(writer)), readers })
     }
 
@@ -92,15 +92,8 @@ impl SqliteStore {
 }
 
 impl Writer {
-    /// Fails when the file is no longer the one that was opened: then what is written would be lost.
     fn check_file(&self) -> Result<(), StoreError> {
-        if self.file.is_there() {
-            return Ok(());
-        }
-        Err(StoreError::Stop(format!(
-            "the store's file {} was deleted or replaced while it was in use; put it back and restart",
-            self.file.path().display()
-        )))
+        check(&self.file)
     }
 
     /// Forgets the plans when somebody changed a table.
@@ -112,6 +105,18 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Fails when the file is no longer the one that was opened: what is written to it would be lost, and what is read from
+/// it is nobody's any more.
+fn check(file: &OpenFile) -> Result<(), StoreError> {
+    if file.is_there() {
+        return Ok(());
+    }
+    Err(StoreError::Stop(format!(
+        "the store's file {} was deleted or replaced while it was in use; put it back and restart",
+        file.path().display()
+    )))
 }
 
 /// Opens a connection to the store's file.

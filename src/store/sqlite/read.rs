@@ -1,11 +1,11 @@
 //! Connections for reading: opened as needed, kept for the next reader, read-only.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::{connect, failed};
+use super::{check, connect, failed};
+use crate::sqlite::OpenFile;
 use crate::store::StoreError;
 
 /// The memory of a reading connection for pages, in KiB.
@@ -16,13 +16,13 @@ const IDLE_MAX: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Readers {
-    path: PathBuf,
+    file: OpenFile,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
-        Readers { path: path.into(), idle: Mutex::default() }
+    pub(super) fn new(file: OpenFile) -> Self {
+        Readers { file, idle: Mutex::default() }
     }
 
     /// Runs `work` on a thread that may block, in one read transaction.
@@ -32,11 +32,13 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let readers = Arc::clone(self);
         let run = move || {
+            // Opening a file that is gone would make an empty one.
+            check(&readers.file)?;
             let idle = readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = match idle {
                 Some(connection) => connection,
                 None => {
-                    let connection = connect(&readers.path, CACHE_KIB)?;
+                    let connection = connect(readers.file.path(), CACHE_KIB)?;
                     connection.pragma_update(None, "query_only", true).map_err(failed)?;
                     connection
                 }

@@ -75,6 +75,10 @@ fn page(connection: &Connection, query: &RowQuery) -> Result<Page, StoreError> {
         conditions.push(condition(filter, &column.column_type, &mut parameters)?);
     }
     let order = order(&table);
+    if order.is_empty() {
+        let why = "it has no key, and its columns bear all the names by which SQLite knows a row: read it with SQL";
+        return Err(bad(&table.name, why));
+    }
     if let Some(after) = &query.after {
         let values =
             cursor::read(after, order.len()).ok_or_else(|| bad("after", "it is not a place this server gave"))?;

@@ -90,6 +90,18 @@ impl<'s> SqliteTransaction<'s> {
     }
 }
 
+/// What an error means after which SQLite has undone the whole transaction by itself, as it does on a full disk. Nothing
+/// may be set aside then: what follows would stand in no transaction.
+fn undone(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Document(problem) => StoreError::Stop(format!(
+            "a trigger or a constraint with ROLLBACK in a table undoes whole transactions; write ABORT there ({})",
+            problem.detail
+        )),
+        other => other,
+    }
+}
+
 /// Notes the document's key. Gives the position of the document that has it already.
 fn keep_key(
     connection: &Connection,
@@ -153,6 +165,9 @@ impl Transaction for SqliteTransaction<'_> {
                 Ok(fate) => fates.push(fate),
                 Err(error) => {
                     self.writer.plans.forget_since(changes);
+                    if self.writer.connection.is_autocommit() {
+                        return Err(Refusal { error: undone(error), at: None });
+                    }
                     self.writer.connection.execute_batch("ROLLBACK TO documents; RELEASE documents").map_err(whole)?;
                     return Err(Refusal { error, at: Some(index) });
                 }

@@ -12,7 +12,7 @@ use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::judgement::Rules;
 use sluicegate::problem::{Problem, ProblemType};
 use sluicegate::record::{Headers, Kept, Record};
-use sluicegate::store::books::{Counters, Standing};
+use sluicegate::store::books::Standing;
 use sluicegate::store::rows::RowQuery;
 use sluicegate::store::{ApplyRules, Claim, ClaimRequest, Fate, Letter, Place, Store, StoreError, Tally};
 use sluicegate::stream::{OnFailure, Reply, Stream, Target};
@@ -86,6 +86,10 @@ impl Bench {
 
     pub(crate) fn place(&self) -> Place {
         self.claim.place.clone()
+    }
+
+    pub(crate) fn journal_identity(&self) -> &str {
+        self.journal.identity()
     }
 
     pub(crate) async fn claim_again(&mut self) -> Result<Claim, StoreError> {
@@ -165,10 +169,6 @@ impl Bench {
         let standings = self.store.books().positions(Some(&self.stream.name)).await.unwrap();
         let [standing] = &standings[..] else { panic!("{standings:?}") };
         standing.clone()
-    }
-
-    pub(crate) async fn counters(&self) -> Counters {
-        self.standing().await.counters
     }
 
     /// The rows of a table as JSON, in the order in which they were made; none without such a table.

@@ -160,6 +160,12 @@ impl Connection {
         }
     }
 
+    /// Reads an interim answer, such as `100 Continue`.
+    pub(crate) fn interim(&mut self) -> io::Result<()> {
+        while !self.line()?.is_empty() {}
+        Ok(())
+    }
+
     /// Reads one answer.
     pub(crate) fn answer(&mut self, is_to_head: bool) -> io::Result<Response> {
         let status = self.line()?;

@@ -1,6 +1,7 @@
 //! What every test stands on: a home with files, a running process, an HTTP client, and one way to wait.
 
 mod client;
+mod documents;
 mod home;
 mod process;
 
@@ -8,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Connection, Request, Response, Target};
-pub(crate) use home::{Home, Ran, fixture};
+pub(crate) use documents::{Cell, Documents, activities, delete, insert, item, unapplicable, update};
+pub(crate) use home::{Home, fixture};
 pub(crate) use process::Process;
 
 /// What a healthy machine needs a fraction of, so that a loaded one still passes.

@@ -51,7 +51,11 @@ impl Process {
         let mut said = self.said.0.lock().unwrap();
         while !said.contains(text) {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "{text:?} was not said within {PATIENCE:?} in: {said}");
+            if left.is_zero() {
+                // A panic under the lock would keep the log from whoever tidies up.
+                drop(said);
+                panic!("{text:?} was not said within {PATIENCE:?} in: {}", self.said());
+            }
             said = self.said.1.wait_timeout(said, left).unwrap().0;
         }
         said.clone()

@@ -1,0 +1,192 @@
+//! Apply between a journal and a store that fails: nothing is lost, nothing doubled, and no document is blamed.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sluicegate::apply::Applier;
+use sluicegate::apply::progress::Progress;
+use sluicegate::journal::Journal;
+use sluicegate::journal::memory::MemoryJournal;
+use sluicegate::record::{Headers, Record};
+use sluicegate::shutdown::{self, Stopper};
+use sluicegate::store::sqlite::SqliteStore;
+use sluicegate::store::{ApplyRules, Store, StoreError};
+
+use super::scripted::{Kind, Scripted, Step};
+use crate::store::{balances, insert, stream};
+use crate::support::{PATIENCE, eventually};
+
+/// Pauses after failures sum up to a few seconds.
+const LONG: Duration = PATIENCE;
+
+/// An applier that runs until it goes out of scope.
+struct Running {
+    runtime: tokio::runtime::Runtime,
+    journal: Arc<MemoryJournal>,
+    store: Arc<dyn Store>,
+    progress: Arc<Progress>,
+    stopper: Stopper,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn new(store: Arc<dyn Store>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (journal, progress) = (Arc::new(MemoryJournal::new()), Arc::new(Progress::default()));
+        let (stopper, stop) = shutdown::channel();
+        let applier = Applier {
+            stream: Arc::new(stream()),
+            journal: Arc::clone(&journal) as Arc<dyn Journal>,
+            store: Arc::clone(&store),
+            progress: Arc::clone(&progress),
+        };
+        let handle = runtime.handle().clone();
+        let thread = Some(std::thread::spawn(move || handle.block_on(applier.run(stop))));
+        Running { runtime, journal, store, progress, stopper, thread }
+    }
+
+    fn append(&self, documents: &[String]) {
+        let record = |text: &String| Record {
+            key: None,
+            value: text.clone().into(),
+            headers: Headers::default(),
+            timestamp_ms: sluicegate::clock::now_ms(),
+        };
+        let records = documents.iter().map(record).collect();
+        self.runtime.block_on(self.journal.append(&stream().topic, records)).unwrap();
+    }
+
+    fn wait_for(&self, next_offset: i64) {
+        eventually(LONG, "everything is applied", || (self.progress.next_offset(0)? >= next_offset).then_some(()));
+    }
+
+    /// Checks that all of `count` documents were applied, exactly once, or set aside.
+    fn check(&self, count: i64, dead_lettered: i64) {
+        let balance = self.runtime.block_on(balances(&*self.journal, &*self.store, &stream()));
+        assert_eq!((balance.applied, balance.dead_lettered), (count - dead_lettered, dead_lettered), "{balance:?}");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stopper.stop();
+        let ended = self.thread.take().unwrap().join();
+        assert!(ended.is_ok() || std::thread::panicking(), "the applier panicked");
+    }
+}
+
+fn open(folder: &Path) -> Arc<SqliteStore> {
+    Arc::new(SqliteStore::open(&folder.join("store.db")).unwrap())
+}
+
+fn rows(folder: &Path) -> i64 {
+    let file = rusqlite::Connection::open(folder.join("store.db")).unwrap();
+    file.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_failure_at_any_step_is_tried_again_and_doubles_nothing() {
+    use Step::*;
+    let steps = [Claim, Begin, Apply, SetAside, Advance, Commit, Reply];
+    let documents = || {
+        let mut documents: Vec<_> = (0..20).map(|id| insert("t", &format!("id INTEGER {id}"))).collect();
+        documents.insert(7, insert("t", "id TEXT \"no number\""));
+        documents
+    };
+    let check = |script: Vec<(Step, Kind)>| {
+        let folder = tempfile::tempdir().unwrap();
+        let scripted = Arc::new(Scripted { inner: open(folder.path()), script: Mutex::new(script.clone().into()) });
+        let running = Running::new(Arc::clone(&scripted) as Arc<dyn Store>);
+        running.append(&documents());
+        running.wait_for(21);
+        eventually(LONG, "every fault happens", || (scripted.left() == 0).then_some(()));
+        running.wait_for(21);
+        running.check(21, 1);
+        assert_eq!(rows(folder.path()), 20, "{script:?}");
+    };
+    std::thread::scope(|scope| {
+        let check = &check;
+        for step in steps {
+            // After a commit whose reply is lost there is nothing left to be tried again.
+            let times = if step == Reply { 1 } else { 2 };
+            scope.spawn(move || check(vec![(step, Kind::Later); times]));
+            scope.spawn(move || check(vec![(step, Kind::Stop)]));
+        }
+        scope.spawn(move || check(vec![(Advance, Kind::Fenced)]));
+        scope.spawn(move || check(steps.map(|step| (step, Kind::Later)).into()));
+    });
+}
+
+#[test]
+fn a_full_disk_stops_apply_keeps_everything_and_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let running = Running::new(Arc::clone(&store) as Arc<dyn Store>);
+    running.append(&[insert("t", "id INTEGER 0, filler TEXT \"x\"")]);
+    running.wait_for(1);
+    // No page more than there is.
+    running.runtime.block_on(store.limit_pages(1)).unwrap();
+    let large = format!("{:?}", "x".repeat(20_000));
+    // Some fit in what is there.
+    let filler = |id| if id < 4 { "\"x\"" } else { &large };
+    let documents = (1..60).map(|id| insert("t", &format!("id INTEGER {id}, filler TEXT {}", filler(id))));
+    let documents: Vec<_> = documents.collect();
+    running.append(&documents);
+    let reason = eventually(LONG, "apply stands still", || running.progress.halted());
+    assert!(reason.contains("full"), "{reason}");
+    running.check(1, 0);
+    assert_eq!(rows(folder.path()), 1, "no document is there by half");
+    running.runtime.block_on(store.limit_pages(1 << 20)).unwrap();
+    running.wait_for(60);
+    eventually(LONG, "it no longer stands still", || running.progress.halted().is_none().then_some(()));
+    running.check(60, 0);
+    assert_eq!(rows(folder.path()), 60);
+}
+
+#[test]
+fn a_trigger_that_undoes_transactions_stops_apply_and_undoes_no_other_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::new(open(folder.path()));
+    running.append(&[insert("t", "id INTEGER 0")]);
+    running.wait_for(1);
+    let file = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
+    file.busy_timeout(PATIENCE).unwrap();
+    let trigger = "CREATE TRIGGER strict BEFORE INSERT ON t WHEN new.id = 3 BEGIN SELECT raise(ROLLBACK, 'no'); END";
+    file.execute_batch(trigger).unwrap();
+    let documents: Vec<_> = (1..5).map(|id| insert("t", &format!("id INTEGER {id}"))).collect();
+    running.append(&documents);
+    let reason = eventually(LONG, "apply stands still", || running.progress.halted());
+    assert!(reason.contains("ROLLBACK"), "{reason}");
+    running.check(1, 0);
+    assert_eq!(rows(folder.path()), 1);
+    file.execute_batch(&format!("DROP TRIGGER strict; {}", trigger.replace("ROLLBACK", "ABORT"))).unwrap();
+    running.wait_for(5);
+    running.check(5, 1);
+    assert_eq!(rows(folder.path()), 4);
+}
+
+#[test]
+fn a_locked_file_is_waited_for_and_nobodys_document_is_blamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::new(open(folder.path()));
+    running.append(&[insert("t", "id INTEGER 0")]);
+    running.wait_for(1);
+    let another = open(folder.path());
+    let lock = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
+    lock.busy_timeout(PATIENCE).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    running.append(&[insert("t", "id INTEGER 1")]);
+    // The applier has begun before this one, and has given up once when this one does.
+    let rules = ApplyRules::default();
+    match running.runtime.block_on(another.begin(&rules)) {
+        Err(StoreError::Later(reason)) => assert!(reason.contains("locked"), "{reason}"),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("two transactions at once"),
+    }
+    running.check(1, 0);
+    lock.execute_batch("ROLLBACK").unwrap();
+    running.wait_for(2);
+    running.check(2, 0);
+    assert_eq!(rows(folder.path()), 2);
+}

@@ -1,0 +1,143 @@
+//! A store that fails where it is told to, and a transaction that loses its reply.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use sluicegate::document::Position;
+use sluicegate::store::books::Books;
+use sluicegate::store::rows::Rows;
+use sluicegate::store::{
+    ApplyRules, Claim, ClaimRequest, Closing, Document, Fate, Letter, Limits, Refusal, Store, StoreError, Tally,
+    Transaction,
+};
+
+/// Where a fault happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Claim,
+    Begin,
+    Apply,
+    SetAside,
+    Advance,
+    Commit,
+    /// The commit is done, and its reply is lost.
+    Reply,
+}
+
+/// What the caller is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Later,
+    Stop,
+    Fenced,
+}
+
+impl Kind {
+    fn error(self) -> StoreError {
+        match self {
+            Kind::Later => StoreError::Later("scripted".into()),
+            Kind::Stop => StoreError::Stop("scripted".into()),
+            Kind::Fenced => StoreError::Fenced,
+        }
+    }
+}
+
+/// Replays faults in order; each when its step comes.
+pub(super) struct Scripted {
+    pub(super) inner: Arc<dyn Store>,
+    pub(super) script: Mutex<VecDeque<(Step, Kind)>>,
+}
+
+impl Scripted {
+    /// How many faults are still to come.
+    pub(super) fn left(&self) -> usize {
+        self.script.lock().unwrap().len()
+    }
+
+    fn pass(&self, step: Step) -> Result<(), StoreError> {
+        let mut script = self.script.lock().unwrap();
+        match script.front() {
+            Some((at, kind)) if *at == step => {
+                let error = kind.error();
+                script.pop_front();
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Scripted {
+    fn identity(&self) -> &str {
+        self.inner.identity()
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    async fn claim(&self, claim: ClaimRequest<'_>) -> Result<Claim, StoreError> {
+        self.pass(Step::Claim)?;
+        self.inner.claim(claim).await
+    }
+
+    async fn begin<'s>(&'s self, rules: &'s ApplyRules) -> Result<Box<dyn Transaction + 's>, StoreError> {
+        self.pass(Step::Begin)?;
+        Ok(Box::new(ScriptedTransaction { store: self, inner: self.inner.begin(rules).await? }))
+    }
+
+    fn books(&self) -> &dyn Books {
+        self.inner.books()
+    }
+
+    fn rows(&self) -> &dyn Rows {
+        self.inner.rows()
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
+    }
+}
+
+struct ScriptedTransaction<'s> {
+    store: &'s Scripted,
+    inner: Box<dyn Transaction + 's>,
+}
+
+#[async_trait]
+impl Transaction for ScriptedTransaction<'_> {
+    async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
+        self.store.pass(Step::Apply).map_err(|error| Refusal { error, at: None })?;
+        self.inner.apply(documents).await
+    }
+
+    async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError> {
+        self.store.pass(Step::SetAside)?;
+        self.inner.set_aside(letter).await
+    }
+
+    async fn advance(&mut self, claim: &Claim, next_offset: i64, tally: Tally) -> Result<(), StoreError> {
+        self.store.pass(Step::Advance)?;
+        self.inner.advance(claim, next_offset, tally).await
+    }
+
+    async fn close_letter(&mut self, letter: &Position, how: Closing<'_>) -> Result<bool, StoreError> {
+        self.inner.close_letter(letter, how).await
+    }
+
+    fn statements(&self) -> Vec<String> {
+        self.inner.statements()
+    }
+
+    fn record_statements(&mut self) {
+        self.inner.record_statements();
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.store.pass(Step::Commit)?;
+        self.inner.commit().await?;
+        self.store.pass(Step::Reply)
+    }
+}

@@ -1,0 +1,266 @@
+//! What changes do to tables and rows.
+
+use std::collections::HashMap;
+
+use sluicegate::problem::ProblemType;
+use sluicegate::store::rows::Column;
+use sluicegate::store::{ApplyRules, StoreError};
+
+use super::bench::{Bench, insert, refused};
+use crate::random::Random;
+
+fn cells(names: &str, values: &str) -> String {
+    let names: Vec<_> = names.split(' ').map(|name| format!("{name:?}")).collect();
+    let types = vec![r#""INTEGER""#; names.len()].join(",");
+    format!(r#""col_names":[{}],"col_types":[{types}],"col_values":[{values}]"#, names.join(","))
+}
+
+/// A document that updates whole numbers.
+fn update(table: &str, set: (&str, &str), key: (&str, &str)) -> String {
+    let (set, key) = (cells(set.0, set.1), cells(key.0, key.1));
+    format!(r#"{{"activities":[{{"operation":"update","table":"{table}",{set},"old_value":{{{key}}}}}]}}"#)
+}
+
+fn delete(table: &str, key: (&str, &str)) -> String {
+    let key = cells(key.0, key.1);
+    format!(r#"{{"activities":[{{"operation":"delete","table":"{table}","old_value":{{{key}}}}}]}}"#)
+}
+
+/// A wal2json v1 document of one change.
+fn wal2json(kind: &str, rest: &str) -> String {
+    format!(r#"{{"change":[{{"kind":"{kind}","schema":"public","table":"t",{rest}}}]}}"#)
+}
+
+async fn columns(bench: &Bench, table: &str) -> Vec<Column> {
+    bench.store.rows().columns(table).await.unwrap().unwrap()
+}
+
+pub(super) async fn an_insert_makes_its_table_and_adds_its_columns(bench: &mut Bench) {
+    let documents =
+        [insert("t", "id INTEGER 1, name VARCHAR(9) \"a\""), insert("t", "id INTEGER 2, n NUMERIC(9,2) 1.50")];
+    bench.apply(&[&documents[0], &documents[1], &insert("t", "name VARCHAR(9) \"b\"")]).await.unwrap();
+    let names: Vec<_> = columns(bench, "t").await.into_iter().map(|column| column.name).collect();
+    assert_eq!(names, ["id", "name", "n"]);
+    assert_eq!(
+        bench.rows("t").await.unwrap(),
+        [r#"{"id":1,"name":"a","n":null}"#, r#"{"id":2,"name":null,"n":"1.50"}"#, r#"{"id":null,"name":"b","n":null}"#]
+    );
+}
+
+pub(super) async fn nothing_is_made_where_the_stream_may_not(bench: &mut Bench) {
+    bench.apply(&[&insert("t", "id INTEGER 1")]).await.unwrap();
+    bench.stream.apply = ApplyRules::default();
+    refused(bench.apply(&[&insert("new", "id INTEGER 1")]).await, ProblemType::UnknownTable);
+    refused(bench.apply(&[&insert("t", "id INTEGER 1, b TEXT \"x\"")]).await, ProblemType::UnknownColumn);
+    refused(bench.apply(&[&update("t", ("b", "1"), ("id", "1"))]).await, ProblemType::UnknownColumn);
+    bench.apply(&[&insert("t", "id INTEGER 2")]).await.unwrap();
+    assert_eq!(bench.rows("t").await.unwrap().len(), 2);
+}
+
+pub(super) async fn keys_make_primary_keys(bench: &mut Bench) {
+    let keys = HashMap::from([("ours".to_owned(), vec!["b".to_owned(), "a".to_owned()])]);
+    bench.stream.apply.keys = keys;
+    let theirs = wal2json(
+        "insert",
+        r#""columnnames":["id","a"],"columntypes":["integer","integer"],"columnvalues":[1,2],
+           "pk":{"pknames":["id"],"pktypes":["integer"]}"#,
+    );
+    bench.apply(&[&insert("ours", "a INTEGER 1, b TEXT \"x\", c TEXT \"y\""), &theirs]).await.unwrap();
+    for (table, expected) in [("ours", &["a", "b"][..]), ("t", &["id"])] {
+        let found = columns(bench, table).await;
+        let keys: Vec<_> = found.iter().filter(|column| column.is_key).map(|column| &*column.name).collect();
+        assert_eq!(keys, expected, "{table}");
+    }
+    refused(bench.apply(&[&theirs]).await, ProblemType::ConstraintViolated);
+    assert_eq!(bench.rows("t").await.unwrap().len(), 1);
+}
+
+pub(super) async fn updates_and_deletes_find_their_rows_by_key(bench: &mut Bench) {
+    let rows = ["1, 1, 1", "2, 1, null", "3, null, null", "4, null, 1"];
+    let rows = rows.map(|row| row.split(", ").map(str::to_owned).collect::<Vec<_>>());
+    let rows =
+        rows.map(|row| insert("t", &format!("id INTEGER {}, a INTEGER {}, b INTEGER {}", row[0], row[1], row[2])));
+    bench.apply(&rows.each_ref().map(String::as_str)).await.unwrap();
+    for (document, left) in [
+        (delete("t", ("id", "9")), "1-1-1 2-1-null 3-null-null 4-null-1"),
+        (update("t", ("b", "7"), ("a b", "1,null")), "1-1-1 2-1-7 3-null-null 4-null-1"),
+        (update("t", ("a", "8"), ("a", "null")), "1-1-1 2-1-7 3-8-null 4-8-1"),
+        (update("t", ("id b", "5,null"), ("id b", "4,1")), "1-1-1 2-1-7 3-8-null 5-8-null"),
+        (update("t", ("a", "null"), ("id", "1")), "1-null-1 2-1-7 3-8-null 5-8-null"),
+        (delete("t", ("b", "null")), "1-null-1 2-1-7"),
+        (delete("t", ("a b", "null,1")), "2-1-7"),
+        (wal2json("truncate", r#""x":1"#), ""),
+    ] {
+        bench.apply(&[&document]).await.unwrap();
+        let rows = bench.rows("t").await.unwrap().into_iter().map(|row| {
+            let row: serde_json::Value = serde_json::from_str(&row).unwrap();
+            format!("{}-{}-{}", row["id"], row["a"], row["b"])
+        });
+        assert_eq!(rows.collect::<Vec<_>>().join(" "), left, "{document}");
+    }
+}
+
+pub(super) async fn what_cannot_be_applied_is_said_by_its_type(bench: &mut Bench) {
+    bench.apply(&[&insert("t", "id SMALLINT 1, name VARCHAR(3) \"abc\", d DATE \"2026-01-31\"")]).await.unwrap();
+    use ProblemType::*;
+    for (document, kind, word) in [
+        (delete("nowhere", ("id", "1")), UnknownTable, "nowhere"),
+        (update("nowhere", ("id", "1"), ("id", "1")), UnknownTable, "nowhere"),
+        (delete("t", ("nothing", "1")), UnknownColumn, "nothing"),
+        (update("t", ("id", "1"), ("nothing", "1")), UnknownColumn, "nothing"),
+        (insert("t", "id TEXT \"1\""), TypeConflict, "TEXT"),
+        (insert("t", "name INTEGER 1"), TypeConflict, "name"),
+        (insert("t", "id INTEGER 40000"), ValueOutOfRange, "40000"),
+        (insert("t", "name TEXT \"abcd\""), ValueOutOfRange, "abcd"),
+        (insert("t", "d MYSTERY \"soon\""), InvalidValue, "soon"),
+    ] {
+        let problem = refused(bench.apply(&[&document]).await, kind);
+        assert!(problem.detail.contains(word), "{document}: {problem}");
+    }
+    assert_eq!(bench.rows("t").await.unwrap().len(), 1);
+}
+
+pub(super) async fn names_that_differ_in_case_only_are_refused(bench: &mut Bench) {
+    bench.apply(&[&insert("Item", "Id INTEGER 1")]).await.unwrap();
+    for document in [
+        insert("item", "Id INTEGER 1"),
+        insert("Item", "id INTEGER 1"),
+        delete("ITEM", ("Id", "1")),
+        delete("Item", ("iD", "1")),
+        update("Item", ("id", "1"), ("x", "1")),
+    ] {
+        refused(bench.apply(&[&document]).await, ProblemType::NameConflict);
+    }
+    assert_eq!(bench.rows("Item").await.unwrap(), [r#"{"Id":1}"#]);
+}
+
+pub(super) async fn a_key_without_its_nulls_finds_the_row_it_means(bench: &mut Bench) {
+    let row = |a: &str, b: &str| {
+        let rest = format!(
+            r#""columnnames":["id","a","b"],"columntypes":["integer","integer","integer"],"columnvalues":[1,{a},{b}]"#
+        );
+        wal2json("insert", &rest)
+    };
+    let key = r#""oldkeys":{"keynames":["id"],"keytypes":["integer"],"keyvalues":[1]}"#;
+    let set = |value: i32| format!(r#""columnnames":["b"],"columntypes":["integer"],"columnvalues":[{value}],{key}"#);
+    for (rows, change, left) in [
+        // One row matches: `id` may well be the source's key.
+        (vec![("5", "6")], wal2json("delete", key), ""),
+        (vec![("5", "6")], wal2json("update", &set(9)), "5-9"),
+        // Several do: the source compares whole rows, and this one's other columns are NULL.
+        (vec![("5", "6"), ("null", "null")], wal2json("delete", key), "5-6"),
+        (vec![("5", "null"), ("null", "null"), ("null", "6")], wal2json("update", &set(9)), "5-null null-9 null-6"),
+        (vec![("5", "6"), ("7", "8")], wal2json("delete", key), "5-6 7-8"),
+    ] {
+        let rows: Vec<_> = rows.into_iter().map(|(a, b)| row(a, b)).collect();
+        bench.apply(&rows.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+        bench.apply(&[&change]).await.unwrap();
+        let found = bench.rows("t").await.unwrap().into_iter().map(|row| {
+            let row: serde_json::Value = serde_json::from_str(&row).unwrap();
+            format!("{}-{}", row["a"], row["b"])
+        });
+        assert_eq!(found.collect::<Vec<_>>().join(" "), left, "{rows:?}, {change}");
+        bench.apply(&[&wal2json("truncate", r#""x":1"#)]).await.unwrap();
+    }
+}
+
+pub(super) async fn a_schema_stays_in_the_name_unless_it_is_public(bench: &mut Bench) {
+    for table in ["public.t", "t", "sales.t", "sales.Orders \u{1f5e1}"] {
+        bench.apply(&[&insert(table, "id INTEGER 1")]).await.unwrap();
+    }
+    let tables = bench.store.rows().tables().await.unwrap();
+    assert_eq!(tables, ["sales.Orders \u{1f5e1}", "sales.t", "t"], "and none of the store's own");
+    assert_eq!(bench.rows("t").await.unwrap().len(), 2);
+    assert_eq!(bench.rows("_sluicegate_positions").await, None);
+}
+
+/// Documents that look random.
+struct Documents(Random);
+
+impl Documents {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0.below(bound)
+    }
+
+    fn value(&mut self) -> String {
+        if self.below(4) == 0 { "null".into() } else { self.below(4).to_string() }
+    }
+
+    /// A document of some changes, of which some cannot be applied.
+    fn document(&mut self) -> String {
+        let documents: Vec<_> = (0..=self.below(3)).map(|_| self.change()).collect();
+        let inner = |document| str::strip_prefix(document, "{\"activities\":[")?.strip_suffix("]}");
+        let changes: Vec<_> = documents.iter().map(|document| inner(document).unwrap()).collect();
+        format!("{{\"activities\":[{}]}}", changes.join(","))
+    }
+
+    fn change(&mut self) -> String {
+        let table = ["one", "two"][self.below(2) as usize];
+        let column = ["a", "b", "c"][self.below(3) as usize];
+        let value = self.value();
+        match self.below(10) {
+            0..5 => insert(table, &format!("id INTEGER {}, {column} INTEGER {value}", self.below(5))),
+            5..7 => update(table, (column, &value), ("id", &self.below(5).to_string())),
+            7 => delete(table, ("id", &self.below(5).to_string())),
+            8 => delete(table, (column, &value)),
+            _ => insert(table, "id TEXT \"a conflict unless it is the first\""),
+        }
+    }
+}
+
+/// Applies the documents in one transaction, without those that cannot be; gives the indexes of the others.
+async fn apply_what_can_be(bench: &Bench, texts: &[String]) -> Vec<usize> {
+    let sent: Vec<_> = texts.iter().map(|text| (None, text.as_str())).collect();
+    let kept = bench.append(&sent).await;
+    let documents: Vec<_> = kept.iter().map(|kept| bench.stream.read(kept).unwrap()).collect();
+    let mut transaction = bench.store.begin(&bench.stream.apply).await.unwrap();
+    let (mut applied, mut done, mut length) = (Vec::new(), 0, documents.len());
+    while done < documents.len() {
+        match transaction.apply(&documents[done..done + length]).await {
+            Ok(fates) => {
+                assert_eq!(fates.len(), length);
+                applied.extend(done..done + length);
+                done += length;
+                length = documents.len() - done;
+            }
+            Err(refusal) => {
+                assert!(matches!(refusal.error, StoreError::Document(_)), "{refusal:?}");
+                match refusal.at.unwrap_or(length / 2) {
+                    0 => {
+                        done += 1;
+                        length = documents.len() - done;
+                    }
+                    at => length = at,
+                }
+            }
+        }
+    }
+    transaction.commit().await.unwrap();
+    applied
+}
+
+pub(super) async fn a_batch_is_its_documents_one_by_one(bench: &mut Bench) {
+    for seed in 0..12 {
+        let mut random = Documents(Random::new(seed));
+        let count = 5 + random.below(60);
+        let batch: Vec<_> = (0..count).map(|_| random.document()).collect();
+        let tables = |text: &String, suffix: &str| {
+            text.replace("\"one\"", &format!("\"one{seed}{suffix}\""))
+                .replace("\"two\"", &format!("\"two{seed}{suffix}\""))
+        };
+        let together: Vec<_> = batch.iter().map(|text| tables(text, "_together")).collect();
+        let together = apply_what_can_be(bench, &together).await;
+        let mut apart = Vec::new();
+        for (index, text) in batch.iter().enumerate() {
+            if apply_what_can_be(bench, &[tables(text, "_apart")]).await == [0] {
+                apart.push(index);
+            }
+        }
+        assert_eq!(together, apart, "seed {seed}");
+        assert!(!apart.is_empty() && apart.len() < batch.len(), "seed {seed}: some apply and some do not");
+        for table in ["one", "two"] {
+            let rows = async |suffix| bench.rows(&format!("{table}{seed}{suffix}")).await;
+            assert_eq!(rows("_together").await, rows("_apart").await, "seed {seed}, table {table}");
+        }
+    }
+}
