@@ -63,10 +63,23 @@ pub enum Kind {
     Object,
 }
 
-/// Why a text is not JSON, and where.
+/// Why a text is not JSON, and where. Boxed, so that the many calls that succeed hand no room for it about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct Fault(Box<Flaw>);
+
+impl std::ops::Deref for Fault {
+    type Target = Flaw;
+
+    fn deref(&self) -> &Flaw {
+        &self.0
+    }
+}
+
+/// What is said of a [`Fault`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at line {line}, column {column}")]
-pub struct Fault {
+pub struct Flaw {
     /// What was found, and what would be right.
     pub what: String,
     /// Line, counted from 1.
@@ -92,7 +105,7 @@ impl Fault {
     /// Says that more text might mend it.
     fn unfinished_if(mut self, is_unfinished: bool) -> Self {
         if is_unfinished {
-            self.kind = FaultKind::Unfinished;
+            self.0.kind = FaultKind::Unfinished;
         }
         self
     }
@@ -155,6 +168,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Tells the kind of the next value without taking it.
+    #[inline]
     pub fn peek(&mut self) -> Read<Kind> {
         self.skip_space();
         match self.byte() {
@@ -170,16 +184,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Enters an object, which must come next (see [`Reader::peek`]).
+    #[inline]
     pub fn begin_object(&mut self) -> Read<()> {
         self.open(b'{', "an object should begin")
     }
 
     /// Enters an array, which must come next (see [`Reader::peek`]).
+    #[inline]
     pub fn begin_array(&mut self) -> Read<()> {
         self.open(b'[', "an array should begin")
     }
 
     /// The name of the next member, whose value then comes next; none at the end of the object.
+    #[inline]
     pub fn next_member(&mut self) -> Read<Option<Cow<'a, str>>> {
         if !self.step(b'}', "an object")? {
             return Ok(None);
@@ -197,8 +214,16 @@ impl<'a> Reader<'a> {
     }
 
     /// True when another element comes next; false at the end of the array.
+    #[inline]
     pub fn next_element(&mut self) -> Read<bool> {
         self.step(b']', "an array")
+    }
+
+    /// Takes the next value if it is a string.
+    #[inline]
+    pub fn text(&mut self) -> Read<Option<Cow<'a, str>>> {
+        self.skip_space();
+        if self.byte() == Some(b'"') { self.string().map(Some) } else { Ok(None) }
     }
 
     /// Takes the next value whole.
@@ -271,7 +296,7 @@ impl<'a> Reader<'a> {
         }
         if self.depth == DEPTH_MAX {
             let mut fault = self.fault(&format!("arrays and objects stand more than {DEPTH_MAX} deep"));
-            fault.kind = FaultKind::TooDeep;
+            fault.0.kind = FaultKind::TooDeep;
             return Err(fault);
         }
         self.depth += 1;
@@ -281,6 +306,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Moves to the next member or element: true when there is one, false when the container closed.
+    #[inline]
     fn step(&mut self, close: u8, container: &str) -> Read<bool> {
         self.skip_space();
         let fresh = std::mem::take(&mut self.fresh);
@@ -306,10 +332,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
@@ -477,11 +505,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[cold]
     fn fault(&self, what: &str) -> Fault {
         let at = self.at.min(self.text.len());
         let (line, column) = place(self.text, at);
         let kind = if at == self.text.len() { FaultKind::Unfinished } else { FaultKind::Syntax };
-        Fault { what: what.into(), line, column, kind }
+        Fault(Box::new(Flaw { what: what.into(), line, column, kind }))
     }
 }
 

@@ -27,7 +27,8 @@ impl Record {
 /// The headers of a record: the attributes of CloudEvents 1.0 that every document gets, and what a sender asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Headers {
-    /// `ce_id`: a UUID (version 7) of the document. A repeated idempotency key repeats it.
+    /// `ce_id`: a UUID of the document, of version 7; one made from the stream and the idempotency key where there is one,
+    /// so that a repeated key repeats it.
     #[serde(rename = "ce_id")]
     pub id: String,
     /// `ce_source`: the stream.

@@ -122,13 +122,14 @@ fn chunks(mut reader: Box<dyn Read + Send>) -> mpsc::Receiver<std::io::Result<Ve
 
 impl Source<'_> {
     async fn publish(&mut self, reader: Box<dyn Read + Send>) -> Done {
+        let mut signals = crate::shutdown::Signals::listen()?;
         let mut chunks = chunks(reader);
         let mut buffer: Vec<u8> = Vec::new();
         let shows_progress = std::io::stderr().is_terminal();
         loop {
             let chunk = tokio::select! {
                 chunk = chunks.recv() => chunk.transpose()?.unwrap_or_default(),
-                () = crate::shutdown::signal() => {
+                () = signals.next() => {
                     self.flush().await?;
                     return Err(Failed::Error("interrupted; what was read whole is published".into()));
                 }

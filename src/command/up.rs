@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::http;
 use crate::journal::{Journal, Retention};
 use crate::service::{Served, Service};
-use crate::shutdown::{self, Stop};
+use crate::shutdown::{self, Signals, Stop};
 use crate::stream::Stream;
 
 /// The process is gone this long after the first signal, whatever hangs.
@@ -57,6 +57,8 @@ impl Up {
         let Outside { journal, store, .. } = outside;
         let service = Arc::new(Service::new(served, Arc::clone(&journal), store.clone(), is_gateway, is_applying));
 
+        // Before anybody is told that it runs, and may ask it to leave.
+        let mut signals = Signals::listen()?;
         let (stopper, stop) = shutdown::channel();
         let mut threads = Vec::new();
         if let (Some(store), true) = (&store, is_applying) {
@@ -87,11 +89,11 @@ impl Up {
             tracing::info!(streams = service.streams.len(), "Apply is running.");
         }
 
-        shutdown::signal().await;
+        signals.next().await;
         tracing::info!("Stopping: open requests are answered, the running batch is finished.");
         stopper.stop();
-        tokio::spawn(async {
-            shutdown::signal().await;
+        tokio::spawn(async move {
+            signals.next().await;
             tracing::warn!("Leaving at once.");
             std::process::exit(1);
         });

@@ -183,13 +183,12 @@ pub(super) fn text<'a>(
     path: &Path<'_>,
     what: &str,
 ) -> Result<Option<Cow<'a, str>>, Fault> {
-    match reader.value(path, judge)? {
-        Json::Text(text) => Ok(Some(text)),
-        other => {
-            judge.violation(path, || format!("{} was found; {what} is a string", other.kind()));
-            Ok(None)
-        }
+    if let Some(text) = reader.text()? {
+        return Ok(Some(text));
     }
+    let other = reader.value(path, judge)?;
+    judge.violation(path, || format!("{} was found; {what} is a string", other.kind()));
+    Ok(None)
 }
 
 /// Enters the container of `kind` that should come next; else a violation and false.

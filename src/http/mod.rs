@@ -1,6 +1,7 @@
 //! The routes, and what every answer has in common. The handlers are in `intake` and `query`; the sockets in `server`.
 
 pub mod answer;
+pub mod body;
 pub mod server;
 
 use std::sync::Arc;

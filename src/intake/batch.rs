@@ -5,13 +5,13 @@ use std::time::Instant;
 use axum::http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use super::body::Received;
 use super::record;
 use super::request::Ask;
 use crate::document::{Position, Receipt};
 use crate::format::lines::{Layout, Piece, pieces};
 use crate::gate::Takes;
 use crate::http::answer::{Answer, Failure, json as json_answer};
+use crate::http::body::Received;
 use crate::problem::{Problem, ProblemType};
 use crate::record::Record;
 use crate::service::{Served, Service};

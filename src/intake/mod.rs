@@ -1,7 +1,6 @@
 //! Documents in, over HTTP: read, judged, appended, answered.
 
 mod batch;
-mod body;
 mod request;
 mod single;
 
@@ -15,6 +14,7 @@ use bytes::Bytes;
 use self::request::{Ask, Media};
 use crate::clock;
 use crate::http::answer::{Answer, Failure, respond};
+use crate::http::body;
 use crate::problem::ProblemType;
 use crate::record::{Headers, Record};
 use crate::service::{Served, Service};
@@ -57,17 +57,20 @@ pub fn record(
     value: Bytes,
     idempotency_key: Option<String>,
 ) -> Record {
-    let headers = Headers {
-        id: uuid::Uuid::now_v7().to_string(),
-        source: stream.name.to_string(),
-        form: form.to_owned(),
-        idempotency_key,
+    // A repeated key repeats the id, so that whoever reads the topic can tell the copies from two documents.
+    let id = match &idempotency_key {
+        Some(key) => repeatable_id(stream, key),
+        None => uuid::Uuid::now_v7(),
     };
+    let headers =
+        Headers { id: id.to_string(), source: stream.name.to_string(), form: form.to_owned(), idempotency_key };
     Record { key, value, headers, timestamp_ms: clock::now_ms() }
 }
 
-/// Reads the body of a request that is no intake, of at most `bytes_max` bytes.
-pub async fn body(service: &Service, request: Request, bytes_max: usize) -> Result<Bytes, Failure> {
-    let (head, body) = request.into_parts();
-    Ok(body::read(service, &head.headers, body, bytes_max).await?.bytes)
+/// A UUID (version 8: its bits are ours to choose) of a stream and an idempotency key.
+fn repeatable_id(stream: &Stream, key: &str) -> uuid::Uuid {
+    let digest = crate::digest(format!("{}\0{key}", stream.name).as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }

@@ -5,11 +5,11 @@ use std::time::Instant;
 use axum::http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::body::Received;
 use super::record;
 use super::request::Ask;
 use crate::document::{Position, Receipt};
 use crate::http::answer::{Answer, Failure, json as json_answer, with_type};
+use crate::http::body::Received;
 use crate::problem::{Problem, ProblemType};
 use crate::record::Kept;
 use crate::service::{Served, Service};

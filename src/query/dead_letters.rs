@@ -13,6 +13,7 @@ use crate::apply::letters::{Retried, drop_letter, retry};
 use crate::clock;
 use crate::document::{Receipt, StreamName};
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
+use crate::http::body;
 use crate::problem::ProblemType;
 use crate::service::Service;
 use crate::store::books::LetterFilter;
@@ -81,7 +82,8 @@ pub async fn retry_one(
         let letter = find(&service, &id).await?;
         let bytes_max =
             service.stream(letter.stream.as_str()).map_or(0, |served| served.stream.gate.document_bytes_max);
-        let body = crate::intake::body(&service, request, bytes_max).await?;
+        let (head, body) = request.into_parts();
+        let body = body::read(&service, &head.headers, body, bytes_max).await?.bytes;
         let mended = (!body.is_empty()).then_some(body);
         let retried = try_again(&service, letter, mended).await?;
         answer(&id, retried)

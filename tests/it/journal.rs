@@ -6,12 +6,6 @@ mod retention;
 #[path = "journal/sqlite.rs"]
 mod file;
 
-use self::retention::{
-    age_lets_old_records_go, retention_does_not_pass_a_group_that_still_reads,
-    retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read, size_lets_the_oldest_records_go,
-    the_size_limit_holds_however_many_records_have_gone,
-};
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +17,11 @@ use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::journal::sqlite::SqliteJournal;
 use sluicegate::journal::{Consumer, Delivery, Extent, Journal, JournalError, Retention};
 use sluicegate::record::{Headers, Kept, Record};
+
+use self::retention::{
+    age_lets_old_records_go, retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read,
+    size_lets_the_oldest_records_go, the_size_limit_holds_however_many_records_have_gone,
+};
 
 /// Everything that is waited for comes long before.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -367,4 +366,20 @@ async fn extents_tell_what_is_there(journal: &Arc<dyn Journal>) {
     assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 3);
     assert_eq!(bounds(journal, &topic).await, (3, 3), "an empty topic still knows where it ends");
     assert_eq!(append(journal, &topic, records(0..1)).await, [3]);
+}
+
+async fn retention_does_not_pass_a_group_that_still_reads(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, records(0..10)).await;
+    let mut fast = reader(journal, &topic, "fast", 0).await;
+    let mut slow = reader(journal, &topic, "slow", 0).await;
+    fast.commit(0, 8).await;
+    fast.leave().await;
+    for is_read in [true, false] {
+        assert_eq!(journal.retain(&topic, NOTHING, is_read).await.unwrap(), 0, "`slow` has read nothing");
+    }
+    slow.commit(0, 3).await;
+    slow.leave().await;
+    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 3);
+    assert_eq!(bounds(journal, &topic).await, (3, 10));
 }

@@ -269,6 +269,15 @@ fn at_the_end_open_requests_get_their_answers() {
 }
 
 #[test]
+fn a_process_drains_from_the_moment_on_that_it_says_it_listens() {
+    let home = Home::new();
+    for _ in 0..10 {
+        let mut server = home.up();
+        assert!(server.stop().success(), "{}", server.said());
+    }
+}
+
+#[test]
 fn at_the_end_whoever_waits_gets_an_answer() {
     let home = Home::with(HOLDS);
     let mut server = home.up();

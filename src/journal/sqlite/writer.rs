@@ -61,7 +61,15 @@ impl Writer {
     pub(super) fn start(file: Arc<File>, connection: Connection) -> Result<Self, JournalError> {
         let (jobs, queue) = channel();
         let load = Arc::new(Load::default());
-        let thread = Thread { file, connection, queue, load: Arc::clone(&load), carried: None, turn: Turn::new() };
+        let thread = Thread {
+            file,
+            connection,
+            queue,
+            load: Arc::clone(&load),
+            carried: None,
+            turn: Turn::new(),
+            is_durable: false,
+        };
         std::thread::Builder::new()
             .name("journal-writer".into())
             .spawn(move || thread.run())
@@ -133,6 +141,8 @@ struct Thread {
     /// A job that was taken from the queue, but did not fit the group.
     carried: Option<Job>,
     turn: Turn,
+    /// Whether the connection is set to fsync every commit.
+    is_durable: bool,
 }
 
 struct Append {
@@ -164,10 +174,10 @@ impl Thread {
 
     fn run_job(&mut self, work: Work) {
         // Leases, positions of readers and retention need not survive a crash of the machine: without the fsync they
-        // hold up no append. The setting is only a hint, and its failure shows in the work itself.
+        // hold up no append.
+        self.is_durable = false;
         let _ = self.connection.pragma_update(None, "synchronous", "NORMAL");
         work(&mut self.connection, &self.file);
-        let _ = self.connection.pragma_update(None, "synchronous", "FULL");
     }
 
     fn write(&mut self, first: Append, bytes: usize) {
@@ -220,6 +230,10 @@ impl Thread {
         let path = self.file.open.path();
         let not_kept = |error| (Outcome::No, failed(path, error));
         self.file.check().map_err(|error| (Outcome::No, error))?;
+        if !self.is_durable {
+            self.connection.pragma_update(None, "synchronous", "FULL").map_err(not_kept)?;
+            self.is_durable = true;
+        }
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(not_kept)?;
         let limits = self.load.limits.lock().unwrap_or_else(PoisonError::into_inner).clone();

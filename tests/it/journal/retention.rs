@@ -7,7 +7,7 @@ use sluicegate::clock;
 use sluicegate::journal::{Journal, Retention};
 use sluicegate::record::{Headers, Record};
 
-use super::{FOREVER, NOTHING, append, bounds, reader, record, records, topic};
+use super::{FOREVER, NOTHING, append, bounds, record, records, topic};
 
 pub(super) async fn age_lets_old_records_go(journal: &Arc<dyn Journal>) {
     let topic = topic("t");
@@ -40,22 +40,6 @@ pub(super) async fn the_size_limit_holds_however_many_records_have_gone(journal:
         let (start, end) = bounds(journal, &topic).await;
         assert!((5..=20).contains(&(end - start)), "round {round}: {} records are left", end - start);
     }
-}
-
-pub(super) async fn retention_does_not_pass_a_group_that_still_reads(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
-    append(journal, &topic, records(0..10)).await;
-    let mut fast = reader(journal, &topic, "fast", 0).await;
-    let mut slow = reader(journal, &topic, "slow", 0).await;
-    fast.commit(0, 8).await;
-    fast.leave().await;
-    for is_read in [true, false] {
-        assert_eq!(journal.retain(&topic, NOTHING, is_read).await.unwrap(), 0, "`slow` has read nothing");
-    }
-    slow.commit(0, 3).await;
-    slow.leave().await;
-    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 3);
-    assert_eq!(bounds(journal, &topic).await, (3, 10));
 }
 
 pub(super) async fn retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read(journal: &Arc<dyn Journal>) {

@@ -10,31 +10,27 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::answer::Failure;
 use crate::format::lines::too_large;
-use crate::http::answer::Failure;
 use crate::problem::ProblemType;
 use crate::service::Service;
 
 /// The largest body of many documents. Its results are held in memory until the last line is judged.
-pub(super) const BATCH_BYTES_MAX: usize = 16 << 20;
+pub const BATCH_BYTES_MAX: usize = 16 << 20;
 
 /// A body that has not arrived by then is given up.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A body, and its share of the memory for bodies, which is given back with it.
 #[derive(Debug)]
-pub(super) struct Received {
-    pub(super) bytes: Bytes,
+pub struct Received {
+    /// The bytes, unpacked.
+    pub bytes: Bytes,
     _share: OwnedSemaphorePermit,
 }
 
 /// Reads `body`, of at most `bytes_max` bytes after unpacking.
-pub(super) async fn read(
-    service: &Service,
-    headers: &HeaderMap,
-    body: Body,
-    bytes_max: usize,
-) -> Result<Received, Failure> {
+pub async fn read(service: &Service, headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Received, Failure> {
     let packing = packing(headers)?;
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > bytes_max) {
