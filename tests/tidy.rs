@@ -52,14 +52,17 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("service", &["apply::progress", "document", "journal", "store", "stream"]),
     ("http::answer", &["journal", "problem", "store"]),
+    ("http::body", &["format", "http::answer", "problem", "service"]),
     (
         "intake",
         &[
             "clock",
+            "digest",
             "document",
             "format",
             "gate",
             "http::answer",
+            "http::body",
             "json",
             "problem",
             "record",
@@ -77,7 +80,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "document",
             "gate",
             "http::answer",
-            "intake",
+            "http::body",
             "problem",
             "service",
             "store",
@@ -86,7 +89,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     // The edges.
-    ("http", &["http::answer", "intake", "problem", "query", "service", "shutdown"]),
+    ("http", &["http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
     ("telemetry", &[]),
     ("config", &[]),
     ("registry", &["config", "journal", "journal::sqlite", "store", "store::sqlite"]),
@@ -123,14 +126,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Other crates, and parts of the standard library, that only some units may use.
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("rusqlite::", &["journal::sqlite", "sqlite", "store::sqlite"]),
-    ("axum::", &["http", "http::answer", "intake", "query"]),
+    ("axum::", &["http", "http::answer", "http::body", "intake", "query"]),
     ("hyper::", &["http"]),
     ("hyper_util::", &["http"]),
     ("clap::", &["command", "main"]),
     ("schemars::", &["config"]),
     ("saphyr_parser::", &["config"]),
-    ("flate2::", &["intake"]),
-    ("zstd::", &["intake"]),
+    ("flate2::", &["http::body"]),
+    ("zstd::", &["http::body"]),
     (
         "tokio::",
         &[
@@ -138,6 +141,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "apply::progress",
             "command",
             "http",
+            "http::body",
             "intake",
             "journal::memory",
             "journal::sqlite",

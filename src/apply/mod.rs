@@ -29,6 +29,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// A partition that stands still for a person is looked at again this often: what was mended goes on by itself.
 const HALT_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often an idle partition looks whether a person has moved it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How often old records, keys and duplicates are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(15);
 
@@ -82,6 +85,7 @@ impl Applier {
     async fn consume(&self, mut consumer: Box<dyn Consumer>, stop: &Stop) {
         let mut partitions: HashMap<i32, State> = HashMap::new();
         let mut tidied: Option<Instant> = None;
+        let mut looked = Instant::now();
         while !stop.is_set() {
             for (partition, state) in &mut partitions {
                 if let State::Waiting { until, attempts } = *state
@@ -113,7 +117,11 @@ impl Applier {
                         }
                     }
                 }
-                Ok(Delivery::Nothing) => self.note_idle(&partitions).await,
+                Ok(Delivery::Nothing) if looked.elapsed() >= LOOK_EVERY => {
+                    looked = Instant::now();
+                    self.note_idle(&mut partitions).await;
+                }
+                Ok(Delivery::Nothing) => {}
                 Err(error) => {
                     self.halt(0, &error.to_string()).await;
                     break;
@@ -229,12 +237,18 @@ impl Applier {
         }
     }
 
-    /// A claimed partition with nothing left to apply no longer stands still.
-    async fn note_idle(&self, partitions: &HashMap<i32, State>) {
+    /// A claimed partition with nothing left to apply no longer stands still; and it sees when a person has moved it.
+    async fn note_idle(&self, partitions: &mut HashMap<i32, State>) {
         for (partition, state) in partitions {
-            if matches!(state, State::Running(_)) && self.progress.halt(*partition, None) {
+            let State::Running(claim) = state else { continue };
+            if self.progress.halt(*partition, None) {
                 // Only for people; the next claim says it again.
-                let _ = self.store.books().note_halt(&self.place(*partition), None).await;
+                let _ = self.store.books().note_halt(&claim.place, None).await;
+            }
+            // What cannot be read now is seen when the next document comes.
+            let Ok(standings) = self.store.books().positions(Some(&self.stream.name)).await else { continue };
+            if standings.iter().any(|standing| standing.place == claim.place && standing.epoch != claim.epoch) {
+                *state = State::Waiting { until: Instant::now(), attempts: 0 };
             }
         }
     }
