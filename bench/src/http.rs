@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::documents::three_changes;
-use crate::load::{self, PATH};
+use crate::load::{self, Load, PATH};
 use crate::report::{Rounds, Target, head, line, value};
 use crate::scratch::Scratch;
 use crate::server::Server;
@@ -19,6 +19,7 @@ const LAST: i64 = 100_000_000;
 
 pub(crate) fn measure() -> Fallible {
     let (mut plain, mut gateway, mut up) = (Rounds::default(), Rounds::default(), Rounds::default());
+    let (mut plain_cpu, mut gateway_cpu, mut up_cpu) = (Rounds::default(), Rounds::default(), Rounds::default());
     let (mut gateway_mib, mut up_mib) = (Rounds::default(), Rounds::default());
     let (mut behind, mut generator, mut syncs) = (Rounds::default(), Rounds::default(), Rounds::default());
     for _ in 0..ROUNDS {
@@ -26,20 +27,20 @@ pub(crate) fn measure() -> Fallible {
         syncs.push(machine::fsync_ms()?.median());
 
         let server = Server::plain()?;
-        let load = load::run(&server.address, CONNECTIONS, SECONDS)?;
+        let load = loaded(&server, &mut plain_cpu)?;
         plain.push(load.rate);
         generator.push(load.own_cores);
         drop(server);
 
         let scratch = Scratch::new()?;
         let server = Server::up(scratch.path(), &["--role", "gateway"])?;
-        gateway.push(accepted(&server)?);
+        gateway.push(loaded(&server, &mut gateway_cpu)?.rate);
         gateway_mib.push(server.peak_memory_mib()?);
         drop(server);
 
         let scratch = Scratch::new()?;
         let server = Server::up(scratch.path(), &[])?;
-        up.push(accepted(&server)?);
+        up.push(loaded(&server, &mut up_cpu)?.rate);
         up_mib.push(server.peak_memory_mib()?);
         behind.push(catch_up(&server)?);
     }
@@ -54,6 +55,12 @@ pub(crate) fn measure() -> Fallible {
         syncs.text(),
         sync_bound
     );
+    println!(
+        "- processor time a document, in µs: {} baseline, {} gateway, {} `up` (while it applied as far as it got)",
+        plain_cpu.text(),
+        gateway_cpu.text(),
+        up_cpu.text()
+    );
     println!("- the load generator took {} of a core against the baseline", generator.text());
     value("apply behind the last answer, worst round", behind.max(), "s", Target::AtMost(1.0));
     value("resident memory of the gateway, worst round", gateway_mib.max(), "MiB", Target::AtMost(80.0));
@@ -61,12 +68,14 @@ pub(crate) fn measure() -> Fallible {
     Ok(())
 }
 
-fn accepted(server: &Server) -> Fallible<f64> {
+/// Loads a server, and notes the processor time it took for a document, in µs.
+fn loaded(server: &Server, cpu: &mut Rounds) -> Fallible<Load> {
     let load = load::run(&server.address, CONNECTIONS, SECONDS)?;
     if load.refused > 0 {
         return Err(format!("{} of {} requests were refused", load.refused, load.refused + load.accepted).into());
     }
-    Ok(load.rate)
+    cpu.push(server.cpu_seconds()? * 1e6 / load.accepted as f64);
+    Ok(load)
 }
 
 /// How long after the load apply reaches the end: the time until one more document is applied, which stands behind all.

@@ -145,10 +145,10 @@ async fn generate(address: &str, connections: usize, time: Duration) -> Fallible
         }));
     }
     pause(WARM_UP).await;
-    let (begun, before, cpu_before) = (Instant::now(), counts.accepted.get(), cpu_seconds()?);
+    let (begun, before, cpu_before) = (Instant::now(), counts.accepted.get(), cpu_seconds("self")?);
     pause(time).await;
     let (elapsed, accepted) = (begun.elapsed().as_secs_f64(), counts.accepted.get() - before);
-    let own_cores = (cpu_seconds()? - cpu_before) / elapsed;
+    let own_cores = (cpu_seconds("self")? - cpu_before) / elapsed;
     counts.is_over.set(true);
     for task in tasks {
         task.await??;
@@ -162,11 +162,11 @@ async fn pause(time: Duration) {
     let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
 }
 
-/// The processor time this process took so far.
-fn cpu_seconds() -> Fallible<f64> {
+/// The processor time that a process (`self`, or its id) took so far.
+pub(crate) fn cpu_seconds(process: &str) -> Fallible<f64> {
     /// Linux counts in hundredths of a second here, whatever its own clock does.
     const TICKS: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
     let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
     Ok(ticks / TICKS)

@@ -68,6 +68,11 @@ impl Server {
         Err(format!("the server did not start: {said}").into())
     }
 
+    /// The processor time it took so far.
+    pub(crate) fn cpu_seconds(&self) -> Fallible<f64> {
+        crate::load::cpu_seconds(&self.child.id().to_string())
+    }
+
     /// The most memory it had resident so far, in MiB.
     pub(crate) fn peak_memory_mib(&self) -> Fallible<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

@@ -125,6 +125,22 @@ fn what_another_process_publishes_is_seen_at_once() {
 }
 
 #[test]
+fn publish_from_a_pipe_without_end_can_be_asked_to_leave() {
+    let home = Home::new();
+    let server = home.up();
+    let mut command = home.command(&["publish", "activities", "-"]);
+    command.stdin(std::process::Stdio::piped());
+    let mut publisher = crate::support::Process::start(&mut command);
+    let mut input = publisher.input();
+    std::io::Write::write_all(&mut input, (item(1) + "\n{\"activities\":").as_bytes()).unwrap();
+    eventually(PATIENCE, "the whole document is published", || {
+        (server.get("/v1/receipts/activities-0-0").status == 200).then_some(())
+    });
+    assert_eq!(publisher.stop().code(), Some(1));
+    publisher.wait_to_say("what was read whole is published");
+}
+
+#[test]
 fn rows_print_as_json_table_and_csv() {
     let home = Home::new();
     let mut server = home.up();
