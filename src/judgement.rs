@@ -81,15 +81,34 @@ pub struct Judge<'a, 'r> {
     names: SeenTables<'a>,
     /// The types met so far, so that each is read once.
     types: Vec<(Cow<'a, str>, ColumnType)>,
+    /// Room for the parts of the next row.
+    pub(crate) spare: Spare<'a>,
+}
+
+/// Empty lists that a form fills and gives back: a document has many rows, and needs them once.
+#[derive(Debug, Default)]
+pub(crate) struct Spare<'a> {
+    pub(crate) names: Vec<Cow<'a, str>>,
+    pub(crate) types: Vec<ColumnType>,
+    pub(crate) values: Vec<Json<'a>>,
 }
 
 impl<'a, 'r> Judge<'a, 'r> {
     /// Starts a judgement by `rules`.
     pub fn new(rules: &'r Rules) -> Self {
-        Judge { rules, violations: Vec::new(), count: 0, names: SeenTables::default(), types: Vec::new() }
+        Judge {
+            rules,
+            violations: Vec::new(),
+            count: 0,
+            names: SeenTables::default(),
+            types: Vec::new(),
+            spare: Spare::default(),
+        }
     }
 
     /// Remembers that something is wrong at `path`.
+    #[cold]
+    #[inline(never)]
     pub fn violation(&mut self, path: &Path<'_>, detail: impl FnOnce() -> String) {
         self.count += 1;
         if self.violations.len() < VIOLATIONS_MAX {
@@ -171,6 +190,7 @@ impl<'a, 'r> Judge<'a, 'r> {
     }
 
     /// Reads a cell's value by its declared type.
+    #[inline]
     pub fn cell(&mut self, path: &Path<'_>, name: Cow<'a, str>, column_type: ColumnType, json: Json<'a>) -> Cell<'a> {
         let value = match column_type.read(json) {
             Ok(value) => value,

@@ -21,7 +21,7 @@ use crate::report::{Rounds, Target, head, line};
 use crate::scratch::Scratch;
 
 const ROUNDS: usize = 5;
-const DOCUMENTS: i64 = 20_000;
+const DOCUMENTS: i64 = 60_000;
 
 /// As many documents as apply puts into one transaction.
 const TRANSACTION: i64 = 500;

@@ -1,4 +1,8 @@
 //! Deletes by key: a table of a million rows beside one of a thousand, with a primary key and without.
+//!
+//! One document a transaction shows whether finding the row depends on the table's size. Many in a transaction show what
+//! the pages cost, too: rows that stand all over a large table each dirty a page of their own, whoever deletes them, so
+//! a plain program does the same beside.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -9,8 +13,9 @@ use sluicegate::store::sqlite::SqliteStore;
 use sluicegate::stream::Stream;
 
 use crate::Fallible;
+use crate::apply::PRAGMAS;
 use crate::documents::{kept, stream};
-use crate::report::{Rounds, Target, head, line_of_times};
+use crate::report::{Rounds, Target, line_of_times};
 use crate::scratch::Scratch;
 
 const ROUNDS: usize = 9;
@@ -20,29 +25,38 @@ const SMALL: i64 = 1_000;
 /// Deletes in a round, each a document of its own.
 const DELETES: i64 = 250;
 
+/// Which rows a round deletes, by how far each stands from the one before. A step that shares no factor with the sizes
+/// of the tables meets each row once.
+const SCATTERED: i64 = 777_767;
+const NEIGHBOURS: i64 = 1;
+
 pub(crate) fn measure() -> Fallible {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let scratch = Scratch::new()?;
     let keys = ["keyed_large", "keyed_small"].map(|table| (table.to_owned(), vec!["id".to_owned()]));
     let path = scratch.path().join("store.db");
     let bench = Bench { stream: stream(keys.into())?, store: SqliteStore::open(&path)?, path };
-    head("µs a delete");
-    for transaction in [DELETES, 1] {
-        for kind in ["keyed", "keyless"] {
-            let (large, small) = (format!("{kind}_large"), format!("{kind}_small"));
-            if transaction == DELETES {
-                runtime.block_on(bench.make(&large, LARGE))?;
-                runtime.block_on(bench.make(&small, SMALL))?;
-            }
-            let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
-            for round in 0..ROUNDS {
-                ours.push(runtime.block_on(bench.delete(&large, LARGE, round as i64, transaction))?);
-                theirs.push(runtime.block_on(bench.delete(&small, SMALL, round as i64, transaction))?);
-            }
-            let key = if kind == "keyed" { "by primary key" } else { "without a primary key" };
-            let what = format!("deletes {key}, {transaction} a transaction: 1,000,000 rows, beside 1,000");
-            line_of_times(&what, &ours, &theirs, Target::AtLeast(0.5));
-        }
+    println!(
+        "| measured | 1,000,000 rows, µs a delete | 1,000 rows, µs a delete | ratio | target | |\n|---|---|---|---|---|---|"
+    );
+    for (kind, key) in [("keyed", "primary key"), ("keyless", "no primary key")] {
+        let (large, small) = (format!("{kind}_large"), format!("{kind}_small"));
+        runtime.block_on(bench.make(&large, LARGE))?;
+        runtime.block_on(bench.make(&small, SMALL))?;
+        let ours = |table: &str, ids: &[i64], size| runtime.block_on(bench.delete(table, ids, size));
+        let plain = |table: &str, ids: &[i64], size| bench.delete_plainly(table, ids, size);
+        let one = format!("{key}, 1 a transaction, scattered");
+        bench.compare(&one, [&large, &small], SCATTERED, 1, &ours)?;
+        let many = format!("{key}, {DELETES} a transaction");
+        bench.compare(&format!("{many}, neighbours"), [&large, &small], NEIGHBOURS, DELETES, &ours)?;
+        bench.compare(&format!("{many}, scattered"), [&large, &small], SCATTERED, DELETES, &ours)?;
+        bench.compare(
+            &format!("the same by a plain program: {many}, scattered"),
+            [&large, &small],
+            SCATTERED,
+            DELETES,
+            &plain,
+        )?;
     }
     Ok(())
 }
@@ -53,7 +67,27 @@ struct Bench {
     path: PathBuf,
 }
 
+/// Deletes rows of a table in transactions of a size, and gives the seconds it took.
+type Delete<'d> = &'d dyn Fn(&str, &[i64], usize) -> Fallible<f64>;
+
 impl Bench {
+    fn compare(&self, what: &str, [large, small]: [&str; 2], step: i64, size: i64, delete: Delete<'_>) -> Fallible {
+        let micros = |table: &str, rows: i64, round: usize| {
+            let first = round as i64 * DELETES;
+            let ids: Vec<_> = (first..first + DELETES).map(|n| n * step % rows).collect();
+            let seconds = delete(table, &ids, size as usize)?;
+            self.insert_again(table, &ids)?;
+            Fallible::Ok(seconds * 1e6 / DELETES as f64)
+        };
+        let (mut in_large, mut in_small) = (Rounds::default(), Rounds::default());
+        for round in 0..ROUNDS {
+            in_large.push(micros(large, LARGE, round)?);
+            in_small.push(micros(small, SMALL, round)?);
+        }
+        line_of_times(what, &in_large, &in_small, Target::AtLeast(0.5));
+        Ok(())
+    }
+
     /// Makes a table as a first document does, fills it, and deletes a row, which makes the index if one is missing.
     async fn make(&self, table: &str, rows: i64) -> Fallible {
         let insert = format!(
@@ -66,7 +100,7 @@ impl Bench {
              INSERT INTO {table} SELECT id, 'item ' || id, '2018-03-27 11:58:28.988414' FROM n",
             rows - 1
         ))?;
-        self.apply(vec![delete(table, 0)], 1).await?;
+        self.delete(table, &[0], 1).await?;
         self.insert_again(table, &[0])
     }
 
@@ -81,14 +115,30 @@ impl Bench {
         Ok(())
     }
 
-    /// Deletes rows that stand all over the table, and gives the microseconds each took. The rows are put back.
-    async fn delete(&self, table: &str, rows: i64, round: i64, transaction: i64) -> Fallible<f64> {
-        // A step that shares no factor with the sizes meets each row once.
-        let ids: Vec<_> = (0..DELETES).map(|n| (n + round * DELETES) * 777_767 % rows).collect();
-        let documents = ids.iter().map(|id| delete(table, *id)).collect();
-        let seconds = self.apply(documents, transaction as usize).await?;
-        self.insert_again(table, &ids)?;
-        Ok(seconds * 1e6 / DELETES as f64)
+    /// Deletes rows by documents.
+    async fn delete(&self, table: &str, ids: &[i64], size: usize) -> Fallible<f64> {
+        let document = |id| {
+            format!(
+                r#"{{"activities":[{{"operation":"delete","table":"{table}","old_value":{{"col_names":["id"],"col_types":["BIGINT"],"col_values":[{id}]}}}}]}}"#
+            )
+        };
+        self.apply(ids.iter().map(document).collect(), size).await
+    }
+
+    /// Deletes rows by a prepared statement.
+    fn delete_plainly(&self, table: &str, ids: &[i64], size: usize) -> Fallible<f64> {
+        let mut connection = Connection::open(&self.path)?;
+        connection.execute_batch(PRAGMAS)?;
+        let sql = format!("DELETE FROM {table} WHERE id IS ?1");
+        let begun = Instant::now();
+        for some in ids.chunks(size) {
+            let transaction = connection.transaction()?;
+            for id in some {
+                transaction.prepare_cached(&sql)?.execute([id])?;
+            }
+            transaction.commit()?;
+        }
+        Ok(begun.elapsed().as_secs_f64())
     }
 
     /// Applies documents in transactions of `size`. Gives the seconds that the store took, without reading them.
@@ -104,10 +154,4 @@ impl Bench {
         }
         Ok(begun.elapsed().as_secs_f64())
     }
-}
-
-fn delete(table: &str, id: i64) -> String {
-    format!(
-        r#"{{"activities":[{{"operation":"delete","table":"{table}","old_value":{{"col_names":["id"],"col_types":["BIGINT"],"col_values":[{id}]}}}}]}}"#
-    )
 }

@@ -100,6 +100,9 @@ pub enum Family {
 impl ColumnType {
     /// Reads the name of a type. What nobody knows becomes [`Scalar::Unknown`].
     pub fn parse(name: &str) -> ColumnType {
+        if let Some(scalar) = everyday(name) {
+            return scalar.into();
+        }
         let name = name.trim();
         known(name).unwrap_or_else(|| ColumnType { scalar: Scalar::Unknown(name.into()), is_array: false })
     }
@@ -134,6 +137,23 @@ impl ColumnType {
         let is_widening = declared == Family::Whole && matches!(wanted, Family::Decimal | Family::Float);
         self.is_array != column.is_array || declared != wanted && !is_widening
     }
+}
+
+/// The names that most documents use, as they are usually written: found without looking at words and brackets.
+fn everyday(name: &str) -> Option<Scalar> {
+    Some(match name {
+        "INTEGER" | "integer" => Scalar::Integer,
+        "TEXT" | "text" => Scalar::Text,
+        "BIGINT" | "bigint" => Scalar::BigInt,
+        "BOOLEAN" | "boolean" => Scalar::Boolean,
+        "TIMESTAMP" | "timestamp without time zone" => Scalar::Timestamp { zone: false },
+        "timestamp with time zone" => Scalar::Timestamp { zone: true },
+        "double precision" => Scalar::Double,
+        "bytea" => Scalar::Bytea,
+        "jsonb" => Scalar::Jsonb,
+        "uuid" => Scalar::Uuid,
+        _ => return None,
+    })
 }
 
 impl From<Scalar> for ColumnType {

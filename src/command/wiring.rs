@@ -59,7 +59,7 @@ fn stream(said: &config::Stream, limits: Limits) -> Result<Stream, Failed> {
     let key = match (&said.key, said.takes) {
         (Some(Key::Table), _) => KeyRule::Table,
         (Some(Key::Pointer(pointer)), _) => KeyRule::Pointer(pointer.clone()),
-        (None, config::Takes::Changes) => KeyRule::Constant(said.name.clone()),
+        (None, config::Takes::Changes) => KeyRule::Constant(said.name.clone().into()),
         (None, config::Takes::Events) => KeyRule::None,
     };
     let takes = match said.takes {

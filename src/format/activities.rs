@@ -13,25 +13,31 @@ use crate::judgement::{Judge, Operation};
 const ROW: Members = Members { names: "col_names", types: "col_types", values: "col_values", types_optional: false };
 
 pub(super) fn read<'a>(reader: &mut Reader<'a>, judge: &mut Judge<'a, '_>) -> Result<ChangeSet<'a>, Fault> {
-    let mut changes = Vec::new();
-    let mut names = Names::default();
+    let mut changes = Vec::with_capacity(4);
+    let mut others = Names::default();
+    let mut is_met = false;
     reader.begin_object()?;
     while let Some(name) = reader.next_member()? {
         let path = Path::ROOT.member(&name);
-        if !names.is_new(&name) {
-            judge.duplicate(&path);
-        }
-        if name != "activities" {
-            reader.skip(&path, judge)?;
-        } else if enter(reader, judge, &path, Kind::Array)? {
-            let mut index = 0;
-            while reader.next_element()? {
-                let place = path.element(index);
-                index += 1;
-                changes.extend(activity(reader, judge, &place)?);
+        if name == "activities" {
+            if std::mem::replace(&mut is_met, true) {
+                judge.duplicate(&path);
             }
+            if enter(reader, judge, &path, Kind::Array)? {
+                let mut index = 0;
+                while reader.next_element()? {
+                    let place = path.element(index);
+                    index += 1;
+                    changes.extend(activity(reader, judge, &place)?);
+                }
+            }
+        } else {
+            if !others.is_new(&name) {
+                judge.duplicate(&path);
+            }
+            reader.skip(&path, judge)?;
+            others.keep(name);
         }
-        names.keep(name);
     }
     Ok(ChangeSet { changes })
 }

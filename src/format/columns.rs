@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::change::{Cell, ColumnType, TableName};
 use crate::json::{Fault, Json, Kind, Path, Reader};
-use crate::judgement::Judge;
+use crate::judgement::{Judge, Spare};
 
 /// The names of the three members.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +37,6 @@ impl<'a> Columns<'a> {
         self.names.is_none() && self.types.is_none() && self.values.is_none()
     }
 
-    /// The names that were met.
-    pub(super) fn names(&self) -> &[Cow<'a, str>] {
-        self.names.as_deref().unwrap_or(&[])
-    }
-
     /// Takes the value of the member `name` at `path` if it is one of the three; else leaves it and says false.
     pub(super) fn take(
         &mut self,
@@ -54,7 +49,7 @@ impl<'a> Columns<'a> {
             let names = self.read_names(path, reader, judge)?;
             self.names.replace(names).is_some()
         } else if name == self.members.types {
-            let mut types = Vec::with_capacity(self.names().len().max(4));
+            let mut types = std::mem::take(&mut judge.spare.types);
             if self.enter(path, reader, judge)? {
                 while reader.next_element()? {
                     let place = path.element(types.len());
@@ -69,7 +64,7 @@ impl<'a> Columns<'a> {
             }
             self.types.replace(types).is_some()
         } else if name == self.members.values {
-            let mut values = Vec::with_capacity(self.names().len().max(4));
+            let mut values = std::mem::take(&mut judge.spare.values);
             if self.enter(path, reader, judge)? {
                 while reader.next_element()? {
                     values.push(reader.value(&path.element(values.len()), judge)?);
@@ -91,7 +86,7 @@ impl<'a> Columns<'a> {
         reader: &mut Reader<'a>,
         judge: &mut Judge<'a, '_>,
     ) -> Result<Vec<Cow<'a, str>>, Fault> {
-        let mut names = Vec::with_capacity(4);
+        let mut names = std::mem::take(&mut judge.spare.names);
         if self.enter(path, reader, judge)? {
             while reader.next_element()? {
                 let place = path.element(names.len());
@@ -138,7 +133,7 @@ impl<'a> Columns<'a> {
                 judge.violation(path, || format!("`{member}` is missing"));
             }
         }
-        let Some(names) = self.names.take() else { return Vec::new() };
+        let Some(mut names) = self.names.take() else { return Vec::new() };
         judge.columns(&path.member(names_member), table, &names);
         if !self.sound {
             return Vec::new();
@@ -164,15 +159,16 @@ impl<'a> Columns<'a> {
         };
         compare(types_member, "type", types.as_ref().map(Vec::len), judge);
         compare(values_member, "value", values.as_ref().map(Vec::len), judge);
-        let (Some(types), Some(values), true) = (types, values, matches) else { return Vec::new() };
+        let (Some(mut types), Some(mut values), true) = (types, values, matches) else { return Vec::new() };
         let place = path.member(values_member);
-        names
-            .into_iter()
-            .zip(types)
-            .zip(values)
-            .enumerate()
-            .map(|(index, ((name, column_type), value))| judge.cell(&place.element(index), name, column_type, value))
-            .collect()
+        let mut cells = Vec::with_capacity(names.len());
+        for (index, ((name, column_type), value)) in
+            names.drain(..).zip(types.drain(..)).zip(values.drain(..)).enumerate()
+        {
+            cells.push(judge.cell(&place.element(index), name, column_type, value));
+        }
+        judge.spare = Spare { names, types, values };
+        cells
     }
 }
 

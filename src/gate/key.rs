@@ -11,7 +11,7 @@ pub enum KeyRule {
     /// No key: no order is asked for.
     None,
     /// One key for every document: total order.
-    Constant(String),
+    Constant(Bytes),
     /// The first table that the document changes.
     Table,
     /// The value at a JSON Pointer (RFC 6901).
@@ -23,7 +23,7 @@ impl KeyRule {
     pub fn find(&self, text: &str, changes: &ChangeSet<'_>) -> Result<Option<Bytes>, String> {
         match self {
             KeyRule::None => Ok(None),
-            KeyRule::Constant(key) => Ok(Some(Bytes::copy_from_slice(key.as_bytes()))),
+            KeyRule::Constant(key) => Ok(Some(key.clone())),
             KeyRule::Table => Ok(changes.changes.first().map(|change| Bytes::from(change.table.to_string()))),
             KeyRule::Pointer(pointer) => match json::at(text, pointer) {
                 Some(Json::Text(text)) => Ok(Some(Bytes::from(text.into_owned()))),

@@ -13,7 +13,8 @@ const FEW: usize = 32;
 pub(super) struct SeenTables<'a> {
     tables: Vec<SeenTable<'a>>,
     by_name: HashMap<TableName<'a>, usize>,
-    spellings: SeenNames<'a>,
+    /// The names of the tables, folded, once there are many.
+    spellings: HashMap<String, String>,
     /// The table that was met last: most documents go on with it.
     last: usize,
 }
@@ -43,22 +44,44 @@ impl<'a> SeenTables<'a> {
 
     /// Remembers a table that was not met before. Gives the other spelling of its name, if there was one.
     pub(super) fn add(&mut self, table: &TableName<'a>) -> Option<String> {
+        let other = match self.tables.len() {
+            0..FEW => {
+                self.tables.iter().map(|seen| &seen.name).find(|seen| is_other_spelling(seen, table)).map(spelling)
+            }
+            _ => {
+                let fresh = self.by_name.len()..self.tables.len();
+                for seen in self.tables[fresh.clone()].iter().map(|seen| spelling(&seen.name)) {
+                    self.spellings.insert(seen.to_ascii_lowercase(), seen);
+                }
+                self.by_name.extend(fresh.map(|index| (self.tables[index].name.clone(), index)));
+                self.by_name.insert(table.clone(), self.tables.len());
+                let name = spelling(table);
+                let known = self.spellings.entry(name.to_ascii_lowercase()).or_insert_with(|| name.clone());
+                (*known != name).then(|| known.clone())
+            }
+        };
         self.last = self.tables.len();
         self.tables.push(SeenTable { name: table.clone(), columns: SeenNames::default() });
-        if self.tables.len() > FEW {
-            let fresh = self.by_name.len()..self.tables.len();
-            self.by_name.extend(fresh.map(|index| (self.tables[index].name.clone(), index)));
-        }
-        match table.schema.as_deref() {
-            None | Some("public") => self.spellings.add(table.name.clone()),
-            Some(_) => self.spellings.add(Cow::Owned(table.to_string())),
-        }
+        other
     }
 
     /// Remembers a column of the last table. Gives the other spelling of its name, if there was one.
     pub(super) fn add_column(&mut self, column: Cow<'a, str>) -> Option<String> {
         self.tables.get_mut(self.last)?.columns.add(column)
     }
+}
+
+/// The name as a store without schemas has it.
+fn spelling(table: &TableName<'_>) -> String {
+    match table.schema.as_deref() {
+        None | Some("public") => table.name.to_string(),
+        Some(_) => table.to_string(),
+    }
+}
+
+fn is_other_spelling(one: &TableName<'_>, other: &TableName<'_>) -> bool {
+    let schema = |table: &TableName<'_>| table.schema.as_deref().unwrap_or("public").to_ascii_lowercase();
+    one.name.eq_ignore_ascii_case(&other.name) && schema(one) == schema(other) && spelling(one) != spelling(other)
 }
 
 #[derive(Debug, Default)]

@@ -48,25 +48,37 @@ fn change<'a>(
     let mut row = Columns::new(ROW);
     let mut key = None;
     let mut primary_key = Vec::new();
-    let mut names = Names::default();
+    let mut seen = 0;
+    let mut others = Names::default();
     while let Some(name) = reader.next_member()? {
         let place = path.member(&name);
-        if !names.is_new(&name) {
+        // A bit for each member that is known; the others are remembered by name.
+        let bit = match &*name {
+            "kind" => 1,
+            "schema" => 2,
+            "table" => 4,
+            "oldkeys" => 8,
+            "pk" => 16,
+            _ => 0,
+        };
+        if seen & bit != 0 {
             judge.duplicate(&place);
         }
+        seen |= bit;
         match &*name {
             "kind" => kind = text(reader, judge, &place, "a kind of change")?,
             "schema" => schema = text(reader, judge, &place, "a schema's name")?,
             "table" => table = text(reader, judge, &place, "a table's name")?,
             "oldkeys" => key = columns(reader, judge, &place)?,
             "pk" => primary_key = pk(reader, judge, &place)?,
-            "columnnames" | "columntypes" | "columnvalues" => {
-                row.take(&name, &place, reader, judge)?;
+            _ if row.take(&name, &place, reader, judge)? => {}
+            _ => {
+                if !others.is_new(&name) {
+                    judge.duplicate(&place);
+                }
+                reader.skip(&place, judge)?;
+                others.keep(name);
             }
-            _ => reader.skip(&place, judge)?,
-        }
-        if !matches!(&*name, "columnnames" | "columntypes" | "columnvalues") {
-            names.keep(name);
         }
     }
     let operation = match kind.as_deref() {
