@@ -59,6 +59,8 @@ pub(crate) fn short(value: f64) -> String {
 pub(crate) enum Target {
     AtLeast(f64),
     AtMost(f64),
+    /// There is none: the line explains another.
+    None,
 }
 
 impl Target {
@@ -66,6 +68,7 @@ impl Target {
         match self {
             Target::AtLeast(bound) => format!("≥ {}", short(bound)),
             Target::AtMost(bound) => format!("≤ {}", short(bound)),
+            Target::None => "–".into(),
         }
     }
 
@@ -73,6 +76,7 @@ impl Target {
         let is_met = match self {
             Target::AtLeast(bound) => value >= bound,
             Target::AtMost(bound) => value <= bound,
+            Target::None => return "",
         };
         if is_met { "met" } else { "MISSED" }
     }

@@ -87,7 +87,7 @@ fn a_unit_too_many_is_found() {
 
 #[test]
 fn a_missing_record_of_the_journal_is_found() {
-    for offset in [1, 3, 5] {
+    for offset in [0, 1, 3, 5] {
         check(false, &format!("DELETE FROM records_1 WHERE offset = {offset}"));
     }
 }

@@ -100,7 +100,8 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<String, Journ
         "CREATE TABLE IF NOT EXISTS journal (identity TEXT NOT NULL, version INTEGER NOT NULL);
          CREATE TABLE IF NOT EXISTS topics (
              id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
-             next_offset INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0);
+             start_offset INTEGER NOT NULL DEFAULT 0, next_offset INTEGER NOT NULL DEFAULT 0,
+             bytes INTEGER NOT NULL DEFAULT 0);
          CREATE TABLE IF NOT EXISTS groups (
              topic INTEGER NOT NULL, name TEXT NOT NULL, next_offset INTEGER,
              owner TEXT, leased_until_ms INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (topic, name)) WITHOUT ROWID;",
@@ -172,13 +173,12 @@ fn create_topic(connection: &Connection, topic: &TopicName) -> rusqlite::Result<
     Ok(id)
 }
 
-/// The first offset of a topic and the one after its last.
+/// The first offset of a topic and the one after its last. The first is noted, and not that of the first record there is:
+/// a record that somebody took away is missing.
 fn extent_bounds(connection: &Connection, id: i64) -> rusqlite::Result<(i64, i64)> {
-    let sql = format!("SELECT next_offset, (SELECT min(offset) FROM {}) FROM topics WHERE id = ?1", table(id));
-    connection.prepare_cached(&sql)?.query_row([id], |row| {
-        let (end, start): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
-        Ok((start.unwrap_or(end), end))
-    })
+    connection
+        .prepare_cached("SELECT start_offset, next_offset FROM topics WHERE id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 #[async_trait]

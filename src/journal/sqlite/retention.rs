@@ -44,7 +44,10 @@ pub(super) fn remove_some(
     }
     if let Some(last) = last {
         connection.execute(&format!("DELETE FROM {table} WHERE offset <= ?1"), [last])?;
-        connection.execute("UPDATE topics SET bytes = max(bytes - ?1, 0) WHERE id = ?2", (removed_bytes, id))?;
+        connection.execute(
+            "UPDATE topics SET bytes = max(bytes - ?1, 0), start_offset = ?2 WHERE id = ?3",
+            (removed_bytes, last + 1, id),
+        )?;
     }
     Ok(removed)
 }
