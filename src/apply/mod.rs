@@ -5,6 +5,7 @@
 
 pub mod letters;
 pub mod progress;
+mod judged;
 mod settle;
 pub mod verify;
 
@@ -12,9 +13,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::judged::Ahead;
 use self::progress::Progress;
 use crate::clock;
-use crate::journal::{Batch, Consumer, Delivery, Journal, JournalError, Retention};
+use crate::journal::{Consumer, Delivery, Journal, JournalError, Retention};
 use crate::shutdown::Stop;
 use crate::store::{Claim, ClaimRequest, Next, Place, Store, StoreError};
 use crate::stream::Stream;
@@ -86,6 +88,7 @@ impl Applier {
         let mut partitions: HashMap<i32, State> = HashMap::new();
         let mut tidied: Option<Instant> = None;
         let mut looked = Instant::now();
+        let mut ahead: Option<Ahead> = None;
         while !stop.is_set() {
             for (partition, state) in &mut partitions {
                 if let State::Waiting { until, attempts } = *state
@@ -94,11 +97,12 @@ impl Applier {
                     *state = self.claim(&mut *consumer, *partition, attempts).await;
                 }
             }
-            match consumer.next(PATIENCE).await {
+            // The batch that comes now is judged while the one before is applied.
+            let patience = if ahead.is_some() { Duration::ZERO } else { PATIENCE };
+            let mut coming = None;
+            match consumer.next(patience).await {
                 Ok(Delivery::Assigned(partition)) => {
                     partitions.insert(partition, State::Waiting { until: Instant::now(), attempts: 0 });
-                    // Claim before the next wait.
-                    continue;
                 }
                 Ok(Delivery::Lost(partition)) => {
                     tracing::info!(stream = %self.stream.name, partition, "Another process reads the partition now.");
@@ -106,15 +110,8 @@ impl Applier {
                     self.progress.stand_by(partition);
                 }
                 Ok(Delivery::Records(batch)) => {
-                    if let Some(state) = partitions.get_mut(&batch.partition)
-                        && let State::Running(claim) = state
-                    {
-                        let partition = batch.partition;
-                        *state = self.apply(&mut *consumer, claim.clone(), batch).await;
-                        if matches!(state, State::Waiting { .. }) {
-                            // What follows is read again after the next claim.
-                            consumer.pause(partition);
-                        }
+                    if let Some(State::Running(_)) = partitions.get(&batch.partition) {
+                        coming = Some(Ahead::begin(&self.stream, batch));
                     }
                 }
                 Ok(Delivery::Nothing) if looked.elapsed() >= LOOK_EVERY => {
@@ -127,6 +124,19 @@ impl Applier {
                     break;
                 }
             }
+            if let Some(before) = ahead.take() {
+                let partition = before.partition();
+                if let Some(State::Running(claim)) = partitions.get(&partition) {
+                    let state = self.apply(&mut *consumer, claim.clone(), before).await;
+                    if matches!(state, State::Waiting { .. }) {
+                        // What follows is read again after the next claim.
+                        consumer.pause(partition);
+                        coming = coming.filter(|coming| coming.partition() != partition);
+                    }
+                    partitions.insert(partition, state);
+                }
+            }
+            ahead = coming;
             if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY_EVERY) {
                 tidied = Some(Instant::now());
                 self.tidy(&partitions).await;
@@ -174,9 +184,13 @@ impl Applier {
     }
 
     /// Applies one batch and says how the partition stands afterwards.
-    async fn apply(&self, consumer: &mut dyn Consumer, claim: Claim, batch: Batch) -> State {
-        let partition = batch.partition;
-        match settle::apply(&*self.store, &self.stream, &claim, &batch).await {
+    async fn apply(&self, consumer: &mut dyn Consumer, claim: Claim, ahead: Ahead) -> State {
+        let partition = ahead.partition();
+        let Some(judged) = ahead.judged().await else {
+            let error = StoreError::Later("a batch could not be judged; the log says why".into());
+            return self.wait(partition, error, 0).await;
+        };
+        match settle::apply(&*self.store, &claim, &judged).await {
             Ok(settled) => {
                 match settled.held {
                     None => self.progress.advance(partition, settled.next_offset),

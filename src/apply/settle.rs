@@ -1,8 +1,8 @@
 //! One batch, one transaction: what applies is applied, what cannot be is set aside, and the position moves with both.
 
+use super::judged::{Documents, Judged, Read};
 use crate::clock;
 use crate::document::Receipt;
-use crate::journal::Batch;
 use crate::problem::Problem;
 use crate::record::Kept;
 use crate::store::{Claim, Document, Fate, Letter, Next, Store, StoreError, Tally, Transaction};
@@ -19,35 +19,34 @@ pub(super) struct Settled {
     pub(super) held: Option<Problem>,
 }
 
-/// Applies `batch` under `claim`. On an error nothing is known to have happened: read the position again.
-pub(super) async fn apply(
-    store: &dyn Store,
-    stream: &Stream,
-    claim: &Claim,
-    batch: &Batch,
-) -> Result<Settled, StoreError> {
+/// Applies a batch under `claim`. On an error nothing is known to have happened: read the position again.
+pub(super) async fn apply(store: &dyn Store, claim: &Claim, judged: &Judged) -> Result<Settled, StoreError> {
+    let Read { stream, batch } = judged.borrow_owner();
+    let Documents { documents, indices, unreadable } = judged.borrow_dependent();
     let mut transaction = store.begin(&stream.apply).await?;
-    let mut settling =
-        Settling { stream, transaction: &mut *transaction, tally: Tally::default(), set_aside: Vec::new() };
+    let mut settling = Settling {
+        stream,
+        records: &batch.records,
+        transaction: &mut *transaction,
+        tally: Tally::default(),
+        set_aside: Vec::new(),
+    };
     // What is no document at all divides the batch into runs of those that are.
-    let mut run = Vec::with_capacity(batch.records.len());
     let mut held = None;
-    for kept in &batch.records {
-        match stream.read(kept) {
-            Ok(document) => run.push((document, kept)),
-            Err(problem) => {
-                held = settling.settle(std::mem::take(&mut run)).await?;
-                if held.is_none() {
-                    held = settling.refuse(kept, problem).await?;
-                }
-            }
+    let mut done = 0;
+    for (index, problem) in unreadable {
+        let end = indices.partition_point(|other| other < index);
+        held = settling.settle(&documents[done..end], &indices[done..end]).await?;
+        if held.is_none() {
+            held = settling.refuse(*index, problem.clone()).await?;
         }
         if held.is_some() {
             break;
         }
+        done = end;
     }
     if held.is_none() {
-        held = settling.settle(run).await?;
+        held = settling.settle(&documents[done..], &indices[done..]).await?;
     }
     let Settling { mut tally, set_aside, .. } = settling;
     let (next_offset, held) = match held {
@@ -63,6 +62,7 @@ pub(super) async fn apply(
 
 struct Settling<'s, 't> {
     stream: &'s Stream,
+    records: &'s [Kept],
     transaction: &'t mut (dyn Transaction + 't),
     tally: Tally,
     set_aside: Vec<Letter>,
@@ -74,8 +74,7 @@ type Held = Option<(i64, Problem)>;
 impl Settling<'_, '_> {
     /// Applies a run of documents. When the store refuses it for a document's sake, the run is cut there, or halved until
     /// the document is alone.
-    async fn settle(&mut self, run: Vec<(Document<'_>, &Kept)>) -> Result<Held, StoreError> {
-        let (documents, records): (Vec<_>, Vec<_>) = run.into_iter().unzip();
+    async fn settle(&mut self, documents: &[Document<'_>], indices: &[usize]) -> Result<Held, StoreError> {
         let mut done = 0;
         let mut length = documents.len();
         while done < documents.len() {
@@ -95,7 +94,7 @@ impl Settling<'_, '_> {
                     match refusal.at.or((part.len() == 1).then_some(0)) {
                         Some(0) => {
                             if let StoreError::Document(problem) = refusal.error
-                                && let Some(held) = self.refuse(records[done], *problem).await?
+                                && let Some(held) = self.refuse(indices[done], *problem).await?
                             {
                                 return Ok(Some(held));
                             }
@@ -113,7 +112,8 @@ impl Settling<'_, '_> {
     }
 
     /// Sets one document aside, or holds there.
-    async fn refuse(&mut self, kept: &Kept, problem: Problem) -> Result<Held, StoreError> {
+    async fn refuse(&mut self, index: usize, problem: Problem) -> Result<Held, StoreError> {
+        let kept = &self.records[index];
         if self.stream.on_failure == OnFailure::Stop {
             return Ok(Some((kept.position.offset, problem)));
         }

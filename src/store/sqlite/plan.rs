@@ -3,10 +3,10 @@
 //! A plan is made once for every shape of change (table, operation, columns, types) and kept until the catalogue
 //! changes.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rusqlite::Connection;
+use rustc_hash::{FxHashMap, FxHasher};
 
 use super::catalogue::{Catalogue, Table, declared, quote, sqlite_name};
 use super::error::failed;
@@ -21,7 +21,7 @@ const PLANS_MAX: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Plans {
     pub(super) catalogue: Catalogue,
-    plans: HashMap<u64, Plan>,
+    plans: FxHashMap<u64, Plan>,
     /// How often a table or an index was made or changed. A transaction that is undone must forget what it saw since.
     pub(super) changes: u64,
 }
@@ -90,7 +90,7 @@ impl Shape {
 }
 
 fn hash(change: &Change<'_>) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FxHasher::default();
     let (kind, row, _) = parts(change);
     (kind, row.len(), &change.table).hash(&mut hasher);
     for cell in cells(change) {
