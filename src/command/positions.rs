@@ -8,6 +8,7 @@ use serde_json::json;
 use super::output;
 use super::wiring::{self, Outside};
 use super::{Done, Failed, Global};
+use crate::apply::group_of;
 use crate::journal::Extent;
 use crate::store::Place;
 use crate::store::books::{Move, Standing};
@@ -37,6 +38,14 @@ enum Action {
         #[arg(long)]
         yes: bool,
     },
+    /// Keep nothing in the journal any more for stores that are gone; this store stays
+    Forget {
+        /// The stream
+        stream: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Give up what the journal no longer holds, and go on with what it has
     AcceptLoss {
         /// The stream
@@ -54,6 +63,7 @@ impl Positions {
         match self.action {
             None => list(&outside, global).await,
             Some(Action::Set { stream, to, partition, yes }) => set(&outside, &stream, &to, partition, yes).await,
+            Some(Action::Forget { stream, yes }) => forget(&outside, &stream, yes).await,
             Some(Action::AcceptLoss { stream, yes }) => accept_loss(&outside, &stream, yes).await,
         }
     }
@@ -63,6 +73,8 @@ async fn list(outside: &Outside, global: &Global) -> Done {
     let standings = outside.store()?.books().positions(None).await?;
     let mut items = Vec::new();
     for stream in outside.streams.iter().filter(|stream| stream.is_applied()) {
+        let own = group_of(stream, &**outside.store()?);
+        let readers = outside.journal.groups(&stream.topic).await?;
         for extent in outside.journal.extents(&stream.topic).await? {
             let standing = standings
                 .iter()
@@ -87,6 +99,7 @@ async fn list(outside: &Outside, global: &Global) -> Done {
                 "begin": extent.start,
                 "end": extent.end,
                 "lag": (extent.end - position).max(0),
+                "other_readers": readers.iter().filter(|group| **group != own).count(),
                 "owner": standing.map_or("", |standing| &standing.owner),
                 "state": state,
             }));
@@ -137,6 +150,22 @@ async fn set(outside: &Outside, stream: &str, to: &str, partition: i32, yes: boo
     let journal = outside.journal.identity().to_owned();
     outside.store()?.books().move_position(&place, &Move::Set { to, journal }).await?;
     eprintln!("{} goes on at {to}", stream.name);
+    Ok(())
+}
+
+async fn forget(outside: &Outside, stream: &str, yes: bool) -> Done {
+    let stream = outside.stream(stream)?;
+    let own = group_of(stream, &**outside.store()?);
+    let mut others = outside.journal.groups(&stream.topic).await?;
+    others.retain(|group| *group != own);
+    for group in &others {
+        ask(&format!("{group} reads {}, and what it has not read may go then", stream.topic), yes)?;
+        outside.journal.forget_group(&stream.topic, group).await?;
+        eprintln!("{group}: forgotten");
+    }
+    if others.is_empty() {
+        eprintln!("no other store reads {}", stream.topic);
+    }
     Ok(())
 }
 

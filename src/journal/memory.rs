@@ -135,6 +135,20 @@ impl Journal for MemoryJournal {
         Ok(removed as u64)
     }
 
+    async fn groups(&self, topic: &TopicName) -> Result<Vec<String>, JournalError> {
+        let topics = self.shared.topics();
+        let mut names: Vec<_> = topics.get(topic).into_iter().flat_map(|log| log.groups.keys().cloned()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    async fn forget_group(&self, topic: &TopicName, group: &str) -> Result<(), JournalError> {
+        if let Some(log) = self.shared.topics().get_mut(topic) {
+            log.groups.remove(group);
+        }
+        Ok(())
+    }
+
     async fn check(&self) -> Result<(), JournalError> {
         Ok(())
     }

@@ -42,6 +42,12 @@ pub trait Journal: Send + Sync {
     /// (`is_read` false) the limits alone decide. Gives how many records went.
     async fn retain(&self, topic: &TopicName, limits: Retention, is_read: bool) -> Result<u64, JournalError>;
 
+    /// The names of the groups that read a topic, and for which it is kept.
+    async fn groups(&self, topic: &TopicName) -> Result<Vec<String>, JournalError>;
+
+    /// Keeps nothing for a group any more. A member that still reads brings it back.
+    async fn forget_group(&self, topic: &TopicName, group: &str) -> Result<(), JournalError>;
+
     /// Fails when documents cannot be appended now.
     async fn check(&self) -> Result<(), JournalError>;
 }

@@ -87,6 +87,7 @@ every_journal! {
     the_size_limit_holds_however_many_records_have_gone
     retention_does_not_pass_a_group_that_still_reads
     retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read
+    nothing_is_kept_for_a_group_that_is_forgotten
 }
 
 fn topic(name: &str) -> TopicName {
@@ -382,4 +383,19 @@ async fn retention_does_not_pass_a_group_that_still_reads(journal: &Arc<dyn Jour
     slow.leave().await;
     assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 3);
     assert_eq!(bounds(journal, &topic).await, (3, 10));
+}
+
+async fn nothing_is_kept_for_a_group_that_is_forgotten(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, records(0..10)).await;
+    for (group, read) in [("gone", 0), ("here", 4)] {
+        let mut reader = reader(journal, &topic, group, 0).await;
+        reader.commit(0, read).await;
+        reader.leave().await;
+    }
+    assert_eq!(journal.groups(&topic).await.unwrap(), ["gone", "here"]);
+    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 0);
+    journal.forget_group(&topic, "gone").await.unwrap();
+    assert_eq!(journal.groups(&topic).await.unwrap(), ["here"]);
+    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 4);
 }

@@ -142,6 +142,25 @@ fn an_idempotency_key_stands_for_one_document_of_a_stream() {
 }
 
 #[test]
+fn a_repeated_key_repeats_the_id_in_the_topic() {
+    let home = Home::new();
+    let mut server = home.up();
+    for key in ["k", "k", "other"] {
+        server.send(Request::post("/v1/streams/events", "5").header("Idempotency-Key", key).wait(20)).expect(200);
+    }
+    server.post("/v1/streams/events", "5").expect(202);
+    server.stop();
+    let journal = rusqlite::Connection::open(home.journal()).unwrap();
+    let table = journal.query_row("SELECT 'records_' || id FROM topics WHERE name = 'events'", [], |row| row.get(0));
+    let sql = format!("SELECT headers ->> 'ce_id' FROM {} ORDER BY offset", table.unwrap_or_else(|_| String::new()));
+    let mut statement = journal.prepare(&sql).unwrap();
+    let ids: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(ids.len(), 4);
+    assert_eq!(ids[0], ids[1]);
+    assert!(ids[2] != ids[0] && ids[3] != ids[0] && ids[3] != ids[2], "{ids:?}");
+}
+
+#[test]
 fn a_key_outlives_a_restart_and_a_dead_letter_keeps_its_own() {
     let home = Home::new();
     let mut server = home.up();

@@ -256,6 +256,26 @@ impl Journal for SqliteJournal {
         }
     }
 
+    async fn groups(&self, topic: &TopicName) -> Result<Vec<String>, JournalError> {
+        let names = |connection: &Connection, id| {
+            let mut statement = connection.prepare_cached("SELECT name FROM groups WHERE topic = ?1 ORDER BY name")?;
+            statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()
+        };
+        Ok(self.read(topic, names).await?.unwrap_or_default())
+    }
+
+    async fn forget_group(&self, topic: &TopicName, group: &str) -> Result<(), JournalError> {
+        let (topic, group) = (topic.clone(), group.to_owned());
+        let forget = move |transaction: &rusqlite::Transaction<'_>| match topic_id(transaction, &topic)? {
+            Some(id) => {
+                let sql = "DELETE FROM groups WHERE topic = ?1 AND name = ?2";
+                transaction.execute(sql, (id, group)).map(drop)
+            }
+            None => Ok(()),
+        };
+        self.writer.run(forget).await
+    }
+
     async fn check(&self) -> Result<(), JournalError> {
         self.file.check()?;
         // A write that changes nothing takes the lock and finds a file that cannot be written.
