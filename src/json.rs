@@ -227,6 +227,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the next value whole.
+    #[inline]
     pub fn value(&mut self, path: &Path<'_>, duplicates: &mut impl Duplicates) -> Read<Json<'a>> {
         let kind = self.peek()?;
         let start = self.at;

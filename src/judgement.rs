@@ -159,11 +159,14 @@ impl<'a, 'r> Judge<'a, 'r> {
         if names.len() > COLUMNS_MAX {
             return self.violation(path, || format!("{} columns are named; {COLUMNS_MAX} is the most", names.len()));
         }
-        let mut seen = HashSet::new();
+        let mut seen = None;
         let is_known = table.is_some_and(|table| self.names.knows(table));
         for (index, name) in names.iter().enumerate() {
             self.identifier(&path.element(index), "column", name);
-            let is_again = if names.len() <= FEW { names[..index].contains(name) } else { !seen.insert(name) };
+            let is_again = match names.len() {
+                0..=FEW => names[..index].contains(name),
+                _ => !seen.get_or_insert_with(HashSet::new).insert(name),
+            };
             if is_again {
                 self.violation(&path.element(index), || format!("column {name:?} is named twice"));
             } else if is_known && let Some(other) = self.names.add_column(name.clone()) {

@@ -67,7 +67,11 @@ impl<'a> Columns<'a> {
             let mut values = std::mem::take(&mut judge.spare.values);
             if self.enter(path, reader, judge)? {
                 while reader.next_element()? {
-                    values.push(reader.value(&path.element(values.len()), judge)?);
+                    // Most values are strings, and a string needs no place.
+                    values.push(match reader.text()? {
+                        Some(text) => Json::Text(text),
+                        None => reader.value(&path.element(values.len()), judge)?,
+                    });
                 }
             }
             self.values.replace(values).is_some()
