@@ -90,7 +90,7 @@ pub(super) fn days(year: i64, month: u32, day: u32) -> i64 {
 }
 
 /// The opposite of [`days`].
-pub(super) fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day = days - era * 146_097;
@@ -102,7 +102,7 @@ pub(super) fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 /// Appends `01:02:03.4`.
-pub(super) fn write_time(text: &mut String, micros: i64) {
+pub(crate) fn write_time(text: &mut String, micros: i64) {
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
     let _ = write!(text, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     if fraction > 0 {

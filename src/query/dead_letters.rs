@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::parameters::{self, bad, encode};
+use super::{no_store, store};
 use crate::apply::letters::{Retried, drop_letter, retry};
 use crate::clock;
 use crate::document::{Receipt, StreamName};
@@ -155,16 +156,8 @@ fn unknown(id: &str) -> Failure {
     Failure::new(ProblemType::UnknownDeadLetter, format!("there is no dead letter {id:?}"))
 }
 
-fn store(service: &Service) -> Result<&dyn Store, Failure> {
-    service.store.as_deref().ok_or_else(no_store)
-}
-
 fn shared_store(service: &Service) -> Result<Arc<dyn Store>, Failure> {
     service.store.clone().ok_or_else(no_store)
-}
-
-fn no_store() -> Failure {
-    Failure::new(ProblemType::StoreUnavailable, "this gateway was given no store to ask").retry_after(30)
 }
 
 type Parameters = Vec<(String, String)>;

@@ -7,3 +7,17 @@ pub mod problems;
 pub mod receipts;
 pub mod streams;
 pub mod tables;
+
+use crate::http::answer::Failure;
+use crate::problem::ProblemType;
+use crate::service::Service;
+use crate::store::Store;
+
+/// The store that a question is put to.
+fn store(service: &Service) -> Result<&dyn Store, Failure> {
+    service.store.as_deref().ok_or_else(no_store)
+}
+
+fn no_store() -> Failure {
+    Failure::new(ProblemType::StoreUnavailable, "this gateway was given no store to ask").retry_after(30)
+}

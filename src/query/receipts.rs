@@ -23,9 +23,7 @@ async fn find(service: &Service, text: &str) -> Answer {
     let receipt = Receipt::parse(text).ok_or_else(unknown)?;
     let served = service.stream_of_topic(&receipt.0).ok_or_else(unknown)?;
     if service.store.is_none() && served.stream.is_applied() {
-        return Err(
-            Failure::new(ProblemType::StoreUnavailable, "this gateway was given no store to ask").retry_after(30)
-        );
+        return Err(super::no_store());
     }
     let outcome = service.outcome(served, &receipt.0).await?.ok_or_else(unknown)?;
     let body = describe(&receipt, &served.stream.name, &outcome).to_string();

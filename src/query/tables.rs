@@ -8,11 +8,12 @@ use axum::http::{Response, StatusCode, Uri};
 use serde_json::json;
 
 use super::parameters::{self, bad, encode};
+use super::store;
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::problem::ProblemType;
 use crate::service::Service;
+use crate::store::StoreError;
 use crate::store::rows::{Column, Filter, Operator, PAGE_ROWS_MAX, Page, RowQuery, Rows};
-use crate::store::{Store, StoreError};
 
 /// How many rows a page holds when nothing is said.
 pub const PAGE_ROWS: usize = 100;
@@ -64,12 +65,6 @@ async fn page(service: &Service, table: &str, query: Option<&str>) -> Answer {
         }
     }
     Ok(json_answer(StatusCode::OK, body))
-}
-
-fn store(service: &Service) -> Result<&dyn Store, Failure> {
-    service.store.as_deref().ok_or_else(|| {
-        Failure::new(ProblemType::StoreUnavailable, "this gateway was given no store to ask").retry_after(30)
-    })
 }
 
 /// The columns of a table that must exist.

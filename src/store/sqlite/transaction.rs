@@ -285,11 +285,7 @@ impl Transaction for SqliteTransaction<'_> {
 
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         self.writer.check_file()?;
-        self.writer.connection.execute_batch("COMMIT").map_err(|error| match failed(error) {
-            // A deferred constraint that COMMIT finds belongs to no single document of the batch.
-            StoreError::Document(problem) => StoreError::Document(problem),
-            other => other,
-        })?;
+        self.writer.connection.execute_batch("COMMIT").map_err(failed)?;
         self.is_open = false;
         self.writer.turn.end();
         Ok(())
