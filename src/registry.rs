@@ -9,11 +9,12 @@ use crate::journal::{Journal, JournalError};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 
-type OpenJournal = fn(&BackendUrl) -> Result<Arc<dyn Journal>, JournalError>;
+/// Opens a journal. It may keep what it must remember beside itself in the folder that is given.
+type OpenJournal = fn(&BackendUrl, &Path) -> Result<Arc<dyn Journal>, JournalError>;
 type OpenStore = fn(&BackendUrl) -> Result<Arc<dyn Store>, StoreError>;
 
 const JOURNALS: &[(&str, OpenJournal)] =
-    &[("sqlite", |url| Ok(Arc::new(SqliteJournal::open(Path::new(url.reveal_rest()))?)))];
+    &[("sqlite", |url, _| Ok(Arc::new(SqliteJournal::open(Path::new(url.reveal_rest()))?)))];
 
 const STORES: &[(&str, OpenStore)] =
     &[("sqlite", |url| Ok(Arc::new(SqliteStore::open(Path::new(url.reveal_rest()))?)))];
@@ -25,10 +26,10 @@ pub fn with_schemes<T>(use_them: impl FnOnce(&Schemes<'_>) -> T) -> T {
     use_them(&Schemes { journal: &journal, store: &store })
 }
 
-/// Opens the journal that `url` names.
-pub fn open_journal(url: &BackendUrl) -> Result<Arc<dyn Journal>, JournalError> {
+/// Opens the journal that `url` names; `data` is the folder of this process's own files.
+pub fn open_journal(url: &BackendUrl, data: &Path) -> Result<Arc<dyn Journal>, JournalError> {
     match JOURNALS.iter().find(|(scheme, _)| *scheme == url.scheme()) {
-        Some((_, open)) => open(url),
+        Some((_, open)) => open(url, data),
         None => Err(JournalError::Stop(format!("there is no journal of the kind {:?}", url.scheme()))),
     }
 }

@@ -68,7 +68,7 @@ impl Applier {
         let mut pause = PAUSE_FIRST;
         while !stop.is_set() {
             let group = group_of(&self.stream, &*self.store);
-            match self.journal.subscribe(&self.stream.topic, &group).await {
+            match self.journal.subscribe(&self.stream.topic, &group, self.store.limits().batch_records_max).await {
                 Ok(consumer) => {
                     pause = PAUSE_FIRST;
                     self.consume(consumer, &stop).await;

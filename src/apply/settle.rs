@@ -23,7 +23,7 @@ pub(super) struct Settled {
 pub(super) async fn apply(store: &dyn Store, claim: &Claim, judged: &Judged) -> Result<Settled, StoreError> {
     let Read { stream, batch } = judged.borrow_owner();
     let Documents { documents, indices, unreadable } = judged.borrow_dependent();
-    let mut transaction = store.begin(&stream.apply).await?;
+    let mut transaction = store.begin(&stream.apply, Some(claim)).await?;
     let mut settling = Settling {
         stream,
         records: &batch.records,

@@ -24,7 +24,7 @@ impl Check {
         let file = config.file.as_ref().map_or("defaults; there is no file".into(), |path| path.display().to_string());
         say("configuration", Ok(file));
         say("listen       ", Ok(config.listen.clone()));
-        let journal = match registry::open_journal(&config.journal) {
+        let journal = match registry::open_journal(&config.journal, &config.data) {
             Ok(journal) => journal.check().await,
             Err(error) => Err(error),
         };

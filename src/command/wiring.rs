@@ -13,7 +13,7 @@ use crate::store::{ApplyRules, Limits, Store};
 use crate::stream::{OnFailure, Reply, Stream, Target};
 
 /// Without a store nobody has said what names it holds: PostgreSQL's limit fits every database.
-const LIMITS_UNKNOWN: Limits = Limits { identifier_bytes_max: 63 };
+const LIMITS_UNKNOWN: Limits = Limits { identifier_bytes_max: 63, batch_records_max: 1, writers_max: 1 };
 
 /// The outside of the program, opened.
 pub(super) struct Outside {
@@ -24,7 +24,7 @@ pub(super) struct Outside {
 
 /// Opens journal and store, and builds the streams.
 pub(super) async fn open(config: &Config) -> Result<Outside, Failed> {
-    let journal = registry::open_journal(&config.journal)?;
+    let journal = registry::open_journal(&config.journal, &config.data)?;
     let store = config.store.as_ref().map(registry::open_store).transpose()?;
     let streams = streams(config, store.as_deref())?;
     for stream in &streams {

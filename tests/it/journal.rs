@@ -124,7 +124,7 @@ async fn assigned(consumer: &mut dyn Consumer) {
 
 /// A member of `group` that reads from `offset`.
 async fn reader(journal: &Arc<dyn Journal>, topic: &TopicName, group: &str, offset: i64) -> Box<dyn Consumer> {
-    let mut consumer = journal.subscribe(topic, group).await.unwrap();
+    let mut consumer = journal.subscribe(topic, group, 500).await.unwrap();
     assigned(&mut *consumer).await;
     consumer.seek(0, offset).await.unwrap();
     consumer
@@ -269,7 +269,7 @@ async fn a_seek_to_where_nothing_is_stops(journal: &Arc<dyn Journal>) {
 async fn nothing_is_delivered_before_a_seek(journal: &Arc<dyn Journal>) {
     let topic = topic("t");
     append(journal, &topic, records(0..1)).await;
-    let mut consumer = journal.subscribe(&topic, "g").await.unwrap();
+    let mut consumer = journal.subscribe(&topic, "g", 500).await.unwrap();
     assigned(&mut *consumer).await;
     assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing));
     consumer.seek(0, 0).await.unwrap();
@@ -301,7 +301,7 @@ async fn a_waiting_reader_is_woken_by_an_append(journal: &Arc<dyn Journal>) {
 async fn a_cancelled_wait_loses_nothing(journal: &Arc<dyn Journal>) {
     let topic = topic("t");
     journal.open_topic(&topic, u64::MAX).await.unwrap();
-    let mut consumer = journal.subscribe(&topic, "g").await.unwrap();
+    let mut consumer = journal.subscribe(&topic, "g", 500).await.unwrap();
     let (mut found, mut sent) = (Vec::new(), 0);
     let until = Instant::now() + PATIENCE;
     while found.len() < 200 {
@@ -325,7 +325,7 @@ async fn one_member_of_a_group_reads_and_the_other_takes_over_when_it_leaves(jou
     let topic = topic("t");
     append(journal, &topic, records(0..4)).await;
     let mut first = reader(journal, &topic, "g", 0).await;
-    let mut second = journal.subscribe(&topic, "g").await.unwrap();
+    let mut second = journal.subscribe(&topic, "g", 500).await.unwrap();
     assert!(matches!(second.next(A_MOMENT).await.unwrap(), Delivery::Nothing), "one of two is assigned");
     assert_eq!(offsets(&read(&mut *first, 4).await), [0, 1, 2, 3]);
     first.commit(0, 2).await;

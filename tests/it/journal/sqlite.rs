@@ -113,7 +113,7 @@ async fn a_lease_that_ran_out_is_taken_over() {
     let folder = Folder::new();
     let (journal, topic) = (folder.journal(), topic("t"));
     append(&journal, &topic, records(0..1)).await;
-    let mut consumer = journal.subscribe(&topic, "g").await.unwrap();
+    let mut consumer = journal.subscribe(&topic, "g", 500).await.unwrap();
     // Nobody can tell whether a process of another machine lives.
     folder.lease("pid:[another]:1:x", Duration::from_millis(600));
     let begun = Instant::now();
@@ -126,7 +126,7 @@ async fn a_lease_that_ran_out_is_taken_over() {
 async fn the_lease_of_a_process_that_is_gone_is_taken_over_at_once() {
     let folder = Folder::new();
     let (journal, topic) = (folder.journal(), topic("t"));
-    let mut consumer = journal.subscribe(&topic, "g").await.unwrap();
+    let mut consumer = journal.subscribe(&topic, "g", 500).await.unwrap();
     let mut child = std::process::Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap();

@@ -213,7 +213,7 @@ async fn apply_what_can_be(bench: &Bench, texts: &[String]) -> Vec<usize> {
     let sent: Vec<_> = texts.iter().map(|text| (None, text.as_str())).collect();
     let kept = bench.append(&sent).await;
     let documents: Vec<_> = kept.iter().map(|kept| bench.stream.read(kept).unwrap()).collect();
-    let mut transaction = bench.store.begin(&bench.stream.apply).await.unwrap();
+    let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
     let (mut applied, mut done, mut length) = (Vec::new(), 0, documents.len());
     while done < documents.len() {
         match transaction.apply(&documents[done..done + length]).await {
