@@ -32,6 +32,8 @@ pub(super) struct Connection {
     client: Arc<Client>,
     driver: AbortHandle,
     statements: Mutex<HashMap<String, Statement>>,
+    /// Whether it was given up; its driver may still be on its way out.
+    is_cut: AtomicBool,
     /// Whether a transaction has begun and not ended.
     is_in_transaction: AtomicBool,
 }
@@ -61,6 +63,7 @@ impl Connection {
             client: Arc::new(client),
             driver: driver.abort_handle(),
             statements: Mutex::default(),
+            is_cut: AtomicBool::new(false),
             is_in_transaction: AtomicBool::new(false),
         })
     }
@@ -70,11 +73,12 @@ impl Connection {
     }
 
     pub(super) fn is_broken(&self) -> bool {
-        self.client.is_closed() || self.driver.is_finished()
+        self.is_cut.load(Ordering::Relaxed) || self.client.is_closed() || self.driver.is_finished()
     }
 
     /// Cuts the connection: nobody knows what its answers belong to.
     pub(super) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
         self.driver.abort();
     }
 
