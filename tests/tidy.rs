@@ -27,6 +27,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("sqlite", &[]),
     ("journal", &["document", "record"]),
+    ("journal::kafka", &["clock", "document", "journal", "record"]),
     ("journal::memory", &["clock", "document", "journal", "record"]),
     ("journal::sqlite", &["clock", "document", "journal", "record", "sqlite"]),
     ("store", &["change", "document", "problem", "record"]),
@@ -93,7 +94,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("http", &["http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
     ("telemetry", &[]),
     ("config", &[]),
-    ("registry", &["config", "journal", "journal::sqlite", "store", "store::postgres", "store::sqlite"]),
+    (
+        "registry",
+        &[
+            "config",
+            "journal",
+            "journal::kafka",
+            "journal::sqlite",
+            "sqlite",
+            "store",
+            "store::postgres",
+            "store::sqlite",
+        ],
+    ),
     (
         "command",
         &[
@@ -126,6 +139,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Other crates, and parts of the standard library, that only some units may use.
 const OUTSIDE: &[(&str, &[&str])] = &[
+    ("rdkafka::", &["journal::kafka"]),
     ("rusqlite::", &["journal::sqlite", "sqlite", "store::sqlite"]),
     ("axum::", &["http", "http::answer", "http::body", "intake", "query"]),
     ("hyper::", &["http"]),
@@ -144,6 +158,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "http",
             "http::body",
             "intake",
+            "journal::kafka",
             "journal::memory",
             "journal::sqlite",
             "query",
@@ -155,9 +170,9 @@ const OUTSIDE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tokio_postgres::", &["store::postgres"]),
-    ("std::fs", &["command", "config", "journal::sqlite", "sqlite", "store::sqlite"]),
+    ("std::fs", &["command", "config", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::env", &["command", "config", "telemetry"]),
-    ("std::thread", &["command", "journal::sqlite", "sqlite", "store::sqlite"]),
+    ("std::thread", &["apply", "command", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::process", &["apply", "command", "journal::sqlite", "main"]),
 ];
 
