@@ -1,7 +1,6 @@
 //! Owners of partitions: ended, frozen, cut off, and two at once. Nothing is lost, and nothing doubles.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use sluicegate::document::Position;
@@ -11,7 +10,7 @@ use sluicegate::store::{Claim, ClaimRequest, Fate, Place, Store, StoreError, Tal
 use sluicegate::stream::Stream;
 
 use super::proxy::{Commit, Proxy};
-use super::{MANY, ask, open};
+use super::{MANY, ask, open, until};
 use crate::store::{insert, stream};
 use crate::support::PATIENCE;
 use crate::support::services::Database;
@@ -74,17 +73,6 @@ async fn deliver(store: Arc<dyn Store>, partition: i32, records: Vec<Kept>) {
         }
     };
     tokio::time::timeout(PATIENCE * 3, deliver).await.unwrap();
-}
-
-/// Waits until a query finds something.
-async fn until(database: &Database, sql: &str) {
-    let wait = async {
-        let mut pace = tokio::time::interval(Duration::from_millis(5));
-        while ask(database, sql).await.is_empty() {
-            pace.tick().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("nothing is found by {sql}"));
 }
 
 async fn count(database: &Database) -> Vec<String> {
