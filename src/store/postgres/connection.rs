@@ -48,16 +48,16 @@ impl Connection {
     /// Connects.
     pub(super) async fn open(settings: &Settings) -> Result<Connection, StoreError> {
         let connect = settings.config.connect(settings.connector.clone());
-        let (client, driver) = match tokio::time::timeout(HANDSHAKE_MAX, connect).await {
+        let (client, mut driver) = match tokio::time::timeout(HANDSHAKE_MAX, connect).await {
             Ok(made) => made.map_err(|error| unreachable(error, &settings.server))?,
             Err(_) => {
                 let server = &settings.server;
                 return Err(StoreError::Later(format!("PostgreSQL at {server} does not answer")));
             }
         };
+        // Whoever waits for an answer is told why there is none; what a trigger remarks is nobody's business here.
         let driver = tokio::spawn(async move {
-            // Whoever waits for an answer is told why there is none.
-            let _ = driver.await;
+            while let Some(Ok(_)) = std::future::poll_fn(|context| driver.poll_message(context)).await {}
         });
         Ok(Connection {
             client: Arc::new(client),

@@ -196,3 +196,36 @@ async fn a_key_in_two_partitions_is_the_first_commits() {
     assert_eq!(fates, [Fate::Duplicate { of: first.position }]);
     assert_eq!(count(&database).await, ["2|2"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_change_about_a_table_is_seen_before_a_document_is_refused() {
+    let Some((bench, database)) = open().await else { return };
+    let store = &*bench.store;
+    database.execute("CREATE TABLE t (id integer, v text)");
+    let large = |offset: i64| kept(7, offset, insert("t", "id BIGINT 5000000000, w TEXT \"x\""), None);
+    let small = |offset: i64| kept(7, offset, insert("t", &format!("id BIGINT {offset}")), None);
+    let mut mine = claim(store, 7).await.unwrap();
+    apply(store, &mine, &[small(0)]).await.unwrap();
+    mine.next_offset = 1;
+    assert!(matches!(apply(store, &mine, &[large(1)]).await, Err(StoreError::Document(_))));
+    apply(store, &mine, &[small(1)]).await.unwrap();
+    mine.next_offset = 2;
+    database.execute("ALTER TABLE t ALTER id TYPE bigint");
+    apply(store, &mine, &[large(2)]).await.unwrap();
+    mine.next_offset = 3;
+    // A table that is gone, and made anew otherwise.
+    database.execute("DROP TABLE t; CREATE TABLE t (id numeric, extra integer)");
+    let mut is_done = false;
+    for _ in 0..3 {
+        match apply(store, &mine, &[small(3)]).await {
+            Ok(_) => is_done = true,
+            Err(StoreError::Later(_)) => mine = claim(store, 7).await.unwrap(),
+            Err(error) => panic!("{error}"),
+        }
+        if is_done {
+            break;
+        }
+    }
+    assert!(is_done);
+    assert_eq!(ask(&database, "SELECT id FROM t").await, ["3"]);
+}
