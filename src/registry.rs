@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{BackendUrl, Schemes};
+use crate::journal::kafka::KafkaJournal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, JournalError};
 use crate::store::sqlite::SqliteStore;
@@ -13,8 +14,10 @@ use crate::store::{Store, StoreError};
 type OpenJournal = fn(&BackendUrl, &Path) -> Result<Arc<dyn Journal>, JournalError>;
 type OpenStore = fn(&BackendUrl) -> Result<Arc<dyn Store>, StoreError>;
 
-const JOURNALS: &[(&str, OpenJournal)] =
-    &[("sqlite", |url, _| Ok(Arc::new(SqliteJournal::open(Path::new(url.reveal_rest()))?)))];
+const JOURNALS: &[(&str, OpenJournal)] = &[
+    ("sqlite", |url, _| Ok(Arc::new(SqliteJournal::open(Path::new(url.reveal_rest()))?))),
+    ("kafka", |url, data| Ok(Arc::new(KafkaJournal::open(url.reveal_rest(), data)?))),
+];
 
 const STORES: &[(&str, OpenStore)] =
     &[("sqlite", |url| Ok(Arc::new(SqliteStore::open(Path::new(url.reveal_rest()))?)))];

@@ -27,6 +27,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("sqlite", &[]),
     ("journal", &["document", "record"]),
+    ("journal::kafka", &["clock", "document", "journal", "record"]),
     ("journal::memory", &["clock", "document", "journal", "record"]),
     ("journal::sqlite", &["clock", "document", "journal", "record", "sqlite"]),
     ("store", &["change", "document", "problem", "record"]),
@@ -92,7 +93,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("http", &["http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
     ("telemetry", &[]),
     ("config", &[]),
-    ("registry", &["config", "journal", "journal::sqlite", "store", "store::sqlite"]),
+    ("registry", &["config", "journal", "journal::kafka", "journal::sqlite", "sqlite", "store", "store::sqlite"]),
     (
         "command",
         &[
@@ -125,6 +126,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Other crates, and parts of the standard library, that only some units may use.
 const OUTSIDE: &[(&str, &[&str])] = &[
+    ("rdkafka::", &["journal::kafka"]),
     ("rusqlite::", &["journal::sqlite", "sqlite", "store::sqlite"]),
     ("axum::", &["http", "http::answer", "http::body", "intake", "query"]),
     ("hyper::", &["http"]),
@@ -143,6 +145,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "http",
             "http::body",
             "intake",
+            "journal::kafka",
             "journal::memory",
             "journal::sqlite",
             "query",
@@ -152,9 +155,9 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
-    ("std::fs", &["command", "config", "journal::sqlite", "sqlite", "store::sqlite"]),
+    ("std::fs", &["command", "config", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::env", &["command", "config", "telemetry"]),
-    ("std::thread", &["apply", "command", "journal::sqlite", "sqlite", "store::sqlite"]),
+    ("std::thread", &["apply", "command", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::process", &["apply", "command", "journal::sqlite", "main"]),
 ];
 
