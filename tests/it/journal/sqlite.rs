@@ -36,7 +36,7 @@ impl Folder {
     /// Gives the lease of group `g` to `owner` for `lasting`.
     fn lease(&self, owner: &str, lasting: Duration) {
         let until_ms = clock::now_ms() + lasting.as_millis() as i64;
-        let sql = "UPDATE groups SET owner = ?1, leased_until_ms = ?2 WHERE name = 'g'";
+        let sql = "UPDATE groups SET owner = ?1, leased_until_ms = ?2 WHERE name LIKE '%g'";
         assert_eq!(self.connection().execute(sql, (owner, until_ms)).unwrap(), 1);
     }
 }
