@@ -37,8 +37,6 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     trap: Option<Trap>,
-    /// How often a trap was sprung.
-    sprung: u64,
     is_holding: bool,
     is_refusing: bool,
     is_over: bool,
@@ -81,16 +79,6 @@ impl Proxy {
     /// Lies in wait.
     pub(crate) fn set(&self, trap: Trap) {
         self.shared.state().trap = Some(trap);
-    }
-
-    /// Takes the trap away. True when nothing has sprung it.
-    pub(crate) fn disarm(&self) -> bool {
-        self.shared.state().trap.take().is_some()
-    }
-
-    /// How often a trap was sprung.
-    pub(crate) fn sprung(&self) -> u64 {
-        self.shared.state().sprung
     }
 
     /// Waits until the trap is sprung.
@@ -221,7 +209,6 @@ impl Shared {
         };
         if !matches!(fate, Fate::Pass) {
             state.trap = None;
-            state.sprung += 1;
             state.is_holding = matches!(fate, Fate::Hold(_));
             self.changed.notify_all();
         }
