@@ -68,8 +68,8 @@ pub(super) struct Worker {
 pub(super) enum State {
     /// To be claimed at this time; so many attempts failed before.
     Waiting { until: Instant, attempts: u32 },
-    /// Claimed; records are coming since the seek of that number.
-    Running { claim: Claim, seek: u64 },
+    /// Claimed at this time; records are coming since the seek of that number. So many attempts failed before.
+    Running { claim: Claim, seek: u64, since: Instant, attempts: u32 },
 }
 
 impl Worker {
@@ -82,11 +82,12 @@ impl Worker {
             match tokio::time::timeout(self.until_due(), self.orders.recv()).await {
                 Ok(None) => return,
                 Ok(Some(order)) => self.obey(order).await,
-                Err(_) if looked.elapsed() >= LOOK_EVERY => {
-                    looked = Instant::now();
-                    self.note_idle().await;
-                }
                 Err(_) => {}
+            }
+            // Also while other partitions keep this worker busy.
+            if looked.elapsed() >= LOOK_EVERY {
+                looked = Instant::now();
+                self.look_around().await;
             }
             if pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE_EVERY) {
                 pruned = Some(Instant::now());
@@ -108,10 +109,14 @@ impl Worker {
             Order::Batch { seek, ahead } => {
                 let partition = ahead.partition();
                 let mut next_offset = None;
-                if let Some(State::Running { claim, seek: current }) = self.partitions.get(&partition)
+                if let Some(State::Running { claim, seek: current, since, attempts }) = self.partitions.get(&partition)
                     && *current == seek
                 {
-                    let state = self.apply(claim.clone(), seek, ahead).await;
+                    let (since, attempts) = (*since, *attempts);
+                    let state = match self.apply(claim.clone(), attempts, ahead).await {
+                        Ok(claim) => State::Running { claim, seek, since, attempts: 0 },
+                        Err(waiting) => waiting,
+                    };
                     match &state {
                         State::Running { claim, .. } => next_offset = Some(claim.next_offset),
                         // What follows is read again after the next claim.
@@ -156,7 +161,7 @@ impl Worker {
                     tracing::debug!(stream = %self.stream.name, partition, epoch = claim.epoch,
                         from = claim.next_offset, "Claimed a partition.");
                     self.progress.claimed(partition, claim.next_offset);
-                    State::Running { claim, seek }
+                    State::Running { claim, seek, since: Instant::now(), attempts }
                 }
                 Err(error) => self.wait(partition, error, attempts).await,
             };
@@ -194,12 +199,12 @@ impl Worker {
         Ok(claim)
     }
 
-    /// Applies one batch and says how the partition stands afterwards.
-    async fn apply(&self, claim: Claim, seek: u64, ahead: Ahead) -> State {
+    /// Applies one batch, and gives the claim as it is afterwards, or what the partition waits for.
+    async fn apply(&self, claim: Claim, attempts: u32, ahead: Ahead) -> Result<Claim, State> {
         let partition = ahead.partition();
         let Some(judged) = ahead.judged().await else {
             let error = StoreError::Later("a batch could not be judged; the log says why".into());
-            return self.wait(partition, error, 0).await;
+            return Err(self.wait(partition, error, attempts).await);
         };
         match settle::apply(&*self.store, &claim, &judged).await {
             Ok(settled) => {
@@ -212,7 +217,7 @@ impl Worker {
                         "A document could not be applied and was set aside.");
                 }
                 match settled.held {
-                    None => State::Running { claim: Claim { next_offset: settled.next_offset, ..claim }, seek },
+                    None => Ok(Claim { next_offset: settled.next_offset, ..claim }),
                     Some(problem) => {
                         let reason = format!(
                             "the document {}-{partition}-{} cannot be applied, and the stream says `on_failure: stop`: \
@@ -223,11 +228,11 @@ impl Worker {
                             settled.next_offset + 1
                         );
                         self.halt(partition, &reason).await;
-                        State::Waiting { until: Instant::now() + HALT_PAUSE, attempts: 0 }
+                        Err(State::Waiting { until: Instant::now() + HALT_PAUSE, attempts: 0 })
                     }
                 }
             }
-            Err(error) => self.wait(partition, error, 0).await,
+            Err(error) => Err(self.wait(partition, error, attempts).await),
         }
     }
 
@@ -261,13 +266,13 @@ impl Worker {
         }
     }
 
-    /// A claimed partition with nothing left to apply no longer stands still; and it sees when a person has moved it.
-    async fn note_idle(&mut self) {
+    /// A partition that has been claimed for a while no longer stands still; and it sees when a person has moved it.
+    async fn look_around(&mut self) {
         // What cannot be read now is seen when the next document comes.
         let Ok(standings) = self.store.books().positions(Some(&self.stream.name)).await else { return };
         for (partition, state) in &mut self.partitions {
-            let State::Running { claim, .. } = state else { continue };
-            if self.progress.halt(*partition, None) {
+            let State::Running { claim, since, .. } = state else { continue };
+            if since.elapsed() >= LOOK_EVERY && self.progress.halt(*partition, None) {
                 // Only for people; the next claim says it again.
                 let _ = self.store.books().note_halt(&claim.place, None).await;
             }

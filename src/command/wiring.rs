@@ -1,15 +1,16 @@
 //! From the configuration to the parts that run: streams, journal, store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Failed;
-use crate::config::{self, Config, Key, UnknownTypes};
+use crate::config::{self, BackendUrl, Config, Key, UnknownTypes};
 use crate::document::{StreamName, TopicName};
 use crate::gate::{Gate, KeyRule, Takes};
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::judgement::{Operation, Rules};
 use crate::registry;
-use crate::store::{ApplyRules, Limits, Store};
+use crate::store::{ApplyRules, Limits, Store, StoreError};
 use crate::stream::{OnFailure, Reply, Stream, Target, Where};
 
 /// Without a store nobody has said what names it holds: PostgreSQL's limit fits every database.
@@ -22,20 +23,74 @@ pub(super) struct Outside {
     pub(super) streams: Vec<Arc<Stream>>,
 }
 
+/// What is done about a server that does not answer when the program starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It is an error.
+    None,
+    /// It is waited for.
+    ForBoth,
+    /// The journal is waited for; the store may come later.
+    ForJournal,
+}
+
+/// How often a server that does not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+
 /// Opens journal and store, and builds the streams.
 pub(super) async fn open(config: &Config) -> Result<Outside, Failed> {
-    let journal = registry::open_journal(&config.journal, &config.data)?;
+    open_with(config, Patience::None).await
+}
+
+/// Opens journal and store with patience, and builds the streams. Without a store that was asked for, it may come later:
+/// see [`reach_store`].
+pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Outside, Failed> {
+    let is_passing = |error: &JournalError| patience != Patience::None && matches!(error, JournalError::Later(_));
+    let open = async || registry::open_journal(&config.journal, &config.data);
+    let journal = reach("The journal", open, is_passing).await?;
     let store = match &config.store {
-        Some(url) => Some(registry::open_store(url).await?),
         None => None,
+        Some(url) if patience == Patience::ForBoth => Some(reach_store(url).await?),
+        Some(url) => match registry::open_store(url).await {
+            Err(StoreError::Later(reason)) if patience == Patience::ForJournal => {
+                tracing::warn!(reason, "The store cannot be reached yet; documents are accepted all the same.");
+                None
+            }
+            opened => Some(opened?),
+        },
     };
     let streams = streams(config, store.as_deref())?;
-    for stream in &streams {
-        if !stream.is_foreign {
-            journal.open_topic(&stream.topic, stream.retention_bytes).await?;
-        }
+    for stream in streams.iter().filter(|stream| !stream.is_foreign) {
+        let open = async || journal.open_topic(&stream.topic, stream.retention_bytes).await;
+        reach("The topic", open, is_passing).await?;
     }
     Ok(Outside { journal, store, streams })
+}
+
+/// Opens a store, and waits until it can be reached.
+pub(super) async fn reach_store(url: &BackendUrl) -> Result<Arc<dyn Store>, StoreError> {
+    let open = async || registry::open_store(url).await;
+    reach("The store", open, |error| matches!(error, StoreError::Later(_))).await
+}
+
+/// Opens something, again and again while time may heal what fails. Says so once.
+async fn reach<T, E: std::fmt::Display>(
+    what: &str,
+    open: impl AsyncFn() -> Result<T, E>,
+    is_passing: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let mut is_told = false;
+    loop {
+        match open().await {
+            Err(reason) if is_passing(&reason) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(%reason, "{what} cannot be reached yet; waiting.");
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 impl Outside {
