@@ -45,9 +45,13 @@ pub(super) async fn open(config: &Config) -> Result<Outside, Failed> {
 /// Opens journal and store with patience, and builds the streams. Without a store that was asked for, it may come later:
 /// see [`reach_store`].
 pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Outside, Failed> {
-    let is_passing = |error: &JournalError| patience != Patience::None && matches!(error, JournalError::Later(_));
-    let open = async || registry::open_journal(&config.journal, &config.data);
-    let journal = reach("The journal", open, is_passing).await?;
+    let mut again = Again::new("journal");
+    let journal = loop {
+        match registry::open_journal(&config.journal, &config.data) {
+            Err(JournalError::Later(reason)) if patience != Patience::None => again.after(&reason).await,
+            opened => break opened?,
+        }
+    };
     let store = match &config.store {
         None => None,
         Some(url) if patience == Patience::ForBoth => Some(reach_store(url).await?),
@@ -61,35 +65,44 @@ pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Out
     };
     let streams = streams(config, store.as_deref())?;
     for stream in streams.iter().filter(|stream| !stream.is_foreign) {
-        let open = async || journal.open_topic(&stream.topic, stream.retention_bytes).await;
-        reach("The topic", open, is_passing).await?;
+        loop {
+            match journal.open_topic(&stream.topic, stream.retention_bytes).await {
+                Err(JournalError::Later(reason)) if patience != Patience::None => again.after(&reason).await,
+                opened => break opened?,
+            }
+        }
     }
     Ok(Outside { journal, store, streams })
 }
 
 /// Opens a store, and waits until it can be reached.
 pub(super) async fn reach_store(url: &BackendUrl) -> Result<Arc<dyn Store>, StoreError> {
-    let open = async || registry::open_store(url).await;
-    reach("The store", open, |error| matches!(error, StoreError::Later(_))).await
-}
-
-/// Opens something, again and again while time may heal what fails. Says so once.
-async fn reach<T, E: std::fmt::Display>(
-    what: &str,
-    open: impl AsyncFn() -> Result<T, E>,
-    is_passing: impl Fn(&E) -> bool,
-) -> Result<T, E> {
-    let mut is_told = false;
+    let mut again = Again::new("store");
     loop {
-        match open().await {
-            Err(reason) if is_passing(&reason) => {
-                if !std::mem::replace(&mut is_told, true) {
-                    tracing::warn!(%reason, "{what} cannot be reached yet; waiting.");
-                }
-                tokio::time::sleep(ASK_AGAIN).await;
-            }
+        match registry::open_store(url).await {
+            Err(StoreError::Later(reason)) => again.after(&reason).await,
             opened => return opened,
         }
+    }
+}
+
+/// Another attempt at what time may heal.
+struct Again {
+    what: &'static str,
+    is_told: bool,
+}
+
+impl Again {
+    fn new(what: &'static str) -> Self {
+        Again { what, is_told: false }
+    }
+
+    /// Says once what is waited for, and waits.
+    async fn after(&mut self, reason: &str) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            tracing::warn!(reason, "The {} cannot be reached yet; waiting.", self.what);
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 
