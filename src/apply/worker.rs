@@ -184,9 +184,11 @@ impl Worker {
         let stream = &self.stream.name;
         if claim.next_offset > end || claim.next_offset < start {
             let next = claim.next_offset;
+            // It says the same from claim to claim, whatever is appended meanwhile.
+            let holds = if next < start { format!("begins at {start}") } else { format!("ends at {end}") };
             return Err(StoreError::Stop(format!(
-                "the journal holds offsets {start} to {end} of topic {}, and {stream} is to go on at {next}: what lies \
-                 between is gone; give it up with `sluicegate positions accept-loss {stream}`, or restore the journal",
+                "the journal's topic {} {holds}, and {stream} is to go on at {next}: what lies between is gone; give it \
+                 up with `sluicegate positions accept-loss {stream}`, or restore the journal",
                 place.topic
             )));
         }

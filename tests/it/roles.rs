@@ -107,7 +107,7 @@ impl Scene {
 fn a_deadlock_between_partitions_is_no_dead_letter() {
     let Some(scene) = Scene::new("deadlock", 2) else { return };
     let sql = &scene.sql;
-    for table in ["first", "second", "wait"] {
+    for table in ["first", "second", "wait", "probe"] {
         sql.run(&format!("CREATE TABLE \"{table}\" (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO \"{table}\" VALUES (1, 0), (2, 0)"));
     }
     let change =
@@ -120,8 +120,8 @@ fn a_deadlock_between_partitions_is_no_dead_letter() {
     while documents.len() < 2 {
         key += 1;
         assert!(key < 100, "a hundred keys go to one partition");
-        // Which partition a key goes to is tried with a document that touches nothing.
-        let nothing = change("first", -1, key);
+        // Which partition a key goes to is tried with a document that touches nothing of the others.
+        let nothing = change("probe", key, key);
         let partition = scene.post(&activities([nothing]));
         if documents.insert(partition, ()).is_some() {
             continue;
