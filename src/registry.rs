@@ -1,14 +1,15 @@
 //! Which backends there are: one line each. Nothing else in the program knows.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 
 use crate::config::{BackendUrl, Schemes};
-use crate::journal::kafka::KafkaJournal;
+use crate::journal::kafka::{self, KafkaJournal};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, JournalError};
+use crate::sqlite;
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
@@ -34,6 +35,20 @@ pub fn with_schemes<T>(use_them: impl FnOnce(&Schemes<'_>) -> T) -> T {
     let journal: Vec<_> = JOURNALS.iter().map(|(scheme, _)| *scheme).collect();
     let store: Vec<_> = STORES.iter().map(|(scheme, _)| *scheme).collect();
     use_them(&Schemes { journal: &journal, store: &store })
+}
+
+/// The version of the program, and of the libraries that are built into it and speak to the outside.
+pub fn versions() -> &'static str {
+    static VERSIONS: OnceLock<String> = OnceLock::new();
+    VERSIONS.get_or_init(|| {
+        format!(
+            "{}\nlibrdkafka {}\nSQLite {}\n{}",
+            env!("CARGO_PKG_VERSION"),
+            kafka::library_version(),
+            sqlite::library_version(),
+            openssl::version::version()
+        )
+    })
 }
 
 /// Opens the journal that `url` names; `data` is the folder of this process's own files.

@@ -109,7 +109,9 @@ impl KafkaJournal {
             for topic in &known {
                 match lookup.partitions(topic, CHECK_DEADLINE)? {
                     None => {
-                        return Err(JournalError::Stop(format!("the topic {topic} is gone; restart to create it anew")));
+                        return Err(JournalError::Stop(format!(
+                            "the topic {topic} is gone; restart to create it anew"
+                        )));
                     }
                     Some(partitions) if partitions.iter().all(|(_, has_leader)| *has_leader) => {}
                     Some(_) => {

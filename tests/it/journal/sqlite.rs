@@ -89,13 +89,13 @@ async fn another_processs_records_are_seen_soon() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_append_in_turns_and_never_at_one_position() {
     let folder = Folder::new();
-    let mut tasks = Vec::new();
+    let (topic, mut tasks) = (topic("t"), Vec::new());
     for _ in 0..2 {
-        let journal = folder.journal();
+        let (journal, topic) = (folder.journal(), topic.clone());
         tasks.push(tokio::spawn(async move {
             let mut mine = Vec::new();
             for turn in 0..50 {
-                mine.extend(append(&journal, &topic("t"), records(turn..turn + 1)).await);
+                mine.extend(append(&journal, &topic, records(turn..turn + 1)).await);
             }
             mine
         }));
