@@ -204,6 +204,33 @@ fn tables_first_met_by_partitions_at_once_lose_no_document() {
 }
 
 #[test]
+fn a_replay_moves_every_partition_and_an_offset_needs_one() {
+    let Some(scene) = Scene::new("replay", 2) else { return };
+    let _applier = scene.home.start(APPLIER);
+    let mut partitions: Vec<_> = (0..20).map(|id| scene.post(&item(id))).collect();
+    partitions.sort_unstable();
+    partitions.dedup();
+    assert_eq!(partitions, [0, 1], "twenty keys spread over two partitions");
+    scene.settled();
+    let set = |arguments: &[&str]| scene.home.run(&[&["positions", "set", "activities", "--yes"], arguments].concat());
+    set(&["--to", "1"]).expect(2);
+    set(&["--to", "0", "--partition", "7"]).expect(2);
+    set(&["--to", "beginning"]).expect(0);
+    eventually(PATIENCE, "everything is applied again", || {
+        (scene.sql.number("SELECT count(*) FROM item")? == 40).then_some(())
+    });
+    assert_eq!(scene.settled()["applied"], 20);
+    set(&["--to", "beginning", "--partition", "1"]).expect(0);
+    let again = scene.home.run(&["positions"]).expect(0);
+    println!("{}", again.stdout);
+    let expected = "SELECT 40 + next_offset FROM \"_sluicegate_positions\" WHERE \"partition\" = 1";
+    eventually(PATIENCE, "one partition is applied again", || {
+        let count = scene.sql.number("SELECT count(*) FROM item")?;
+        (count > 40 && Some(count) == scene.sql.number(expected)).then_some(())
+    });
+}
+
+#[test]
 fn two_stores_fed_from_one_topic_each_get_everything() {
     let (Some(kafka), Some(first), Some(second)) = (services::kafka(), services::postgres(), services::postgres())
     else {
@@ -266,12 +293,16 @@ fn each_role_is_ready_when_it_has_what_it_needs() {
     assert_ne!(checks["store"], "ok");
     assert_eq!(checks["journal"], "ok");
     ready(&gateway, 200, "a gateway needs no store");
-    gateway.post("/v1/streams/activities", item(2)).expect(202);
+    let accepted = gateway.send(Request::post("/v1/streams/activities", item(2)).wait(1)).expect(202);
+    assert_eq!(accepted.json()["status"], "accepted", "whoever waits in vain is told that it is accepted");
     let late = home.up_with(&["--role", "gateway"]);
     late.post("/v1/streams/activities", item(3)).expect(202);
     assert_eq!(late.get("/v1/tables").expect(503).json()["type"], "/problems/store-unavailable");
     proxy.refuse(false);
     ready(&applier, 200, "the store is back");
+    eventually(PATIENCE, "the late gateway has reached the store", || {
+        (late.get("/v1/tables").status == 200).then_some(())
+    });
     eventually(PATIENCE, "what was kept is applied", || (late.rows("item").len() == 3).then_some(()));
 
     services.stop(&["kafka", "--immediate"]);
