@@ -48,7 +48,7 @@ impl Rows for PostgresStore {
         };
         let (sql, values, columns) = statement(&table, query)?;
         let values: Vec<_> = values.iter().map(|value| value as &(dyn tokio_postgres::types::ToSql + Sync)).collect();
-        let rows = self.with_books(false, async |books| books.rows(&sql, &values).await).await?;
+        let rows = self.with_books(false, async |books| books.query(&sql, &values).await).await?;
         let mut page = Page::default();
         for (index, row) in rows.iter().enumerate() {
             if index == query.limit {
