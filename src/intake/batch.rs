@@ -105,12 +105,7 @@ fn judge(service: &Service, served: &Served, ask: &Ask, body: &Received, piece: 
 }
 
 /// Notes the outcomes that are known by the deadline.
-async fn note_outcomes(
-    service: &Service,
-    served: &Served,
-    accepted: &mut [(&mut Fate, Position)],
-    deadline: Instant,
-) {
+async fn note_outcomes(service: &Service, served: &Served, accepted: &mut [(&mut Fate, Position)], deadline: Instant) {
     if !served.stream.is_applied() {
         return;
     }

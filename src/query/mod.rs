@@ -19,5 +19,9 @@ fn store(service: &Service) -> Result<&dyn Store, Failure> {
 }
 
 fn no_store() -> Failure {
-    Failure::new(ProblemType::StoreUnavailable, "this gateway has no store to ask: it was given none, or has not reached it yet").retry_after(5)
+    Failure::new(
+        ProblemType::StoreUnavailable,
+        "this gateway has no store to ask: it was given none, or has not reached it yet",
+    )
+    .retry_after(5)
 }
