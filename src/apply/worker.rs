@@ -18,9 +18,10 @@ use crate::shutdown::Stop;
 use crate::store::{Claim, ClaimRequest, Next, Place, Store, StoreError};
 use crate::stream::{Stream, Where};
 
-/// Pauses after failures that time can heal double from the first to the second.
+/// Pauses after failures that time can heal double from the first to the second, which bounds how late a server that is
+/// back is noticed.
 pub(super) const PAUSE_FIRST: Duration = Duration::from_millis(50);
-pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A partition that stands still for a person is looked at again this often: what was mended goes on by itself.
 const HALT_PAUSE: Duration = Duration::from_secs(1);
