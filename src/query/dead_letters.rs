@@ -157,7 +157,7 @@ fn unknown(id: &str) -> Failure {
 }
 
 fn shared_store(service: &Service) -> Result<Arc<dyn Store>, Failure> {
-    service.store.clone().ok_or_else(no_store)
+    service.store().cloned().ok_or_else(no_store)
 }
 
 type Parameters = Vec<(String, String)>;
