@@ -18,3 +18,4 @@ mod store;
 mod support;
 mod tables;
 mod verify;
+mod yaml;
