@@ -21,8 +21,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("clock", &["change"]),
     ("record", &["document"]),
     ("judgement", &["change", "json", "problem"]),
-    ("format", &["change", "clock", "document", "json", "judgement", "problem"]),
-    ("gate", &["change", "format", "json", "judgement", "problem"]),
+    ("schema", &["json", "judgement"]),
+    ("format", &["change", "clock", "document", "json", "judgement", "problem", "record", "schema"]),
+    ("gate", &["change", "format", "json", "judgement", "problem", "record"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
     ("sqlite", &[]),
@@ -32,7 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["change", "document", "problem", "record"]),
     ("store::sqlite", &["change", "clock", "digest", "document", "json", "problem", "record", "sqlite", "store"]),
     ("task", &["store"]),
-    ("stream", &["digest", "document", "format", "gate", "problem", "record", "store"]),
+    ("stream", &["change", "digest", "document", "format", "gate", "problem", "record", "store"]),
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
     ("apply::progress", &[]),
     (
@@ -78,6 +79,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "apply",
             "clock",
             "document",
+            "format",
             "gate",
             "http::answer",
             "http::body",
@@ -91,13 +93,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The edges.
     ("http", &["http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
     ("telemetry", &[]),
-    ("config", &[]),
+    ("config", &["change"]),
     ("registry", &["config", "journal", "journal::sqlite", "store", "store::sqlite"]),
     (
         "command",
         &[
             "apply",
             "apply::progress",
+            "change",
             "config",
             "digest",
             "document",
@@ -113,6 +116,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "query",
             "record",
             "registry",
+            "schema",
             "service",
             "shutdown",
             "store",
@@ -131,6 +135,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("hyper_util::", &["http"]),
     ("clap::", &["command", "main"]),
     ("schemars::", &["config"]),
+    ("jsonschema::", &["schema"]),
     ("saphyr_parser::", &["config", "format"]),
     ("flate2::", &["http::body"]),
     ("zstd::", &["http::body"]),

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::format::event::At;
 use crate::gate::{KeyRule, Takes};
 use crate::http::answer::{Failure, json as json_answer};
 use crate::problem::ProblemType;
@@ -43,10 +44,18 @@ pub fn describe(stream: &Stream) -> Value {
             value["takes"] = "changes".into();
             value["forms"] = json!(forms);
         }
-        Takes::Events { .. } => {
+        Takes::Events(rules) => {
             value["takes"] = "events".into();
             // No schema: any JSON.
-            value["schema"] = true.into();
+            value["schema"] = rules.schema().map_or(true.into(), |schema| schema.value().clone());
+            let columns = rules.columns().iter().map(|column| {
+                let at = match &column.at {
+                    At::Document(pointer) => pointer.clone(),
+                    At::Attribute(name) => format!("ce.{name}"),
+                };
+                (column.name.clone(), json!({"at": at, "type": column.column_type.to_string()}))
+            });
+            value["columns"] = Value::Object(columns.collect());
         }
     }
     if let Target::Records { table, document_column } = &stream.table {
