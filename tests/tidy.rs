@@ -175,6 +175,7 @@ const LONG: &[(&str, &str)] = &[
     ("src/change/column_type.rs", "every type and its aliases, and their table of tests"),
     ("src/change/decimal.rs", "arithmetic on digits, and its table of tests"),
     ("src/change/moment.rs", "dates and times as PostgreSQL reads them, and their table of tests"),
+    ("src/config/tests.rs", "every problem of a configuration, as tables"),
     ("src/json.rs", "one reader, to be read down the page"),
 ];
 
