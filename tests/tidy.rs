@@ -79,7 +79,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "apply",
             "clock",
             "document",
-            "format",
             "gate",
             "http::answer",
             "http::body",

@@ -6,7 +6,7 @@ use super::Failed;
 use crate::change::ColumnType;
 use crate::config::{self, Config, Key, Misfit, UnknownTypes};
 use crate::document::{StreamName, TopicName};
-use crate::format::event::{At, EventRules, RecordColumn};
+use crate::format::event::{ATTRIBUTE, At, EventRules, RecordColumn};
 use crate::gate::{Gate, KeyRule, Takes};
 use crate::judgement::{Operation, Rules};
 use crate::schema::{BrokenSchema, Schema};
@@ -107,7 +107,7 @@ fn events(said: &config::Stream) -> Result<EventRules, Failed> {
 }
 
 fn record_column(said: &config::Column, schema: Option<&Schema>) -> RecordColumn {
-    let at = match said.at.strip_prefix("ce.") {
+    let at = match said.at.strip_prefix(ATTRIBUTE) {
         Some(name) => At::Attribute(name.to_owned()),
         None => At::Document(said.at.clone()),
     };

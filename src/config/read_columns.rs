@@ -9,7 +9,7 @@ use super::problem::Problems;
 use super::read_stream::{judged, set};
 use super::refuse;
 use super::schema::COLUMN;
-use super::stream::{Column, Misfit, Stream, Takes};
+use super::stream::{Column, Formats, Misfit, Stream, Takes};
 use super::tree::{Kind, Scalar, Value};
 
 /// Reads what a stream of events says of its documents and of the rows they become.
@@ -18,7 +18,7 @@ pub(super) fn records(fields: &Fields<'_>, stream: &mut Stream, problems: &mut P
         Some(Some(PathBuf::from(field.text("the path of a JSON Schema", problems)?)))
     });
     set(&mut stream.formats, fields.take("formats"), |field| field.choice(problems));
-    if let (Some(field), None) = (fields.take("formats"), fields.take("schema")) {
+    if let (Some(field), None, Formats::Assert) = (fields.take("formats"), fields.take("schema"), stream.formats) {
         let words = format!("`{}` is about `schema`, and there is none; write `schema`, or remove it", field.label);
         problems.add(field.key_place, words);
     }

@@ -125,9 +125,9 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
             &[
                 "1:50: `Receipt` cannot be a column's name",
                 "1:63: `DOCUMENT` cannot be a column's name",
-                "1:83: the columns `c` and `C` differ in letter case only",
-                "1:93: `streams.a.columns.e` cannot be \"x\"; write a JSON Pointer, such as /userId, or ce.type",
-                "1:99: `streams.a.columns.f` cannot be \"ce.A\"; attributes",
+                "1:84: the columns `c` and `C` differ in letter case only",
+                "streams.a.columns.e` cannot be \"x\"; write a JSON Pointer, such as /userId, or ce.type",
+                "streams.a.columns.f` cannot be \"ce.A\"; attributes",
             ],
         ),
         (
@@ -278,7 +278,7 @@ streams:
         table: Some("apples".to_owned()),
         document_column: "body".to_owned(),
         document_bytes_max: 2 << 20,
-        schema: Some("parts/apple.json".into()),
+        schema: config.streams[1].schema.clone(),
         formats: Formats::Assert,
         misfit: Misfit::Null,
         document_index: true,
@@ -291,6 +291,8 @@ streams:
     };
     assert_eq!(config.listen, "0.0.0.0:9090");
     assert_eq!(config.streams, [zebra, apple]);
+    let schema = config.streams[1].schema.as_deref().unwrap();
+    assert!(schema.is_absolute() && schema.ends_with("parts/apple.json"), "{schema:?} lies beside the file");
 }
 
 #[test]
@@ -398,7 +400,7 @@ fn every_setting_of_the_schema_is_explained() {
         settings.sum()
     }
     let schema = schema();
-    assert_eq!(check(&schema, ""), 26);
+    assert_eq!(check(&schema, ""), 31);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let stream = &schema["properties"]["streams"]["additionalProperties"];
     assert_eq!(stream["required"], serde_json::json!(["takes"]));

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{events, record};
+use crate::format::event::ATTRIBUTE;
 use crate::format::lines::{Layout, pieces, too_large};
 use crate::problem::Problem;
 use crate::record::{Headers, Record};
@@ -59,7 +60,12 @@ pub(super) fn judge(
 ) -> Result<(Record, usize), Problem> {
     let Arrived { bytes, event, within } = arrived;
     let accepted = stream.gate.judge_with(&bytes, event.as_ref()).map_err(|mut problem| {
-        problem.errors.iter_mut().for_each(|error| error.pointer.insert_str(0, within));
+        for error in &mut problem.errors {
+            error.pointer = match error.pointer.strip_prefix(ATTRIBUTE) {
+                Some(name) => format!("/{name}"),
+                None => format!("{within}{}", error.pointer),
+            };
+        }
         problem
     })?;
     let (form, key, changes) = (accepted.form, accepted.key, accepted.changes.changes.len());

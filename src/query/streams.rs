@@ -7,7 +7,6 @@ use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::format::event::At;
 use crate::gate::{KeyRule, Takes};
 use crate::http::answer::{Failure, json as json_answer};
 use crate::problem::ProblemType;
@@ -49,11 +48,7 @@ pub fn describe(stream: &Stream) -> Value {
             // No schema: any JSON.
             value["schema"] = rules.schema().map_or(true.into(), |schema| schema.value().clone());
             let columns = rules.columns().iter().map(|column| {
-                let at = match &column.at {
-                    At::Document(pointer) => pointer.clone(),
-                    At::Attribute(name) => format!("ce.{name}"),
-                };
-                (column.name.clone(), json!({"at": at, "type": column.column_type.to_string()}))
+                (column.name.clone(), json!({"at": column.at.to_string(), "type": column.column_type.to_string()}))
             });
             value["columns"] = Value::Object(columns.collect());
         }

@@ -75,7 +75,7 @@ fn documents_become_rows_with_typed_columns_and_nulls() {
     let home = home(PEOPLE);
     let server = home.up();
     for document in [
-        r#"{"name":"george","age":24,"home":{"city":"Oslo"},"born":"2001-02-03","extra":[1.50]}"#,
+        r#"{"name":"george","age":24,"home":{"city":"Oslo"},"born":"2001-02-03","extra":[1.5]}"#,
         r#"{"name":"anna"}"#,
         r#"{"name":"ida","age":31.0}"#,
     ] {

@@ -14,6 +14,18 @@ pub enum At {
     Attribute(String),
 }
 
+/// Attributes are written with this before their name. No JSON Pointer begins so.
+pub const ATTRIBUTE: &str = "ce.";
+
+impl std::fmt::Display for At {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            At::Document(pointer) => out.write_str(pointer),
+            At::Attribute(name) => write!(out, "{ATTRIBUTE}{name}"),
+        }
+    }
+}
+
 /// A column that keeps one value of each document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordColumn {

@@ -9,7 +9,7 @@ mod walk;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-pub use self::columns::{At, RecordColumn};
+pub use self::columns::{ATTRIBUTE, At, RecordColumn};
 use self::walk::Wanted;
 use crate::change::{Action, Cell, Change, ChangeSet, ColumnType, TableName, Value};
 use crate::document::Receipt;
@@ -88,13 +88,13 @@ impl EventRules {
             }
         }
         let values = self.columns.iter().zip(found).map(|(column, found)| {
-            let (pointer, read) = match &column.at {
-                At::Document(pointer) => (pointer.as_str(), column.read(found)),
-                At::Attribute(name) => ("", column.read_attribute(attributes.and_then(|all| all.attribute(name)))),
+            let read = match &column.at {
+                At::Document(_) => column.read(found),
+                At::Attribute(name) => column.read_attribute(attributes.and_then(|all| all.attribute(name))),
             };
             read.unwrap_or_else(|misfit| {
                 if !self.misfits_become_null {
-                    judge.violation_at(pointer, || format!("{misfit} (column {:?})", column.name));
+                    judge.violation_at(&column.at.to_string(), || format!("{misfit} (column {:?})", column.name));
                 }
                 Value::Null
             })
