@@ -15,6 +15,7 @@ mod load;
 mod machine;
 mod plain_json;
 mod report;
+mod schema;
 mod scratch;
 mod server;
 mod startup;
@@ -34,6 +35,7 @@ type Measurement = (&'static str, fn() -> Fallible);
 const MEASUREMENTS: &[Measurement] = &[
     ("http", http::measure),
     ("gate", gate::measure),
+    ("schema", schema::measure),
     ("append", append::measure),
     ("apply", apply::measure),
     ("deletes", deletes::measure),
