@@ -147,7 +147,7 @@ impl Bench {
         let documents: Vec<_> = kept.iter().map(read).collect::<Result<_, _>>()?;
         let begun = Instant::now();
         for some in documents.chunks(size) {
-            let mut transaction = self.store.begin(&self.stream.apply).await?;
+            let mut transaction = self.store.begin(&self.stream.apply, None).await?;
             transaction.apply(some).await.map_err(|refusal| refusal.error)?;
             transaction.commit().await?;
         }

@@ -41,7 +41,7 @@ pub async fn retry(
         }
         kept.record.value = mended;
     }
-    let mut transaction = store.begin(&stream.apply).await?;
+    let mut transaction = store.begin(&stream.apply, None).await?;
     let problem = match stream.read(&kept) {
         Ok(mut document) => {
             if let (Some(idempotency), true) = (document.idempotency.as_mut(), is_mended) {
@@ -77,7 +77,7 @@ pub async fn retry(
 /// Gives a dead letter up. False when there is no such letter.
 pub async fn drop_letter(store: &dyn Store, position: &Position) -> Result<bool, StoreError> {
     let rules = ApplyRules::default();
-    let mut transaction = store.begin(&rules).await?;
+    let mut transaction = store.begin(&rules, None).await?;
     let is_there = transaction.close_letter(position, Closing::Dropped).await?;
     transaction.commit().await?;
     Ok(is_there)

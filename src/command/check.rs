@@ -24,14 +24,14 @@ impl Check {
         let file = config.file.as_ref().map_or("defaults; there is no file".into(), |path| path.display().to_string());
         say("configuration", Ok(file));
         say("listen       ", Ok(config.listen.clone()));
-        let journal = match registry::open_journal(&config.journal) {
+        let journal = match registry::open_journal(&config.journal, &config.data) {
             Ok(journal) => journal.check().await,
             Err(error) => Err(error),
         };
         say("journal      ", journal.map(|()| config.journal.to_string()).map_err(|error| error.to_string()));
         let mut store = None;
         if let Some(url) = &config.store {
-            let opened = match registry::open_store(url) {
+            let opened = match registry::open_store(url).await {
                 Ok(opened) => opened.check().await.map(|()| store = Some(opened)),
                 Err(error) => Err(error),
             };

@@ -11,10 +11,10 @@ use crate::gate::{Gate, KeyRule, Takes};
 use crate::judgement::{Operation, Rules};
 use crate::schema::{BrokenSchema, Schema};
 use crate::store::{ApplyRules, Limits, Store};
-use crate::stream::{OnFailure, Reply, Stream, Target};
+use crate::stream::{OnFailure, Reply, Stream, Target, Where};
 
 /// Without a store nobody has said what names it holds: PostgreSQL's limit fits every database.
-const LIMITS_UNKNOWN: Limits = Limits { identifier_bytes_max: 63 };
+const LIMITS_UNKNOWN: Limits = Limits { identifier_bytes_max: 63, batch_records_max: 1, writers_max: 1 };
 
 /// A schema is read into memory; a larger file is no schema.
 const SCHEMA_BYTES_MAX: u64 = 16 << 20;
@@ -59,6 +59,11 @@ pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result
     Ok(Arc::new(Stream {
         name,
         topic: TopicName::parse(&said.topic)?,
+        is_foreign: said.source.is_some(),
+        from: match said.from {
+            config::From::Beginning => Where::Beginning,
+            config::From::End => Where::End,
+        },
         gate: Gate { takes, rules, key, document_bytes_max },
         table,
         apply: ApplyRules {

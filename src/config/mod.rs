@@ -37,7 +37,8 @@ pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
 pub use self::schema::schema;
 pub use self::stream::{
-    Allow, Column, Form, Formats, Key, Misfit, OnFailure, Operation, Reply, Retention, Stream, Takes, UnknownTypes,
+    Allow, Column, Form, Formats, From, Key, Misfit, OnFailure, Operation, Reply, Retention, Stream, Takes,
+    UnknownTypes,
 };
 pub use self::template::TEMPLATE;
 pub use self::url::BackendUrl;

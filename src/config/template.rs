@@ -44,4 +44,10 @@ streams:
     # schema: event.schema.json               # a JSON Schema beside this file; without: any JSON
     # formats: annotate                       # annotate | assert: whether `format` in the schema is a rule
     # key: /userId                            # what stays in order: a JSON Pointer
+
+  # A topic that other programs write, applied as it is; nothing is taken in.
+  # orders:
+  #   takes: changes
+  #   source: dbserver1.public.orders         # the topic, in place of `topic`
+  #   from: beginning                         # beginning | end: where to begin the first time
 ";

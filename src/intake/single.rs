@@ -153,7 +153,7 @@ async fn dry_run(service: &Service, served: &Served, changes: usize, record: cra
         let position = Position { topic: stream.topic.clone(), partition: 0, offset: 0 };
         let kept = Kept { position, record };
         let (count, statements, problem) = crate::task::blocking(async move {
-            let mut transaction = store.begin(&stream.apply).await?;
+            let mut transaction = store.begin(&stream.apply, None).await?;
             transaction.record_statements();
             let mut document =
                 stream.read(&kept).map_err(|problem| crate::store::StoreError::Document(Box::new(problem)))?;

@@ -12,9 +12,6 @@ use crate::clock;
 use crate::document::{Position, TopicName};
 use crate::record::{Kept, Record};
 
-/// A batch ends at so many records.
-const BATCH_RECORDS_MAX: usize = 500;
-
 /// A journal that is gone with its process.
 #[derive(Debug, Default)]
 pub struct MemoryJournal {
@@ -87,7 +84,12 @@ impl Journal for MemoryJournal {
         Ok((first..first + count).map(position).collect())
     }
 
-    async fn subscribe(&self, topic: &TopicName, group: &str) -> Result<Box<dyn Consumer>, JournalError> {
+    async fn subscribe(
+        &self,
+        topic: &TopicName,
+        group: &str,
+        records_max: usize,
+    ) -> Result<Box<dyn Consumer>, JournalError> {
         let mut topics = self.shared.topics();
         topics.entry(topic.clone()).or_default().groups.entry(group.into()).or_default();
         drop(topics);
@@ -98,7 +100,9 @@ impl Journal for MemoryJournal {
             topic: topic.clone(),
             group: group.into(),
             member,
+            records_max,
             is_assigned: false,
+            is_held: false,
             next_offset: None,
         }))
     }
@@ -164,7 +168,9 @@ struct MemoryConsumer {
     topic: TopicName,
     group: String,
     member: u64,
+    records_max: usize,
     is_assigned: bool,
+    is_held: bool,
     next_offset: Option<usize>,
 }
 
@@ -181,11 +187,11 @@ impl MemoryConsumer {
             self.is_assigned = true;
             return Some(Delivery::Assigned(0));
         }
-        let from = self.next_offset?;
+        let from = self.next_offset.filter(|_| !self.is_held)?;
         let rest = log.records.get(from.checked_sub(log.start)?..)?;
         let records: Vec<_> = rest
             .iter()
-            .take(BATCH_RECORDS_MAX)
+            .take(self.records_max)
             .enumerate()
             .map(|(index, record)| Kept {
                 position: Position { topic: self.topic.clone(), partition: 0, offset: offset(from + index) },
@@ -199,7 +205,7 @@ impl MemoryConsumer {
         Some(Delivery::Records(Batch { partition: 0, next_offset: offset(from + records.len()), records }))
     }
 
-    fn release(&self) {
+    fn give_up(&self) {
         if let Some(group) = self.shared.topics().get_mut(&self.topic).and_then(|log| log.groups.get_mut(&self.group))
             && group.owner == Some(self.member)
         {
@@ -240,6 +246,14 @@ impl Consumer for MemoryConsumer {
         self.next_offset = None;
     }
 
+    fn hold(&mut self, _partition: i32) {
+        self.is_held = true;
+    }
+
+    fn release(&mut self, _partition: i32) {
+        self.is_held = false;
+    }
+
     async fn commit(&mut self, _partition: i32, next_offset: i64) {
         let mut topics = self.shared.topics();
         if let Some(group) = topics.get_mut(&self.topic).and_then(|log| log.groups.get_mut(&self.group)) {
@@ -252,6 +266,6 @@ impl Consumer for MemoryConsumer {
 
 impl Drop for MemoryConsumer {
     fn drop(&mut self) {
-        self.release();
+        self.give_up();
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A backend is one module here and one line in the registry. Intake appends, apply consumes; neither knows the other.
 
+pub mod kafka;
 pub mod memory;
 pub mod sqlite;
 
@@ -29,8 +30,13 @@ pub trait Journal: Send + Sync {
     async fn append(&self, topic: &TopicName, records: Vec<Record>) -> Result<Vec<Position>, AppendError>;
 
     /// Reads a topic as a member of `group`. Of all members at most one is assigned a partition at a time, as far as
-    /// the journal can tell; the store's fence makes it certain.
-    async fn subscribe(&self, topic: &TopicName, group: &str) -> Result<Box<dyn Consumer>, JournalError>;
+    /// the journal can tell; the store's fence makes it certain. A batch has at most `records_max` records.
+    async fn subscribe(
+        &self,
+        topic: &TopicName,
+        group: &str,
+        records_max: usize,
+    ) -> Result<Box<dyn Consumer>, JournalError>;
 
     /// What the partitions of a topic hold. Empty when there is no such topic.
     async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError>;
@@ -63,6 +69,13 @@ pub trait Consumer: Send {
 
     /// Delivers nothing more of a partition until the next seek.
     fn pause(&mut self, partition: i32);
+
+    /// Delivers nothing more of a partition until it is released, and then goes on where it was: whoever applies it has
+    /// enough to do. Other partitions go on. A seek does not release.
+    fn hold(&mut self, partition: i32);
+
+    /// Ends a hold.
+    fn release(&mut self, partition: i32);
 
     /// Notes that the group has everything before `next_offset`. A hint for retention and lag; the truth is in the store.
     async fn commit(&mut self, partition: i32, next_offset: i64);

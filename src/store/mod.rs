@@ -3,6 +3,7 @@
 //! A backend is one module here and one line in the registry.
 
 pub mod books;
+pub mod postgres;
 pub mod rows;
 pub mod sqlite;
 
@@ -23,15 +24,20 @@ pub trait Store: Send + Sync {
     /// Tells this store from any other.
     fn identity(&self) -> &str;
 
-    /// What names it can hold.
+    /// What names it can hold, and how it is best worked with.
     fn limits(&self) -> Limits;
 
     /// Makes the caller the one owner of a partition. Every earlier claim on it is void from then on: its next
     /// [`Transaction::advance`] fails with [`StoreError::Fenced`].
     async fn claim(&self, claim: ClaimRequest<'_>) -> Result<Claim, StoreError>;
 
-    /// Begins a transaction. Dropped without a commit it leaves nothing behind. Its methods may block the thread.
-    async fn begin<'s>(&'s self, rules: &'s ApplyRules) -> Result<Box<dyn Transaction + 's>, StoreError>;
+    /// Begins a transaction: of the owner of a partition, who names its claim, or, without one, of somebody who moves no
+    /// position. Dropped without a commit it leaves nothing behind. Its methods may block the thread.
+    async fn begin<'s>(
+        &'s self,
+        rules: &'s ApplyRules,
+        claim: Option<&Claim>,
+    ) -> Result<Box<dyn Transaction + 's>, StoreError>;
 
     /// The books: positions, dead letters, duplicates.
     fn books(&self) -> &dyn Books;
@@ -69,11 +75,15 @@ pub trait Transaction: Send {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 
-/// What names a store can hold.
+/// What names a store can hold, and how much it is best given at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The longest name of a table or column, in bytes.
     pub identifier_bytes_max: usize,
+    /// How many records one transaction takes: larger ones cost latency and memory and gain little.
+    pub batch_records_max: usize,
+    /// How many partitions of a stream are applied at the same time.
+    pub writers_max: usize,
 }
 
 /// A stream's part of a topic: what a position in the store is about.

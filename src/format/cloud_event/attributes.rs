@@ -11,6 +11,9 @@ const REQUIRED: [&str; 4] = ["id", "source", "specversion", "type"];
 /// Optional attributes that are not empty when they are there.
 const NEVER_EMPTY: [&str; 3] = ["subject", "dataschema", "datacontenttype"];
 
+/// An event has no more attributes than this: a journal keeps each in a header of its own.
+const ATTRIBUTES_MAX: usize = 50;
+
 /// The attributes met so far.
 #[derive(Debug, Default)]
 pub(super) struct Attributes {
@@ -45,6 +48,9 @@ impl Attributes {
             }
             None if self.list.iter().any(|(known, _)| known == name) => {
                 judge.violation(path, || "this attribute is named twice".into());
+            }
+            None if self.list.len() == ATTRIBUTES_MAX => {
+                judge.violation(path, || format!("an event has at most {ATTRIBUTES_MAX} attributes"));
             }
             None => self.list.push((name.to_owned(), value)),
         }

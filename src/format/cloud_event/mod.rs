@@ -122,7 +122,7 @@ fn members<'a>(text: &'a str, judge: &mut Judge<'a, '_>) -> Result<Members<'a>, 
                         let begin = reader.offset();
                         // The gate judges the data.
                         reader.skip(&path, &mut Judged)?;
-                        (Some(Cow::Borrowed(text[begin..reader.offset()].as_bytes())), "/data")
+                        (Some(Cow::Borrowed(&text.as_bytes()[begin..reader.offset()])), "/data")
                     }
                     _ => (base64_data(&mut reader, &path, judge)?, "/data_base64"),
                 };

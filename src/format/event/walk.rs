@@ -61,7 +61,7 @@ pub(super) trait Grown<'a>: Sized {
     type Members: Default;
     type Elements: Default;
     fn leaf(json: Json<'a>) -> Self;
-    fn add_member(to: &mut Self::Members, name: &Cow<'a, str>, value: Self);
+    fn add_member(to: &mut Self::Members, name: Cow<'a, str>, value: Self);
     fn add_element(to: &mut Self::Elements, value: Self);
     fn object(members: Self::Members) -> Self;
     fn array(elements: Self::Elements) -> Self;
@@ -71,7 +71,7 @@ impl<'a> Grown<'a> for () {
     type Members = ();
     type Elements = ();
     fn leaf(_: Json<'a>) {}
-    fn add_member((): &mut (), _: &Cow<'a, str>, (): ()) {}
+    fn add_member((): &mut (), _: Cow<'a, str>, (): ()) {}
     fn add_element((): &mut (), (): ()) {}
     fn object((): ()) {}
     fn array((): ()) {}
@@ -85,8 +85,8 @@ impl<'a> Grown<'a> for Tree<'a> {
         Tree::leaf(json)
     }
 
-    fn add_member(to: &mut Self::Members, name: &Cow<'a, str>, value: Self) {
-        to.push((name.clone(), value));
+    fn add_member(to: &mut Self::Members, name: Cow<'a, str>, value: Self) {
+        to.push((name, value));
     }
 
     fn add_element(to: &mut Self::Elements, value: Self) {
@@ -133,8 +133,8 @@ impl<'a> Walker<'a, '_> {
                     if !names.is_new(&name) {
                         judge.duplicate(&place);
                     }
-                    G::add_member(&mut members, &name, value);
-                    names.keep(name);
+                    names.keep(name.clone());
+                    G::add_member(&mut members, name, value);
                 }
                 G::object(members)
             }

@@ -25,9 +25,7 @@ const LEASE: Duration = Duration::from_secs(3);
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(1);
 
-/// A batch ends at so many records or bytes. One batch is one transaction of the store: larger ones cost latency and
-/// memory and gain little.
-const BATCH_RECORDS_MAX: i64 = 500;
+/// A batch ends at so many bytes: larger ones cost latency and memory and gain little.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
 pub(super) struct SqliteConsumer {
@@ -37,11 +35,13 @@ pub(super) struct SqliteConsumer {
     topic: TopicName,
     topic_id: i64,
     group: String,
+    records_max: i64,
     owner: String,
     end: watch::Receiver<i64>,
     /// When the lease was renewed last; none without a lease.
     renewed: Option<Instant>,
     next_offset: Option<i64>,
+    is_held: bool,
     committed: i64,
 }
 
@@ -53,6 +53,7 @@ impl SqliteConsumer {
         topic: TopicName,
         topic_id: i64,
         group: &str,
+        records_max: usize,
     ) -> Self {
         let end = file.end_of(&topic).subscribe();
         let owner = format!("{}:{}:{}", pid_namespace(), std::process::id(), uuid::Uuid::now_v7());
@@ -64,10 +65,12 @@ impl SqliteConsumer {
             topic,
             topic_id,
             group,
+            records_max: i64::try_from(records_max).unwrap_or(i64::MAX),
             owner,
             end,
             renewed: None,
             next_offset: None,
+            is_held: false,
             committed: 0,
         }
     }
@@ -109,7 +112,7 @@ impl SqliteConsumer {
             table(self.topic_id)
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query((from, BATCH_RECORDS_MAX))?;
+        let mut rows = statement.query((from, self.records_max))?;
         let mut records = Vec::new();
         let mut bytes = 0;
         while bytes < BATCH_BYTES_MAX {
@@ -167,7 +170,7 @@ impl Consumer for SqliteConsumer {
                     (false, false) => {}
                 }
             }
-            if let (Some(_), Some(from)) = (self.renewed, self.next_offset) {
+            if let (Some(_), Some(from), false) = (self.renewed, self.next_offset, self.is_held) {
                 self.end.mark_unchanged();
                 let records = self.read(from).map_err(|error| failed(self.file.open.path(), error))?;
                 if let Some(last) = records.last() {
@@ -194,6 +197,14 @@ impl Consumer for SqliteConsumer {
 
     fn pause(&mut self, _partition: i32) {
         self.next_offset = None;
+    }
+
+    fn hold(&mut self, _partition: i32) {
+        self.is_held = true;
+    }
+
+    fn release(&mut self, _partition: i32) {
+        self.is_held = false;
     }
 
     async fn commit(&mut self, _partition: i32, next_offset: i64) {

@@ -204,7 +204,12 @@ impl Journal for SqliteJournal {
         Ok((first..first + count).map(position).collect())
     }
 
-    async fn subscribe(&self, topic: &TopicName, group: &str) -> Result<Box<dyn Consumer>, JournalError> {
+    async fn subscribe(
+        &self,
+        topic: &TopicName,
+        group: &str,
+        records_max: usize,
+    ) -> Result<Box<dyn Consumer>, JournalError> {
         // Opening a file that is gone would make an empty one.
         self.file.check()?;
         let (name, group_name) = (topic.clone(), group.to_owned());
@@ -224,6 +229,7 @@ impl Journal for SqliteJournal {
             topic.clone(),
             topic_id,
             group,
+            records_max,
         )))
     }
 

@@ -133,7 +133,7 @@ impl Store for SqliteStore {
     }
 
     fn limits(&self) -> Limits {
-        Limits { identifier_bytes_max: IDENTIFIER_BYTES_MAX }
+        Limits { identifier_bytes_max: IDENTIFIER_BYTES_MAX, batch_records_max: 500, writers_max: 1 }
     }
 
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<Claim, StoreError> {
@@ -174,7 +174,11 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn begin<'s>(&'s self, rules: &'s ApplyRules) -> Result<Box<dyn Transaction + 's>, StoreError> {
+    async fn begin<'s>(
+        &'s self,
+        rules: &'s ApplyRules,
+        _claim: Option<&Claim>,
+    ) -> Result<Box<dyn Transaction + 's>, StoreError> {
         let writer = Arc::clone(&self.writer).lock_owned().await;
         Ok(Box::new(SqliteTransaction::begin(writer, rules)?))
     }

@@ -83,9 +83,13 @@ impl Store for Scripted {
         self.inner.claim(claim).await
     }
 
-    async fn begin<'s>(&'s self, rules: &'s ApplyRules) -> Result<Box<dyn Transaction + 's>, StoreError> {
+    async fn begin<'s>(
+        &'s self,
+        rules: &'s ApplyRules,
+        claim: Option<&Claim>,
+    ) -> Result<Box<dyn Transaction + 's>, StoreError> {
         self.pass(Step::Begin)?;
-        Ok(Box::new(ScriptedTransaction { store: self, inner: self.inner.begin(rules).await? }))
+        Ok(Box::new(ScriptedTransaction { store: self, inner: self.inner.begin(rules, claim).await? }))
     }
 
     fn books(&self) -> &dyn Books {

@@ -15,7 +15,7 @@ use sluicegate::record::{Headers, Kept, Record};
 use sluicegate::store::books::Standing;
 use sluicegate::store::rows::RowQuery;
 use sluicegate::store::{ApplyRules, Claim, ClaimRequest, Fate, Letter, Place, Store, StoreError, Tally};
-use sluicegate::stream::{OnFailure, Reply, Stream, Target};
+use sluicegate::stream::{OnFailure, Reply, Stream, Target, Where};
 
 /// The stream of change documents that these tests work with.
 pub(crate) fn stream() -> Stream {
@@ -29,6 +29,8 @@ pub(crate) fn stream() -> Stream {
     Stream {
         name: StreamName::parse("changes").unwrap(),
         topic: TopicName::parse("topic").unwrap(),
+        is_foreign: false,
+        from: Where::Beginning,
         gate,
         table: Target::Tables,
         apply: ApplyRules { create: true, ..ApplyRules::default() },
@@ -124,7 +126,7 @@ impl Bench {
 
     pub(crate) async fn apply_kept(&mut self, kept: &[Kept]) -> Result<Vec<Fate>, StoreError> {
         let documents: Vec<_> = kept.iter().map(|kept| self.stream.read(kept).unwrap()).collect();
-        let mut transaction = self.store.begin(&self.stream.apply).await?;
+        let mut transaction = self.store.begin(&self.stream.apply, None).await?;
         let fates = transaction.apply(&documents).await.map_err(|refusal| refusal.error)?;
         let next_offset = kept.last().map_or(self.claim.next_offset, |kept| kept.position.offset + 1);
         let applied = fates.iter().filter(|fate| **fate == Fate::Applied).count() as i64;
@@ -140,7 +142,7 @@ impl Bench {
     /// Sets the documents aside, with `kind` as the reason.
     pub(crate) async fn set_aside(&mut self, kind: ProblemType, sent: &[(Option<&str>, &str)]) -> Vec<Position> {
         let kept = self.append(sent).await;
-        let mut transaction = self.store.begin(&self.stream.apply).await.unwrap();
+        let mut transaction = self.store.begin(&self.stream.apply, None).await.unwrap();
         for kept in &kept {
             transaction.set_aside(&self.letter(kept, kind)).await.unwrap();
         }
