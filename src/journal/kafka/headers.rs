@@ -78,7 +78,8 @@ pub(super) fn read(headers: Option<&BorrowedHeaders>, timestamp_ms: Option<i64>)
     // The binding panics at a header whose name is not UTF-8, and anybody may write one.
     let (mut found, accepted_ms) = catch_unwind(AssertUnwindSafe(|| read_all(headers))).unwrap_or_default();
     // The time that `of` gives to a document that came without one is the record's own, and no attribute of it.
-    let is_ours = found.source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    // A stream's name has no `/` and no `:`, and the source of an event that is a URI has one.
+    let is_ours = !found.source.contains(['/', ':']);
     let own = timestamp_ms.filter(|_| is_ours).map(rfc3339);
     if own.is_some() && found.further.get("time") == own.as_ref() {
         found.further.remove("time");
