@@ -1,12 +1,14 @@
 //! A stream: a named way in. What its documents must look like, which topic keeps them, how they are applied.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::change::Cell;
 use crate::document::{Receipt, StreamName, TopicName};
 use crate::format::event;
 use crate::gate::{Gate, Takes};
 use crate::problem::{Problem, ProblemType};
-use crate::record::Kept;
+use crate::record::{Kept, Record};
 use crate::store::{ApplyRules, Document, Idempotency};
 
 /// Everything the program knows about one stream.
@@ -93,17 +95,23 @@ impl Stream {
 
     /// Reads a record of the stream's topic as a document. It is judged again: other programs may write to the topic.
     pub fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
-        let accepted = self.gate.judge(&kept.record.value).map_err(|problem| Problem {
+        let Record { value, headers, timestamp_ms, .. } = &kept.record;
+        let accepted = self.gate.judge_with(value, Some(headers)).map_err(|problem| Problem {
             detail: format!("the record is no document of this stream: {}", problem.detail),
             errors: problem.errors,
             ..Problem::new(ProblemType::UnreadableRecord, "")
         })?;
         let changes = match (&self.table, &self.gate.takes) {
-            (Target::Records { table, document_column }, Takes::Events { .. }) => {
+            (Target::Records { table, document_column }, Takes::Events(rules)) => {
                 // The judge has found it to be UTF-8.
-                let text = std::str::from_utf8(&kept.record.value).unwrap_or_default();
+                let text = std::str::from_utf8(value).unwrap_or_default();
                 let receipt = Receipt(kept.position.clone());
-                event::row(table, document_column, &receipt, kept.record.timestamp_ms, text)
+                let cells = rules.columns().iter().zip(accepted.fields).map(|(column, value)| Cell {
+                    name: Cow::Borrowed(column.name.as_str()),
+                    column_type: column.column_type.clone(),
+                    value,
+                });
+                event::row(table, document_column, &receipt, *timestamp_ms, cells, text)
             }
             _ => accepted.changes,
         };

@@ -21,8 +21,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("clock", &["change"]),
     ("record", &["document"]),
     ("judgement", &["change", "json", "problem"]),
-    ("format", &["change", "clock", "document", "json", "judgement", "problem"]),
-    ("gate", &["change", "format", "json", "judgement", "problem"]),
+    ("schema", &["json", "judgement"]),
+    ("format", &["change", "clock", "document", "json", "judgement", "problem", "record", "schema"]),
+    ("gate", &["change", "format", "json", "judgement", "problem", "record"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
     ("sqlite", &[]),
@@ -34,7 +35,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store::postgres", &["change", "clock", "digest", "document", "json", "problem", "record", "store"]),
     ("store::sqlite", &["change", "clock", "digest", "document", "json", "problem", "record", "sqlite", "store"]),
     ("task", &["store"]),
-    ("stream", &["digest", "document", "format", "gate", "problem", "record", "store"]),
+    ("stream", &["change", "digest", "document", "format", "gate", "problem", "record", "store"]),
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
     ("apply::progress", &[]),
     (
@@ -93,7 +94,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The edges.
     ("http", &["http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
     ("telemetry", &[]),
-    ("config", &[]),
+    ("config", &["change"]),
     (
         "registry",
         &[
@@ -112,6 +113,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "apply",
             "apply::progress",
+            "change",
             "config",
             "digest",
             "document",
@@ -127,6 +129,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "query",
             "record",
             "registry",
+            "schema",
             "service",
             "shutdown",
             "store",
@@ -146,7 +149,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("hyper_util::", &["http"]),
     ("clap::", &["command", "main"]),
     ("schemars::", &["config"]),
-    ("saphyr_parser::", &["config"]),
+    ("jsonschema::", &["schema"]),
+    ("saphyr_parser::", &["config", "format"]),
     ("flate2::", &["http::body"]),
     ("zstd::", &["http::body"]),
     (
@@ -188,6 +192,7 @@ const LONG: &[(&str, &str)] = &[
     ("src/change/column_type.rs", "every type and its aliases, and their table of tests"),
     ("src/change/decimal.rs", "arithmetic on digits, and its table of tests"),
     ("src/change/moment.rs", "dates and times as PostgreSQL reads them, and their table of tests"),
+    ("src/config/tests.rs", "every problem of a configuration, as tables"),
     ("src/json.rs", "one reader, to be read down the page"),
 ];
 

@@ -11,7 +11,7 @@ use crate::plain_json::{Activities, Wal2json};
 use crate::report::{Rounds, Target, head, line_of_times};
 
 /// Many short rounds: what else the machine does then hits both sides alike.
-const ROUNDS: usize = 151;
+pub(crate) const ROUNDS: usize = 151;
 const ROUND: Duration = Duration::from_millis(8);
 
 const WAL2JSON: &str = include_str!("../../tests/fixtures/wal2json/v1-default.ndjson");
@@ -42,7 +42,7 @@ fn compare<'a, T: Deserialize<'a>>(what: &str, document: &'a str) -> Fallible {
 }
 
 /// The time of one call, over calls for [`ROUND`].
-fn micros(mut call: impl FnMut()) -> f64 {
+pub(crate) fn micros(mut call: impl FnMut()) -> f64 {
     let begun = Instant::now();
     let mut calls = 0;
     while begun.elapsed() < ROUND {

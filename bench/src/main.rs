@@ -16,6 +16,7 @@ mod load;
 mod machine;
 mod plain_json;
 mod report;
+mod schema;
 mod scratch;
 mod server;
 mod startup;
@@ -35,6 +36,7 @@ type Measurement = (&'static str, fn() -> Fallible);
 const MEASUREMENTS: &[Measurement] = &[
     ("http", http::measure),
     ("gate", gate::measure),
+    ("schema", schema::measure),
     ("append", append::measure),
     ("apply", apply::measure),
     ("deletes", deletes::measure),

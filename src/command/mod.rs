@@ -11,6 +11,7 @@ mod rows;
 mod schema;
 mod up;
 mod verify;
+mod streams;
 mod wiring;
 
 use std::error::Error;

@@ -45,6 +45,7 @@ struct Source<'p> {
     name: String,
     outside: &'p Outside,
     stream: &'p Stream,
+    layout: Layout,
     cutter: Cutter,
     /// How often each document of the file was met, by its digest; none when documents may repeat.
     met: Option<HashMap<[u8; 16], u32>>,
@@ -71,14 +72,13 @@ impl Publish {
                 true => Ok(Box::new(std::io::stdin())),
                 false => File::open(path).map(|file| Box::new(file) as Box<dyn Read + Send>),
             };
-            let layout = match stream.gate.takes {
-                Takes::Events { .. } if is_lines(path) => Layout::Lines,
-                _ => Layout::Values,
-            };
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            let layout = Layout::of_file(extension, matches!(stream.gate.takes, Takes::Events { .. }));
             let mut source = Source {
                 name,
                 outside: &outside,
                 stream,
+                layout,
                 cutter: Cutter::new(layout, stream.gate.document_bytes_max),
                 met: (!is_input && !self.again).then(HashMap::new),
                 group: Vec::new(),
@@ -98,11 +98,6 @@ impl Publish {
         }
         if rejected == 0 && !unreadable { Ok(()) } else { Err(Failed::Said) }
     }
-}
-
-/// Whether a file of events holds one a line, by its name.
-fn is_lines(path: &Path) -> bool {
-    path.extension().is_none_or(|extension| extension != "json")
 }
 
 /// Reads on a thread of its own, since a pipe may say nothing for hours.
@@ -147,10 +142,9 @@ impl Source<'_> {
                     done += cut.used;
                     break;
                 };
-                match judge(self.stream, &piece) {
-                    Ok((form, key)) => {
-                        let value = Bytes::copy_from_slice(piece.bytes);
-                        let key_of_file = self.met.as_mut().map(|met| file_key(met, piece.bytes));
+                match judge(self.stream, &piece, self.layout) {
+                    Ok((form, key, value)) => {
+                        let key_of_file = self.met.as_mut().map(|met| file_key(met, &value));
                         self.group.push(intake::record(self.stream, form, key, value, key_of_file));
                     }
                     Err(problem) => {
@@ -195,12 +189,11 @@ impl Source<'_> {
     }
 }
 
-fn judge(stream: &Stream, piece: &Piece<'_>) -> Result<(&'static str, Option<Bytes>), Problem> {
-    if let Some(problem) = &piece.broken {
-        return Err(problem.clone());
-    }
-    let accepted = stream.gate.judge(piece.bytes)?;
-    Ok((accepted.form, accepted.key))
+/// The form of a document, its key, and its JSON.
+fn judge(stream: &Stream, piece: &Piece<'_>, layout: Layout) -> Result<(&'static str, Option<Bytes>, Bytes), Problem> {
+    let document = piece.document(layout, stream.gate.document_bytes_max)?;
+    let accepted = stream.gate.judge(&document)?;
+    Ok((accepted.form, accepted.key, Bytes::copy_from_slice(&document)))
 }
 
 /// The key under which a document of a file is applied once: its digest, and which occurrence of it in the file it is.

@@ -97,7 +97,10 @@ fn resolve(
     let store_unsaid = || (journal.scheme() == url::EMBEDDED).then(|| BackendUrl::embedded(&store_left_out));
     let store = store.or_else(store_unsaid);
 
-    let streams = said.streams.unwrap_or(unsaid.streams);
+    let mut streams = said.streams.unwrap_or(unsaid.streams);
+    for schema in streams.iter_mut().filter_map(|stream| stream.schema.as_mut()) {
+        *schema = folder.join(&schema);
+    }
     Config { file: file.map(Path::to_owned), listen, data, journal, store, streams }
 }
 

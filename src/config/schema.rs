@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Allow, Config, Retention, Stream};
+use super::{Allow, Column, Config, Retention, Stream};
 
 /// The JSON Schema (draft 2020-12) of sluicegate.yaml, for editors.
 pub fn schema() -> Value {
@@ -36,6 +36,8 @@ pub(super) static STREAM: LazyLock<Keys> = LazyLock::new(Keys::of::<Stream>);
 pub(super) static ALLOW: LazyLock<Keys> = LazyLock::new(Keys::of::<Allow>);
 /// The keys of a stream's `retention`.
 pub(super) static RETENTION: LazyLock<Keys> = LazyLock::new(Keys::of::<Retention>);
+/// The keys of a column.
+pub(super) static COLUMN: LazyLock<Keys> = LazyLock::new(Keys::of::<Column>);
 
 impl Keys {
     fn of<T: JsonSchema>() -> Self {

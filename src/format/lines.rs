@@ -1,9 +1,13 @@
 //! Cuts a text that holds many documents into its documents: NDJSON, files, and a pipe without end.
 //!
 //! Events stand one a line. Change documents are a sequence of JSON values, since wal2json v1 prints some over several
-//! lines; and the lines of wal2json v2 from `B` to `C` are one document. A document that is broken spoils no neighbour.
+//! lines; and the lines of wal2json v2 from `B` to `C` are one document. YAML documents stand between their marks. A
+//! document that is broken spoils no neighbour.
+
+use std::borrow::Cow;
 
 use super::recognise;
+use super::yaml::{self, marks};
 use crate::json::{Fault, FaultKind, Json, Judged, Path, Reader};
 use crate::problem::{Problem, ProblemType};
 
@@ -27,6 +31,33 @@ pub enum Layout {
     Lines,
     /// JSON values one after the other: changes.
     Values,
+    /// YAML documents, told apart by their `---`. [`Piece::document`] gives their JSON.
+    Yaml,
+}
+
+impl Layout {
+    /// How the documents stand in a file whose name ends in `extension`. `is_events` says what the stream takes.
+    pub fn of_file(extension: Option<&str>, is_events: bool) -> Self {
+        match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("yaml" | "yml") => Layout::Yaml,
+            Some("json") => Layout::Values,
+            _ if is_events => Layout::Lines,
+            _ => Layout::Values,
+        }
+    }
+}
+
+impl<'a> Piece<'a> {
+    /// The JSON text of the document, of at most `bytes_max` bytes where it is made from YAML; or why there is none.
+    pub fn document(&self, layout: Layout, bytes_max: usize) -> Result<Cow<'a, [u8]>, Problem> {
+        match (&self.broken, layout) {
+            (Some(problem), _) => Err(problem.clone()),
+            (None, Layout::Yaml) => {
+                yaml::to_json(self.bytes, self.line, bytes_max).map(|json| Cow::Owned(json.into_bytes()))
+            }
+            (None, _) => Ok(Cow::Borrowed(self.bytes)),
+        }
+    }
 }
 
 /// Cuts a text that may arrive in parts.
@@ -45,6 +76,8 @@ enum Passing {
     Nothing,
     Line,
     Transaction,
+    /// To the next mark of YAML.
+    Document,
 }
 
 /// What [`Cutter::cut`] found at the beginning of a buffer.
@@ -68,6 +101,9 @@ impl Cutter {
         if self.passing != Passing::Nothing {
             return Cut { piece: None, used: start };
         }
+        if self.layout == Layout::Yaml {
+            return self.cut_yaml(buffer, start, is_all);
+        }
         while let Some(byte) = buffer.get(start).filter(|byte| byte.is_ascii_whitespace()) {
             self.line += usize::from(*byte == b'\n');
             start += 1;
@@ -78,7 +114,7 @@ impl Cutter {
         }
         let found = match self.layout {
             Layout::Lines => self.line_of(rest, is_all),
-            Layout::Values => self.value_of(rest, is_all),
+            _ => self.value_of(rest, is_all),
         };
         let found = found.or_else(|| self.too_large(rest));
         let Some((length, broken)) = found else { return Cut { piece: None, used: start } };
@@ -89,10 +125,42 @@ impl Cutter {
         Cut { piece: Some(piece), used: start + length }
     }
 
+    /// White space around a document is kept here: in YAML it means something.
+    fn cut_yaml<'a>(&mut self, buffer: &'a [u8], mut start: usize, is_all: bool) -> Cut<'a> {
+        while start < buffer.len() {
+            let rest = &buffer[start..];
+            let (length, broken) = match marks::document(rest, is_all) {
+                Some(found) if !found.has_content => {
+                    self.line += lines_in(&rest[..found.length]);
+                    start += found.length;
+                    continue;
+                }
+                Some(found) => (found.length, None),
+                None if rest.len() > self.bytes_max => {
+                    self.passing = Passing::Document;
+                    // The last line is not whole yet, and may become a mark.
+                    let length = rest.iter().rposition(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+                    (length, Some(too_large(self.bytes_max)))
+                }
+                None => break,
+            };
+            let bytes = &rest[..length];
+            let lines = lines_in(bytes.trim_ascii_end()) + 1;
+            let piece = Piece { bytes, line: self.line, lines, broken };
+            self.line += lines_in(bytes);
+            return Cut { piece: Some(piece), used: start + length };
+        }
+        Cut { piece: None, used: start }
+    }
+
     /// Passes over the remains of what was too large. Gives how many bytes are done with.
     fn pass(&mut self, buffer: &[u8], is_all: bool) -> usize {
         let mut at = 0;
         while self.passing != Passing::Nothing {
+            if self.passing == Passing::Document && begins_document(&buffer[at..], is_all) {
+                self.passing = Passing::Nothing;
+                return at;
+            }
             let line = match buffer[at..].iter().position(|byte| *byte == b'\n') {
                 Some(end) => &buffer[at..=at + end],
                 // A part of a line tells nothing about a transaction; of a single line it can go.
@@ -187,6 +255,18 @@ impl Cutter {
     }
 }
 
+/// Whether a YAML document begins with the first line of `rest`, of which there must be enough to tell.
+fn begins_document(rest: &[u8], is_all: bool) -> bool {
+    /// A mark, and the white space behind it.
+    const ENOUGH: usize = 4;
+    let line = rest.iter().position(|byte| *byte == b'\n').map_or(rest, |end| &rest[..end]);
+    (is_all || rest.len() >= ENOUGH) && marks::is_begin(line)
+}
+
+fn lines_in(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
+}
+
 /// The problem of a document of more than `bytes_max` bytes.
 pub fn too_large(bytes_max: usize) -> Problem {
     Problem::new(
@@ -242,73 +322,4 @@ pub fn pieces(text: &[u8], layout: Layout, bytes_max: usize) -> impl Iterator<It
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cut(text: &str, layout: Layout) -> Vec<(String, usize, usize, bool)> {
-        pieces(text.as_bytes(), layout, 1 << 20)
-            .map(|piece| {
-                let text = String::from_utf8_lossy(piece.bytes).into_owned();
-                (text, piece.line, piece.lines, piece.broken.is_some())
-            })
-            .collect()
-    }
-
-    #[test]
-    fn events_stand_one_a_line() {
-        let found = cut("{\"a\":1}\n\n 5 \r\nnot json\n\"x\"", Layout::Lines);
-        let texts: Vec<_> = found.iter().map(|(text, line, ..)| (text.as_str(), *line)).collect();
-        assert_eq!(texts, [("{\"a\":1}", 1), ("5", 3), ("not json", 4), ("\"x\"", 5)]);
-    }
-
-    #[test]
-    fn change_documents_may_take_several_lines_or_share_one() {
-        let found = cut("{\"change\":[\n]}{\"change\":[]}\n{\"change\":[]}", Layout::Values);
-        let lines: Vec<_> = found.iter().map(|(_, line, lines, _)| (*line, *lines)).collect();
-        assert_eq!(lines, [(1, 2), (2, 1), (3, 1)]);
-    }
-
-    #[test]
-    fn a_wal2json_transaction_is_one_piece() {
-        let text = "{\"action\":\"B\"}\n{\"action\":\"M\"}\n{\"action\":\"C\"}\n{\"action\":\"T\",\"table\":\"a\"}\n";
-        let lines: Vec<_> = cut(text, Layout::Values).iter().map(|(_, line, lines, _)| (*line, *lines)).collect();
-        assert_eq!(lines, [(1, 3), (4, 1)]);
-    }
-
-    #[test]
-    fn a_broken_piece_spoils_no_neighbour() {
-        let text = "{\"change\":[}\n{\"change\":[]}\ngarbage\nmore\n{\"change\":\n  [}\n  ]}\n{\"change\":[]}";
-        let lines: Vec<_> = cut(text, Layout::Values).iter().map(|(_, line, lines, _)| (*line, *lines)).collect();
-        assert_eq!(lines, [(1, 1), (2, 1), (3, 1), (4, 1), (5, 3), (8, 1)]);
-    }
-
-    #[test]
-    fn a_transaction_without_its_end_is_broken() {
-        let text = "{\"action\":\"B\"}\n{\"action\":\"B\"}\n{\"action\":\"C\"}";
-        let found = cut(text, Layout::Values);
-        assert_eq!(found.iter().map(|(.., broken)| *broken).collect::<Vec<_>>(), [true, false]);
-    }
-
-    #[test]
-    fn a_pipe_is_cut_as_it_arrives_and_holds_no_more_than_the_limit() {
-        let mut cutter = Cutter::new(Layout::Values, 40);
-        let mut text = String::from("{\"change\":[]}\n{\"action\":\"B\"}\n");
-        (0..9).for_each(|_| text.push_str("{\"action\":\"M\"}\n"));
-        text.push_str("{\"action\":\"C\"}\n{\"change\":[]}\n");
-        let (mut buffer, mut found) = (Vec::new(), Vec::new());
-        for byte in text.bytes() {
-            buffer.push(byte);
-            loop {
-                let cut = cutter.cut(&buffer, false);
-                let (used, piece) = (cut.used, cut.piece.map(|piece| (piece.line, piece.broken.is_some())));
-                buffer.drain(..used);
-                match piece {
-                    Some(piece) => found.push(piece),
-                    None => break,
-                }
-            }
-            assert!(buffer.len() <= 42);
-        }
-        assert_eq!(found, [(1, false), (2, true), (13, false)]);
-    }
-}
+mod tests;

@@ -1,6 +1,8 @@
 //! Documents in, over HTTP: read, judged, appended, answered.
 
+mod arrived;
 mod batch;
+mod events;
 mod request;
 mod single;
 
@@ -11,11 +13,14 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
 
+use self::arrived::{Arrived, Part, parts};
 use self::request::{Ask, Media};
 use crate::clock;
+use crate::format::lines::Layout;
+use crate::gate::Takes;
 use crate::http::answer::{Answer, Failure, respond};
 use crate::http::body;
-use crate::problem::ProblemType;
+use crate::problem::{Problem, ProblemType};
 use crate::record::{Headers, Record};
 use crate::service::{Served, Service};
 use crate::stream::Stream;
@@ -43,15 +48,45 @@ pub async fn post(service: &Service, served: &Served, is_own_route: bool, reques
     }
     let (head, body) = request.into_parts();
     let ask = Ask::read(&head)?;
+    let stream = &served.stream;
+    let one_max = stream.gate.document_bytes_max;
+    let bytes_max = match ask.media {
+        Media::Json => one_max,
+        // In Base64 data takes four bytes for three.
+        Media::Event => one_max.saturating_add(one_max / 3).saturating_add(events::ATTRIBUTES_BYTES_MAX),
+        Media::Lines | Media::Yaml | Media::Events => body::BATCH_BYTES_MAX,
+    };
+    let body = body::read(service, &head.headers, body, bytes_max).await?;
+    let one = |document| match ask.is_event {
+        true => events::binary(&head.headers, document),
+        false => Ok(Arrived::plain(document)),
+    };
     match ask.media {
-        Media::Json => {
-            let body = body::read(service, &head.headers, body, served.stream.gate.document_bytes_max).await?;
-            single::post(service, served, is_own_route, &ask, body).await
-        }
+        Media::Json => single::post(service, served, is_own_route, &ask, one(body.bytes.clone())).await,
         Media::Lines => {
-            let body = body::read(service, &head.headers, body, body::BATCH_BYTES_MAX).await?;
-            batch::post(service, served, &ask, body).await
+            let layout = match stream.gate.takes {
+                Takes::Changes { .. } => Layout::Values,
+                Takes::Events { .. } => Layout::Lines,
+            };
+            batch::post(service, served, &ask, parts(&body.bytes, layout, one_max)).await
         }
+        Media::Yaml => {
+            // Several documents in one body are answered like several lines.
+            let mut parts = parts(&body.bytes, Layout::Yaml, one_max);
+            let first: Vec<Part> = parts.by_ref().take(2).collect();
+            if first.len() > 1 && !ask.is_event {
+                return batch::post(service, served, &ask, first.into_iter().chain(parts)).await;
+            }
+            let none = |what| Err(Problem::new(ProblemType::NotJson, format!("the body holds {what}")));
+            let document = match (first.len(), first.into_iter().next()) {
+                (1, Some(part)) => part.document.and_then(|arrived| one(arrived.bytes)),
+                (0, _) => none("no YAML document"),
+                _ => none("several YAML documents, and an event has one as its data"),
+            };
+            single::post(service, served, is_own_route, &ask, document).await
+        }
+        Media::Event => single::post(service, served, is_own_route, &ask, events::structured(&body.bytes)).await,
+        Media::Events => batch::post(service, served, &ask, events::batch(&body.bytes)?).await,
     }
 }
 
@@ -68,8 +103,13 @@ pub fn record(
         Some(key) => repeatable_id(stream, key),
         None => uuid::Uuid::now_v7(),
     };
-    let headers =
-        Headers { id: id.to_string(), source: stream.name.to_string(), form: form.to_owned(), idempotency_key };
+    let headers = Headers {
+        id: id.to_string(),
+        source: stream.name.to_string(),
+        form: form.to_owned(),
+        idempotency_key,
+        ..Headers::default()
+    };
     Record { key, value, headers, timestamp_ms: clock::now_ms() }
 }
 

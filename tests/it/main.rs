@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod cli;
+mod cloud_events;
 mod crash;
 mod dead_letters;
+mod events;
 mod faults;
 mod fixtures;
 mod gate;
@@ -23,3 +25,4 @@ mod store;
 mod support;
 mod tables;
 mod verify;
+mod yaml;

@@ -20,6 +20,11 @@ const FORM: &str = "ce_type";
 const SPEC_VERSION: &str = "ce_specversion";
 const TIME: &str = "ce_time";
 const CONTENT_TYPE: &str = "content-type";
+
+/// What every attribute's header begins with; that of the data's media type alone is `content-type`.
+const PREFIX: &str = "ce_";
+const MEDIA: &str = "datacontenttype";
+const JSON: &str = "application/json";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// When the document was accepted, where Kafka's own timestamp cannot say it.
@@ -33,24 +38,33 @@ const COUNT_MAX: usize = 64;
 
 /// What a record is sent with: its headers, and its timestamp if Kafka can carry it.
 pub(super) fn of(record: &Record) -> (OwnedHeaders, Option<i64>) {
-    let Headers { id, source, form, idempotency_key } = &record.headers;
-    let mut headers = OwnedHeaders::new_with_capacity(8);
+    let Headers { id, source, form, idempotency_key, further } = &record.headers;
+    let mut headers = OwnedHeaders::new_with_capacity(8 + further.len());
     headers = with(headers, ID, id);
     headers = with(headers, SOURCE, source);
     headers = with(headers, FORM, form);
     headers = with(headers, SPEC_VERSION, "1.0");
-    headers = with(headers, CONTENT_TYPE, "application/json");
+    headers = with(headers, CONTENT_TYPE, further.get(MEDIA).map_or(JSON, String::as_str));
+    for (name, value) in further.iter().filter(|(name, _)| *name != MEDIA) {
+        headers = with(headers, &format!("{PREFIX}{name}"), value);
+    }
     if let Some(key) = idempotency_key {
         headers = with(headers, IDEMPOTENCY_KEY, key);
     }
     let timestamp_ms = record.timestamp_ms;
     if timestamp_ms > 0 && timestamp_ms <= clock::now_ms().saturating_add(AHEAD_MS_MAX) {
-        // As RFC 3339 writes it.
-        let time = clock::timestamp(timestamp_ms).replacen(' ', "T", 1).replacen("+00", "Z", 1);
-        (with(headers, TIME, &time), Some(timestamp_ms))
+        if !further.contains_key("time") {
+            headers = with(headers, TIME, &rfc3339(timestamp_ms));
+        }
+        (headers, Some(timestamp_ms))
     } else {
         (with(headers, ACCEPTED_MS, &timestamp_ms.to_string()), None)
     }
+}
+
+/// A time as RFC 3339 writes it.
+fn rfc3339(ms: i64) -> String {
+    clock::timestamp(ms).replacen(' ', "T", 1).replacen("+00", "Z", 1)
 }
 
 fn with(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
@@ -58,11 +72,19 @@ fn with(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
     headers.insert(Header { key, value: Some(value.as_bytes()) })
 }
 
-/// What the headers of a record say, and when it was accepted if they say so.
-pub(super) fn read(headers: Option<&BorrowedHeaders>) -> (Headers, Option<i64>) {
+/// What the headers of a record say, whose timestamp in Kafka is `timestamp_ms`, and when it was accepted if they say so.
+pub(super) fn read(headers: Option<&BorrowedHeaders>, timestamp_ms: Option<i64>) -> (Headers, Option<i64>) {
     let Some(headers) = headers else { return Default::default() };
     // The binding panics at a header whose name is not UTF-8, and anybody may write one.
-    catch_unwind(AssertUnwindSafe(|| read_all(headers))).unwrap_or_default()
+    let (mut found, accepted_ms) = catch_unwind(AssertUnwindSafe(|| read_all(headers))).unwrap_or_default();
+    // The time that `of` gives to a document that came without one is the record's own, and no attribute of it.
+    // A stream's name has no `/` and no `:`, and the source of an event that is a URI has one.
+    let is_ours = !found.source.contains(['/', ':']);
+    let own = timestamp_ms.filter(|_| is_ours).map(rfc3339);
+    if own.is_some() && found.further.get("time") == own.as_ref() {
+        found.further.remove("time");
+    }
+    (found, accepted_ms)
 }
 
 fn read_all(headers: &BorrowedHeaders) -> (Headers, Option<i64>) {
@@ -75,10 +97,20 @@ fn read_all(headers: &BorrowedHeaders) -> (Headers, Option<i64>) {
             FORM => found.form = text(value),
             IDEMPOTENCY_KEY => found.idempotency_key = Some(text(value)),
             ACCEPTED_MS => accepted_ms = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()),
-            _ => {}
+            CONTENT_TYPE if value != JSON.as_bytes() => drop(found.further.insert(MEDIA.to_owned(), text(value))),
+            _ => {
+                let name = key.strip_prefix(PREFIX).filter(|name| !matches!(*name, "specversion" | MEDIA));
+                if let Some(name) = name.filter(|name| is_attribute(name)) {
+                    found.further.insert(name.to_owned(), text(value));
+                }
+            }
         }
     }
     (found, accepted_ms)
+}
+
+fn is_attribute(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 fn text(value: &[u8]) -> String {
@@ -110,12 +142,42 @@ mod tests {
                 source: source.into(),
                 form: form.into(),
                 idempotency_key: key.map(str::to_owned),
+                ..Headers::default()
             };
             let (sent, timestamp) = of(&record(headers.clone(), 1_767_315_845_678));
             assert_eq!(timestamp, Some(1_767_315_845_678));
-            assert_eq!(read(Some(sent.as_borrowed())), (headers, None));
+            assert_eq!(read(Some(sent.as_borrowed()), timestamp), (headers, None));
         }
-        assert_eq!(read(None), (Headers::default(), None));
+        assert_eq!(read(None, None), (Headers::default(), None));
+    }
+
+    #[test]
+    fn the_attributes_of_an_event_come_back() {
+        let attributes = [
+            ("id", "1"),
+            ("source", "/shop"),
+            ("type", "bought"),
+            ("time", "2026-01-02T01:04:05.678Z"),
+            ("datacontenttype", "application/vnd.x+json"),
+            ("subject", "ü %"),
+            ("partitionkey", "p"),
+        ];
+        let pairs = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let headers = Headers::from_attributes(pairs);
+        let (sent, timestamp) = of(&record(headers.clone(), 1_767_315_845_678));
+        assert_eq!(read(Some(sent.as_borrowed()), timestamp), (headers, None));
+        let sent: Vec<_> = sent.as_borrowed().iter().map(|header| header.key.to_owned()).collect();
+        let expected = [
+            "ce_id",
+            "ce_source",
+            "ce_type",
+            "ce_specversion",
+            "content-type",
+            "ce_partitionkey",
+            "ce_subject",
+            "ce_time",
+        ];
+        assert_eq!(sent, expected);
     }
 
     #[test]
@@ -142,7 +204,7 @@ mod tests {
     fn a_time_that_kafka_cannot_carry_comes_back_all_the_same() {
         for ms in [i64::MIN, -1, 0, clock::now_ms() + 86_400_000, i64::MAX] {
             let (sent, timestamp) = of(&record(Headers::default(), ms));
-            assert_eq!((timestamp, read(Some(sent.as_borrowed())).1), (None, Some(ms)));
+            assert_eq!((timestamp, read(Some(sent.as_borrowed()), None).1), (None, Some(ms)));
         }
     }
 }

@@ -199,8 +199,9 @@ impl Fetching {
 }
 
 fn kept(topic: &TopicName, partition: i32, message: &BorrowedMessage<'_>) -> Kept {
-    let (headers, accepted_ms) = headers::read(message.headers());
-    let timestamp_ms = accepted_ms.or_else(|| message.timestamp().to_millis()).unwrap_or(0);
+    let sent_ms = message.timestamp().to_millis();
+    let (headers, accepted_ms) = headers::read(message.headers(), sent_ms);
+    let timestamp_ms = accepted_ms.or(sent_ms).unwrap_or(0);
     let record = Record {
         key: message.key().map(Bytes::copy_from_slice),
         // A record without a value is no document, and neither is an empty one.

@@ -98,6 +98,29 @@ pub(super) fn missing_index(table: &Table, change: &Change<'_>) -> Option<String
     Some(format!("CREATE INDEX IF NOT EXISTS {index} ON {}{method} ({})", table.quoted(), names.join(", ")))
 }
 
+/// The index for searches within the documents of a table that is ours, or about to be, where the stream wants one.
+pub(super) fn json_index(
+    table: Option<&Table>,
+    place: &Place,
+    change: &Change<'_>,
+    rules: &ApplyRules,
+) -> Option<String> {
+    let Action::Insert { row, .. } = &change.action else { return None };
+    let column = rules.json_indexes.get(&change.table.to_string())?;
+    let is_there = match table {
+        Some(table) => {
+            let known = table.column(column).is_some_and(|column| *column.column_type.scalar() == Scalar::Jsonb);
+            known && table.is_ours && !table.leading.contains(column)
+        }
+        None => row.iter().any(|cell| cell.name == *column && *cell.column_type.scalar() == Scalar::Jsonb),
+    };
+    let mut hasher = DefaultHasher::new();
+    (&place.name, column, "gin").hash(&mut hasher);
+    let index = quote(&format!("_sluicegate_index_{:016x}", hasher.finish()));
+    let sql = || format!("CREATE INDEX IF NOT EXISTS {index} ON {} USING gin ({})", place.quoted(), quote(column));
+    is_there.then(sql)
+}
+
 fn is_short(column: &Column) -> bool {
     let scalar = column.column_type.scalar();
     let is_long = matches!(scalar, Scalar::Text | Scalar::Varchar(_) | Scalar::Char(_))

@@ -100,6 +100,7 @@ impl Planner<'_> {
             if known_columns(table, change) {
                 needed.extend(ddl::missing_index(table, change));
             }
+            needed.extend(ddl::json_index(Some(table), place, change, self.rules));
             return Ok(needed);
         }
         if let Some(other) = other_case(self.connection, place).await? {
@@ -115,6 +116,7 @@ impl Planner<'_> {
                     needed.push(ddl::create_schema(&place.schema));
                 }
                 needed.push(ddl::create(place, row, &key));
+                needed.extend(ddl::json_index(None, place, change, self.rules));
                 Ok(needed)
             }
             action => {

@@ -4,6 +4,7 @@ mod order;
 mod others;
 mod owners;
 mod proxy;
+mod records;
 mod tls;
 mod values;
 
