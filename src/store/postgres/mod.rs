@@ -8,6 +8,7 @@ mod catalogue;
 mod claim;
 mod connection;
 mod ddl;
+mod desk;
 mod error;
 mod execute;
 mod keys;
@@ -32,8 +33,9 @@ use async_trait::async_trait;
 
 use self::claim::Seats;
 use self::connection::column;
+use self::desk::Desk;
 use self::pool::Pool;
-use self::transaction::{Desk, PostgresTransaction};
+use self::transaction::PostgresTransaction;
 use self::url::Settings;
 use super::books::Books;
 use super::rows::Rows;

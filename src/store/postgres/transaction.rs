@@ -8,17 +8,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::OwnedMutexGuard;
 
 use super::catalogue::quote;
-use super::claim::Seat;
-use super::connection::Connection;
+use super::desk::Desk;
 use super::error::failed;
 use super::execute::{execute, parameters, prepared};
 use super::keys;
 use super::planning::Planner;
-use super::plans::{Plan, Plans};
-use super::pool::Lent;
+use super::plans::Plan;
 use super::runs::Runs;
 use crate::clock;
 use crate::document::Position;
@@ -26,33 +23,6 @@ use crate::store::{ApplyRules, Claim, Closing, Document, Fate, Letter, Next, Ref
 
 /// After a refusal the documents are tried in pieces that double from here: the next one at fault may be near.
 const CAUTIOUS_CHANGES: usize = 32;
-
-/// The connection of a transaction.
-pub(super) enum Desk {
-    /// That of a claimed partition.
-    Seat(OwnedMutexGuard<Seat>),
-    /// One for whom no partition is claimed.
-    Lent(Lent, Box<Plans>),
-}
-
-impl Desk {
-    pub(super) fn connection(&self) -> &Connection {
-        match self {
-            Desk::Seat(seat) => &seat.connection,
-            Desk::Lent(lent, _) => lent,
-        }
-    }
-
-    fn both(&mut self) -> (&Connection, &mut Plans) {
-        match self {
-            Desk::Seat(seat) => {
-                let seat = &mut **seat;
-                (&seat.connection, &mut seat.plans)
-            }
-            Desk::Lent(lent, plans) => (lent, plans),
-        }
-    }
-}
 
 pub(super) struct PostgresTransaction<'s> {
     desk: Desk,
@@ -70,7 +40,7 @@ pub(super) struct PostgresTransaction<'s> {
     is_fresh: bool,
     /// The constraints that would be looked at by COMMIT only.
     has_deferred: bool,
-    /// The count of [`Plans::changes`] at the beginning.
+    /// The count of [`super::plans::Plans::changes`] at the beginning.
     changes: u64,
 }
 

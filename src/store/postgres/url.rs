@@ -87,6 +87,10 @@ impl Settings {
                 "sslcert" => tls.certificate = Some(decoded),
                 "sslkey" => tls.key = Some(decoded),
                 _ if KNOWN.contains(&name) => theirs.push(parameter),
+                // A `?` in a password begins what looks like a parameter.
+                _ if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {
+                    return Err(wrong("a parameter's name is no word; in a password, `?` is written %3F and `@` %40"));
+                }
                 _ => return Err(wrong(&format!("it knows no parameter {name:?}; it knows {}", KNOWN.join(", ")))),
             }
         }
@@ -97,6 +101,9 @@ impl Settings {
         }
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(wrong("it names no host; a socket's folder is written ?host=/var/run/postgresql"));
+        }
+        if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
+            return Err(wrong("a host's name holds `@`; in a password it is written %40"));
         }
         limit(&mut config);
         config.ssl_mode(tls.mode.wire());
@@ -152,11 +159,11 @@ mod tests {
     #[test]
     fn urls_are_read_as_libpq_writes_them() {
         for (url, server, schema) in [
-            ("postgres://u:p@db/x", "db/x", "public"),
+            ("postgres://u:p@db/x", "db:5432/x", "public"),
             ("postgresql://u@db:5433/x?schema=My%20Tables", "db:5433/x", "My Tables"),
             ("postgres://u@a:1,b:2/x?target_session_attrs=read-write", "a,b:1,2/x", "public"),
             ("postgres:///x?user=u&host=/run/postgresql", "/run/postgresql/x", "public"),
-            ("postgres://u@db/x?sslmode=require&connect_timeout=3&application_name=me", "db/x", "public"),
+            ("postgres://u@db/x?sslmode=require&connect_timeout=3&application_name=me", "db:5432/x", "public"),
         ] {
             let settings = Settings::parse(url).map_err(|error| error.to_string()).unwrap();
             assert_eq!((&*settings.server, &*settings.schema), (server, schema), "{url}");
@@ -171,6 +178,8 @@ mod tests {
             ("postgres://u:s3cret@db/x?sslmode=verify-full&sslrootcert=/nowhere.pem", "/nowhere.pem"),
             ("postgres://u:s3cret@db:port/x", "port"),
             ("postgres://u:s3cret@db/x?connect_timeout=soon", "connect_timeout"),
+            ("postgres://u:aaa?s3cret@db/x", "%3F"),
+            ("postgres://u:aaa@s3cret@db/x", "%40"),
             ("postgres://db/x", "user"),
             ("postgres:///x?user=u&password=s3cret", "host"),
             ("postgres://u:s3cret@db/x?schema=", "schema"),
