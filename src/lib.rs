@@ -12,6 +12,7 @@ pub mod problem;
 pub mod judgement;
 pub mod format;
 pub mod gate;
+pub mod action;
 
 pub mod clock;
 pub mod sqlite;

@@ -46,7 +46,15 @@ pub struct Headers {
 /// character.
 pub const FILE_KEY: &str = "\u{1}file:";
 
+/// The form of an event that is bare text and no JSON. It is judged, and kept in a table, as the JSON string of it.
+pub const TEXT: &str = "text";
+
 impl Headers {
+    /// Whether the value is bare text.
+    pub fn is_text(&self) -> bool {
+        self.form == TEXT
+    }
+
     fn size(&self) -> usize {
         self.id.len()
             + self.source.len()

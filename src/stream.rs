@@ -1,10 +1,13 @@
 //! A stream: a named way in. What its documents must look like, which topic keeps them, how they are applied.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::action::Action;
+use crate::change::ChangeSet;
 use crate::document::{Receipt, StreamName, TopicName};
 use crate::format::event;
-use crate::gate::{Gate, Takes};
+use crate::gate::{Gate, Takes, quoted};
 use crate::problem::{Problem, ProblemType};
 use crate::record::Kept;
 use crate::store::{ApplyRules, Document, Idempotency};
@@ -26,6 +29,8 @@ pub struct Stream {
     pub on_failure: OnFailure,
     /// HTTP routes besides `/v1/streams/NAME`.
     pub routes: Vec<String>,
+    /// Routes that stand for an event.
+    pub actions: Vec<Action>,
     /// The answers on those routes.
     pub reply: Reply,
     /// How long the journal keeps its documents.
@@ -80,7 +85,13 @@ impl Stream {
 
     /// Reads a record of the stream's topic as a document. It is judged again: other programs may write to the topic.
     pub fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
-        let accepted = self.gate.judge(&kept.record.value).map_err(|problem| Problem {
+        let value = &kept.record.value;
+        let is_text = kept.record.headers.is_text() && matches!(self.gate.takes, Takes::Events { .. });
+        let judged = match is_text {
+            true => self.gate.judge_text(value).map(|()| ChangeSet::default()),
+            false => self.gate.judge(value).map(|accepted| accepted.changes),
+        };
+        let changes = judged.map_err(|problem| Problem {
             detail: format!("the record is no document of this stream: {}", problem.detail),
             errors: problem.errors,
             ..Problem::new(ProblemType::UnreadableRecord, "")
@@ -88,11 +99,12 @@ impl Stream {
         let changes = match (&self.table, &self.gate.takes) {
             (Target::Records { table, document_column }, Takes::Events { .. }) => {
                 // The judge has found it to be UTF-8.
-                let text = std::str::from_utf8(&kept.record.value).unwrap_or_default();
+                let text = std::str::from_utf8(value).unwrap_or_default();
+                let text = if is_text { Cow::Owned(quoted(text)) } else { Cow::Borrowed(text) };
                 let receipt = Receipt(kept.position.clone());
                 event::row(table, document_column, &receipt, kept.record.timestamp_ms, text)
             }
-            _ => accepted.changes,
+            _ => changes,
         };
         let key = kept.record.headers.idempotency_key.as_deref();
         let idempotency = key.map(|key| Idempotency { key, digest: crate::digest(&kept.record.value) });

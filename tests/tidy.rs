@@ -23,6 +23,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("judgement", &["change", "json", "problem"]),
     ("format", &["change", "clock", "document", "json", "judgement", "problem"]),
     ("gate", &["change", "format", "json", "judgement", "problem"]),
+    ("action", &["gate", "problem"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
     ("sqlite", &[]),
@@ -32,7 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["change", "document", "problem", "record"]),
     ("store::sqlite", &["change", "clock", "digest", "document", "json", "problem", "record", "sqlite", "store"]),
     ("task", &["store"]),
-    ("stream", &["digest", "document", "format", "gate", "problem", "record", "store"]),
+    ("stream", &["action", "change", "digest", "document", "format", "gate", "problem", "record", "store"]),
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
     ("apply::progress", &[]),
     (
@@ -56,6 +57,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "intake",
         &[
+            "action",
             "clock",
             "digest",
             "document",
@@ -89,9 +91,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     // The edges.
-    ("http", &["http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
+    ("http", &["action", "http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
     ("telemetry", &[]),
-    ("config", &[]),
+    ("config", &["action"]),
     ("registry", &["config", "journal", "journal::sqlite", "store", "store::sqlite"]),
     (
         "command",

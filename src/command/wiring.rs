@@ -94,6 +94,7 @@ fn stream(said: &config::Stream, limits: Limits) -> Result<Stream, Failed> {
             config::OnFailure::Stop => OnFailure::Stop,
         },
         routes: said.routes.clone(),
+        actions: said.actions.clone(),
         reply: match said.reply {
             config::Reply::Receipt => Reply::Receipt,
             config::Reply::Echo => Reply::Echo,

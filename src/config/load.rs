@@ -97,7 +97,10 @@ fn resolve(
     let store_unsaid = || (journal.scheme() == url::EMBEDDED).then(|| BackendUrl::embedded(&store_left_out));
     let store = store.or_else(store_unsaid);
 
-    let streams = said.streams.unwrap_or(unsaid.streams);
+    let mut streams = said.streams.unwrap_or(unsaid.streams);
+    for directory in streams.iter_mut().flat_map(|stream| &mut stream.directories) {
+        *directory = folder.join(&directory);
+    }
     Config { file: file.map(Path::to_owned), listen, data, journal, store, streams }
 }
 

@@ -17,6 +17,7 @@ mod tree;
 mod fields;
 mod load;
 mod read;
+mod read_action;
 mod read_stream;
 mod refuse;
 
@@ -35,7 +36,7 @@ pub use self::load::load;
 pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
 pub use self::schema::schema;
-pub use self::stream::{Allow, Form, Key, OnFailure, Operation, Reply, Retention, Stream, Takes, UnknownTypes};
+pub use self::stream::{ActionSettings, Allow, Form, Key, OnFailure, Operation, Reply, Retention, Stream, Takes, UnknownTypes};
 pub use self::template::TEMPLATE;
 pub use self::url::BackendUrl;
 

@@ -73,7 +73,7 @@ pub fn row<'a>(
     document_column: &'a str,
     receipt: &Receipt,
     received_at_ms: i64,
-    text: &'a str,
+    text: impl Into<Cow<'a, str>>,
 ) -> ChangeSet<'a> {
     let cell = |name: &'a str, column_type: &str, value: Value<'a>| Cell {
         name: Cow::Borrowed(name),
@@ -83,7 +83,7 @@ pub fn row<'a>(
     let row = vec![
         cell("receipt", "text", Value::Text(Cow::Owned(receipt.to_string()))),
         cell("received_at", "timestamptz", Value::Text(Cow::Owned(crate::clock::timestamp(received_at_ms)))),
-        cell(document_column, "jsonb", Value::Json(Cow::Borrowed(text))),
+        cell(document_column, "jsonb", Value::Json(text.into())),
     ];
     let primary_key = vec![Cow::Borrowed("receipt")];
     let table = TableName::parse(Cow::Borrowed(table));

@@ -56,6 +56,16 @@ pub struct Accepted<'a> {
 impl Gate {
     /// Judges the one document that `bytes` hold.
     pub fn judge<'a>(&self, bytes: &'a [u8]) -> Result<Accepted<'a>, Problem> {
+        self.judge_with(bytes, &self.key)
+    }
+
+    /// Judges bare text, as the JSON string of it. It has no key: there is no place in it that a pointer could name.
+    pub fn judge_text(&self, bytes: &[u8]) -> Result<(), Problem> {
+        let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(bytes))?;
+        self.judge_with(quoted(text).as_bytes(), &KeyRule::None).map(drop)
+    }
+
+    fn judge_with<'a>(&self, bytes: &'a [u8], key: &KeyRule) -> Result<Accepted<'a>, Problem> {
         if bytes.len() > self.document_bytes_max {
             return Err(format::lines::too_large(self.document_bytes_max));
         }
@@ -71,7 +81,7 @@ impl Gate {
             }
         };
         let (form, changes) = read.map_err(not_json)?;
-        let key = match self.key.find(text, &changes) {
+        let key = match key.find(text, &changes) {
             Ok(key) => key,
             Err(missing) => {
                 judge.violation(&crate::json::Path::ROOT, || missing);
@@ -83,6 +93,11 @@ impl Gate {
             _ => Err(invalid(judge)),
         }
     }
+}
+
+/// A text as a JSON string.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 fn invalid(judge: Judge<'_, '_>) -> Problem {

@@ -1,5 +1,6 @@
 //! Documents in, over HTTP: read, judged, appended, answered.
 
+pub mod action;
 mod batch;
 mod request;
 mod single;

@@ -38,6 +38,10 @@ pub fn describe(stream: &Stream) -> Value {
         "document_bytes_max": stream.gate.document_bytes_max,
         "on_failure": if stream.on_failure == OnFailure::Stop { "stop" } else { "set-aside" },
     });
+    if !stream.actions.is_empty() {
+        let routes = stream.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str()));
+        value["actions"] = routes.collect();
+    }
     match &stream.gate.takes {
         Takes::Changes { forms } => {
             value["takes"] = "changes".into();
