@@ -108,7 +108,9 @@ impl Route {
         for (index, segment) in text.split('/').enumerate() {
             let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
                 if segment.contains(['{', '}']) {
-                    return Err(format!("a parameter takes a whole segment, as in /buy/{{item}}, and `{segment}` does not"));
+                    return Err(format!(
+                        "a parameter takes a whole segment, as in /buy/{{item}}, and `{segment}` does not"
+                    ));
                 }
                 continue;
             };
@@ -119,7 +121,9 @@ impl Route {
                 return Err(format!("the parameter `{name}` stands twice"));
             }
             if index == 1 {
-                return Err(format!("the first segment cannot be a parameter, and `{segment}` is; begin with a fixed one"));
+                return Err(format!(
+                    "the first segment cannot be a parameter, and `{segment}` is; begin with a fixed one"
+                ));
             }
             parameters.push((index, name.to_owned()));
         }
@@ -158,7 +162,8 @@ impl Source {
         if text == "address" {
             return Ok(Source::Address);
         }
-        let (kind, name) = text.split_once('.').ok_or_else(|| format!("`{{{text}}}` is no source of a value; {known}"))?;
+        let (kind, name) =
+            text.split_once('.').ok_or_else(|| format!("`{{{text}}}` is no source of a value; {known}"))?;
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         match kind {
             _ if name.is_empty() => Err(format!("`{{{text}}}` names nothing after the point; {known}")),
@@ -380,8 +385,7 @@ mod tests {
         let node = Node::Object(vec![("a/b".into(), list)]);
         let violations = action(Content::Json(node)).fill(&given).unwrap_err();
         let found: Vec<_> = violations.iter().map(|found| (found.pointer.as_str(), found.detail.as_str())).collect();
-        let expected =
-            [("/a~1b/1", "the header `x` is missing"), ("/a~1b/2", "the query parameter `b` is missing")];
+        let expected = [("/a~1b/1", "the header `x` is missing"), ("/a~1b/2", "the query parameter `b` is missing")];
         assert_eq!(found, expected);
     }
 

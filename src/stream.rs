@@ -1,6 +1,7 @@
 //! A stream: a named way in. What its documents must look like, which topic keeps them, how they are applied.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::action::Action;
@@ -31,6 +32,8 @@ pub struct Stream {
     pub routes: Vec<String>,
     /// Routes that stand for an event.
     pub actions: Vec<Action>,
+    /// Folders whose files are published to it.
+    pub directories: Vec<PathBuf>,
     /// The answers on those routes.
     pub reply: Reply,
     /// How long the journal keeps its documents.

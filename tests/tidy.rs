@@ -75,6 +75,24 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "intake::files",
+        &["digest", "format", "gate", "intake", "problem", "record", "stream"],
+    ),
+    ("intake::directory::memory", &["intake::files", "sqlite"]),
+    (
+        "intake::directory",
+        &[
+            "clock",
+            "intake::directory::memory",
+            "intake::files",
+            "journal",
+            "problem",
+            "record",
+            "shutdown",
+            "stream",
+        ],
+    ),
+    (
         "query",
         &[
             "apply",
@@ -108,6 +126,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "http",
             "http::answer",
             "intake",
+            "intake::directory",
+            "intake::files",
             "journal",
             "json",
             "judgement",
@@ -127,7 +147,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Other crates, and parts of the standard library, that only some units may use.
 const OUTSIDE: &[(&str, &[&str])] = &[
-    ("rusqlite::", &["journal::sqlite", "sqlite", "store::sqlite"]),
+    ("rusqlite::", &["intake::directory::memory", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("axum::", &["http", "http::answer", "http::body", "intake", "query"]),
     ("hyper::", &["http"]),
     ("hyper_util::", &["http"]),
@@ -145,6 +165,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "http",
             "http::body",
             "intake",
+            "intake::directory",
             "journal::memory",
             "journal::sqlite",
             "query",
@@ -154,7 +175,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
-    ("std::fs", &["command", "config", "journal::sqlite", "sqlite", "store::sqlite"]),
+    ("std::fs", &["command", "config", "intake::directory", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::env", &["command", "config", "telemetry"]),
     ("std::thread", &["command", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::process", &["apply", "command", "journal::sqlite", "main"]),

@@ -70,7 +70,8 @@ impl Tail {
         let mut extents = journal.extents(&topic).await?;
         if extents.is_empty() {
             let known: Vec<_> = config.streams.iter().map(|stream| stream.topic.as_str()).collect();
-            let words = format!("there is no topic {topic}; the streams of the configuration have {}", known.join(", "));
+            let words =
+                format!("there is no topic {topic}; the streams of the configuration have {}", known.join(", "));
             return Err(Failed::Error(words.into()));
         }
         if let Some(partition) = self.partition {

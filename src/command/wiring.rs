@@ -95,6 +95,7 @@ fn stream(said: &config::Stream, limits: Limits) -> Result<Stream, Failed> {
         },
         routes: said.routes.clone(),
         actions: said.actions.clone(),
+        directories: said.directories.clone(),
         reply: match said.reply {
             config::Reply::Receipt => Reply::Receipt,
             config::Reply::Echo => Reply::Echo,

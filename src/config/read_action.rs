@@ -33,7 +33,9 @@ pub(super) fn actions(field: &Field<'_>, problems: &mut Problems) -> Vec<(Action
         };
         let record = content(&said, &path, problems);
         let answer = match fields.take("answer") {
-            Some(field) => field.text("text", problems).and_then(|text| template(&field, field.node, text, &path, problems)),
+            Some(field) => {
+                field.text("text", problems).and_then(|text| template(&field, field.node, text, &path, problems))
+            }
             None => Template::parse(ANSWER).ok(),
         };
         if let (Some(record), Some(answer)) = (record, answer) {
@@ -58,13 +60,7 @@ fn route(text: &str) -> Result<(Method, Route), String> {
     Ok((method, route))
 }
 
-fn template(
-    field: &Field<'_>,
-    node: &Node,
-    text: &str,
-    path: &Route,
-    problems: &mut Problems,
-) -> Option<Template> {
+fn template(field: &Field<'_>, node: &Node, text: &str, path: &Route, problems: &mut Problems) -> Option<Template> {
     let template = match Template::parse(text) {
         Ok(template) => template,
         Err(words) => {

@@ -10,8 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::choice::choice;
-use crate::action::Action;
 use super::units;
+use crate::action::Action;
 
 /// A named way in: what it takes, which topic keeps it, and how it is applied.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]

@@ -2,6 +2,8 @@
 
 pub mod action;
 mod batch;
+pub mod directory;
+pub mod files;
 mod request;
 mod single;
 

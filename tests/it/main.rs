@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod actions;
 mod cli;
 mod crash;
 mod dead_letters;
+mod directories;
 mod faults;
 mod fixtures;
 mod gate;
@@ -17,4 +19,5 @@ mod rows;
 mod store;
 mod support;
 mod tables;
+mod tail;
 mod verify;

@@ -157,7 +157,8 @@ impl Batch {
         let extents = self.journal.extents(topic).await?;
         // What retention has taken meanwhile cannot be told any more.
         let begin = |extent: &crate::journal::Extent| {
-            let from = intent.iter().find(|(partition, _)| *partition == extent.partition).map_or(extent.start, |at| at.1);
+            let from =
+                intent.iter().find(|(partition, _)| *partition == extent.partition).map_or(extent.start, |at| at.1);
             (extent.partition, from.clamp(extent.start, extent.end), extent.end)
         };
         let mut left: Vec<_> = extents.iter().map(begin).filter(|(_, from, end)| from < end).collect();
@@ -173,8 +174,7 @@ impl Batch {
             let Some(batch) = follower.next(PATIENCE).await? else { continue };
             let headers = batch.records.iter().map(|kept| &kept.record.headers);
             let ours = headers.filter(|headers| headers.source == self.stream.name.as_str());
-            let keys: Vec<_> =
-                ours.filter_map(|headers| FileKey::parse(headers.idempotency_key.as_deref()?)).collect();
+            let keys: Vec<_> = ours.filter_map(|headers| FileKey::parse(headers.idempotency_key.as_deref()?)).collect();
             self.memory.found(&keys)?;
             left.retain(|(partition, _, end)| *partition != batch.partition || batch.next_offset < *end);
         }

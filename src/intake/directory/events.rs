@@ -34,7 +34,8 @@ impl Events {
                 flag.store(true, Ordering::Relaxed);
             }
             // Our own reading is told, too.
-            let is_news = !matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write));
+            let is_news =
+                !matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write));
             let wanted = |path: &PathBuf| path.file_name().is_some_and(is_wanted);
             for path in event.paths.into_iter().filter(|path| is_news && wanted(path)) {
                 if sender.try_send(path).is_err() {

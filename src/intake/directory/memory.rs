@@ -56,6 +56,13 @@ pub(super) struct FileName {
     pub(super) name: Vec<u8>,
 }
 
+/// A file that is remembered.
+pub(super) struct Remembered {
+    pub(super) id: i64,
+    pub(super) folder: Vec<u8>,
+    pub(super) name: Vec<u8>,
+}
+
 /// What became of a file and of documents, to be noted together.
 #[derive(Debug, Default)]
 pub(super) struct Note {
@@ -190,12 +197,14 @@ impl Memory {
         Ok(transaction.commit()?)
     }
 
-    /// The files behind the one with the id `after`, at most `count`, each with its id.
-    pub(super) fn files(&self, after: i64, count: i64) -> Result<Vec<(i64, Vec<u8>, Vec<u8>)>> {
+    /// The files behind the one with the id `after`, at most `count`.
+    pub(super) fn files(&self, after: i64, count: i64) -> Result<Vec<Remembered>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT id, folder, name FROM files WHERE id > ?1 AND gone_ms IS NULL ORDER BY id LIMIT ?2",
         )?;
-        let files = statement.query_map((after, count), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let files = statement.query_map((after, count), |row| {
+            Ok(Remembered { id: row.get(0)?, folder: row.get(1)?, name: row.get(2)? })
+        })?;
         Ok(files.collect::<rusqlite::Result<_>>()?)
     }
 

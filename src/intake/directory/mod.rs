@@ -11,7 +11,7 @@ mod place;
 mod problem_file;
 mod waiting;
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use self::batch::{Batch, Halt, Sent};
 use self::events::Events;
-use self::memory::{FileName, Look, Memory};
+use self::memory::{FileName, Look, Memory, Remembered};
 use self::problem_file::Faults;
 use self::waiting::Waiting;
 use super::files::{CHUNK_BYTES, Documents, Found};
@@ -88,14 +88,23 @@ impl Watch {
         let mut is_told = false;
         while !stop.is_set() {
             let path = self.memory.join(format!("{stream}.lock"));
-            let opened = fs::create_dir_all(&self.memory).and_then(|()| File::create(&path));
-            let error = match opened.map(|file| file.try_lock().map(|()| file)) {
-                Ok(Ok(file)) => return Some(file),
-                Ok(Err(error)) => error.to_string(),
-                Err(error) => error.to_string(),
+            let locked = fs::create_dir_all(&self.memory).and_then(|()| File::create(&path)).map(|file| {
+                let locked = file.try_lock();
+                (file, locked)
+            });
+            let is_news = !std::mem::replace(&mut is_told, true);
+            let error = match locked {
+                Ok((file, Ok(()))) => return Some(file),
+                Ok((_, Err(TryLockError::WouldBlock))) => {
+                    if is_news {
+                        tracing::info!(%stream, "Another process watches the directories; this one stands by.");
+                    }
+                    None
+                }
+                Ok((_, Err(TryLockError::Error(error)))) | Err(error) => Some(error),
             };
-            if !std::mem::replace(&mut is_told, true) {
-                tracing::info!(%stream, lock = %path.display(), %error, "Another process watches the directories; this one stands by.");
+            if let Some(error) = error.filter(|_| is_news) {
+                tracing::error!(%stream, lock = %path.display(), %error, "The directories are not watched; they are tried again.");
             }
             stop.wait_for(PAUSE).await;
         }
@@ -179,7 +188,7 @@ impl Watcher<'_> {
             for path in self.events.take() {
                 self.waiting.hint(path, REST);
             }
-            if Instant::now() >= next_look || self.events.were_lost() || self.waiting.is_overrun() {
+            if Instant::now() >= next_look || self.events.were_lost() || self.waiting.has_room_again() {
                 let begun = Instant::now();
                 for index in 0..self.folders.len() {
                     self.look_at(index).await?;
@@ -351,9 +360,9 @@ impl Watcher<'_> {
         let mut after = 0;
         loop {
             let files = self.batch.memory().files(after, SWEEP_STEP)?;
-            let Some((last, ..)) = files.last() else { break };
-            after = *last;
-            for (_, folder, name) in files {
+            let Some(last) = files.last() else { break };
+            after = last.id;
+            for Remembered { folder, name, .. } in files {
                 let path = Path::new(std::ffi::OsStr::from_bytes(&folder)).join(std::ffi::OsStr::from_bytes(&name));
                 let is_gone = path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
                 if is_gone {

@@ -20,7 +20,7 @@ const PROBLEM: &str = ".problem.json";
 
 /// Whether a file of that name holds documents. Hidden files are others' business: `rsync` and editors write them first.
 pub(super) fn is_wanted(name: &OsStr) -> bool {
-    let name = name.as_bytes();
+    let name = name.as_bytes().to_ascii_lowercase();
     !name.starts_with(b".")
         && !name.ends_with(PROBLEM.as_bytes())
         && ENDINGS.iter().any(|ending| name.len() > ending.len() && name.ends_with(ending))
@@ -76,7 +76,7 @@ mod tests {
             ("a.json.problem.json", false),
             (".a.json", false),
             (".json", false),
-            ("a.JSON", false),
+            ("a.JSON", true),
             ("a.json~", false),
             ("a.json.tmp", false),
             ("a", false),

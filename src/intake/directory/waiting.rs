@@ -41,10 +41,11 @@ impl Waiting {
     /// Waits until a file that looks so has rested for `rest`.
     pub(super) fn wait(&mut self, path: &Path, look: &Look, rest: Duration) {
         let now = Instant::now();
+        let is_full = self.files.len() >= FILES_MAX;
         match self.files.get_mut(path) {
             Some(file) if file.look == Some(*look) => file.due = (file.since + rest).max(now + rest / 8),
             Some(file) => *file = File { look: Some(*look), since: now, due: now + rest },
-            None if self.files.len() >= FILES_MAX => self.is_overrun = true,
+            None if is_full => self.is_overrun = true,
             None => {
                 self.files.insert(path.to_owned(), File { look: Some(*look), since: now, due: now + rest });
             }
@@ -71,8 +72,8 @@ impl Waiting {
         self.files.values().map(|file| file.due).min()
     }
 
-    /// Whether files were not taken in since the last call.
-    pub(super) fn is_overrun(&mut self) -> bool {
-        std::mem::take(&mut self.is_overrun) && self.files.is_empty()
+    /// Whether files were not taken in, and there is room for them now.
+    pub(super) fn has_room_again(&mut self) -> bool {
+        self.files.len() < FILES_MAX / 2 && std::mem::take(&mut self.is_overrun)
     }
 }

@@ -39,17 +39,7 @@ impl SqliteConsumer {
         let end = records.end();
         let owner = format!("{}:{}:{}", pid_namespace(), std::process::id(), uuid::Uuid::now_v7());
         let group = group.to_owned();
-        SqliteConsumer {
-            records,
-            writer,
-            topic_id,
-            group,
-            owner,
-            end,
-            renewed: None,
-            next_offset: None,
-            committed: 0,
-        }
+        SqliteConsumer { records, writer, topic_id, group, owner, end, renewed: None, next_offset: None, committed: 0 }
     }
 
     /// Takes, keeps or gives up the lease. Gives whether it is held afterwards.

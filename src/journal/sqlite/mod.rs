@@ -19,8 +19,8 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::watch;
 
 use self::consumer::SqliteConsumer;
-use self::follower::SqliteFollower;
 use self::error::failed;
+use self::follower::SqliteFollower;
 use self::records::Records;
 use self::writer::Writer;
 use super::{AppendError, Consumer, Extent, Follower, Journal, JournalError, Outcome, Retention};

@@ -34,6 +34,7 @@ pub(crate) fn stream() -> Stream {
         apply: ApplyRules { create: true, ..ApplyRules::default() },
         on_failure: OnFailure::SetAside,
         actions: Vec::new(),
+        directories: Vec::new(),
         routes: Vec::new(),
         reply: Reply::Receipt,
         retention_age: Duration::from_secs(3600),
