@@ -24,7 +24,7 @@ pub(super) struct Tail {
     /// The topic
     topic: String,
     /// Where to begin
-    #[arg(long, value_name = "beginning|end|OFFSET", default_value = "beginning")]
+    #[arg(long, value_name = "beginning|end|OFFSET", default_value = "beginning", allow_hyphen_values = true)]
     from: From,
     /// Leave at the topic's end, as it is at the start
     #[arg(long)]

@@ -3,7 +3,7 @@
 //! It does not see the other streams, except what they have claimed.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::fields::{Field, Fields};
 use super::problem::{Place, Problems};
@@ -162,7 +162,7 @@ fn claim(fields: &Fields<'_>, stream: &mut Stream, name: Option<Place>, claims: 
     claim_actions(fields, stream, claims, problems);
     if let Some(field) = fields.take("directories") {
         for (folder, place) in field.texts("[inbox]", problems).unwrap_or_default() {
-            let plain: PathBuf = Path::new(folder).components().collect();
+            let plain: PathBuf = Path::new(folder).components().filter(|part| *part != Component::CurDir).collect();
             claim_one(&mut claims.directories, "folder", &plain.display().to_string(), stream, place, problems);
             stream.directories.push(plain);
         }

@@ -39,4 +39,7 @@ streams:
     table: events                             # without: kept in the journal only
     # document_column: document               # the column of the whole document
     # key: /userId                            # what stays in order: a JSON Pointer
+    # directories: [inbox]                    # folders whose files are published: .json, .ndjson, .yaml, .yml
+    # actions:                                # routes that stand for an event
+    #   GET /join_guild: {record: joined_guild, answer: \"Guild Joined!\"}
 ";

@@ -22,7 +22,7 @@ streams:
     table: shop
     actions:
       GET /buy/{item}:
-        record: {user: "{query.user}", item: "{path.item}", n: 1.50, tags: [a, null, true], "by/{x}": "{{{header.X-By}}}"}
+        record: {user: "{query.user}", item: "{path.item}", n: 1.25, tags: [a, null, true], "by/{x}": "{{{header.X-By}}}"}
         answer: "{path.item} for {query.user}"
       POST /buy/{thing}: {record: {thing: "{path.thing}", from: "{address}"}}
       GET /shout/{word}: {record: "{path.word}!"}
@@ -97,7 +97,7 @@ fn templates_take_values_and_name_those_that_are_missing() {
     up.get("/shout/hey").expect(200);
     up.post("/word", "").expect(200);
     let expected = [
-        json!({"user": "g eö/rge", "item": "long sword", "n": 1.5, "tags": ["a", null, true], "by/{x}": "{a, b\"}"}),
+        json!({"user": "g eö/rge", "item": "long sword", "n": 1.25, "tags": ["a", null, true], "by/{x}": "{a, b\"}"}),
         json!({"thing": "knife", "from": "127.0.0.1"}),
         json!("hey!"),
         json!("word"),
@@ -182,7 +182,7 @@ fn nothing_breaks_out_of_a_template() {
         assert_eq!(answer.text(), **nasty);
     }
     for (document, nasty) in shop(&up, NASTY.len()).iter().zip(NASTY) {
-        let expected = json!({"user": nasty, "item": nasty, "n": 1.5, "tags": ["a", null, true], "by/{x}": "{b}"});
+        let expected = json!({"user": nasty, "item": nasty, "n": 1.25, "tags": ["a", null, true], "by/{x}": "{b}"});
         assert_eq!(*document, expected);
     }
     let records = home.run(&["tail", "plain", "--exit", "--output", "json"]).expect(0).stdout;
@@ -208,7 +208,7 @@ fn a_repeated_idempotency_key_is_applied_once() {
 #[test]
 fn actions_that_cannot_work_are_refused_with_their_place() {
     for (config, expected) in [
-        ("{GET join: {record: x}}", "1:34: a route in `streams.a.actions` cannot be"),
+        ("{GET join: {record: x}}", "1:40: a route in `streams.a.actions` cannot be"),
         ("{PUT /join: {record: x}}", "the methods are GET and POST"),
         ("{GET /v1/x: {record: x}}", "the gate itself answers at /v1"),
         ("{\"GET /{x}\": {record: x}}", "first segment"),
@@ -216,7 +216,7 @@ fn actions_that_cannot_work_are_refused_with_their_place() {
         ("{GET /a: {record: \"{body.x}\"}}", "`{body.x}` is no source of a value"),
         (
             "{GET /a: {record: {b: [\"{path.x}\"]}}}",
-            "1:57: `streams.a.actions.GET /a.record`: the route /a has no parameter `x`",
+            "1:62: `streams.a.actions.GET /a.record`: the route /a has no parameter `x`",
         ),
         ("{GET /a: {record: x, answer: \"{\"}}", "stands alone"),
         ("{GET /a: {answer: x}}", "must say what it records"),

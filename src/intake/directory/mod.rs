@@ -133,8 +133,11 @@ impl Watch {
 
 /// A watched folder.
 struct Folder {
+    /// As the configuration has it.
+    said: PathBuf,
+    /// From the root on, without links: as the system tells of it.
     path: PathBuf,
-    /// Its whole path, as the memory knows it; none while it is not there.
+    /// The same, as the memory knows it; none while it is not there.
     name: Option<Rc<[u8]>>,
     /// Device and inode of the folder that the system tells of.
     told: Option<(u64, u64)>,
@@ -144,15 +147,16 @@ struct Folder {
 
 impl Folder {
     fn new(path: &Path) -> Self {
-        Folder { path: path.to_owned(), name: None, told: None, complaint: None }
+        Folder { said: path.to_owned(), path: PathBuf::new(), name: None, told: None, complaint: None }
     }
 
     /// Finds the folder, and listens for it.
     fn find(&mut self, events: &mut Events) -> std::io::Result<()> {
-        let metadata = fs::metadata(&self.path)?;
+        let metadata = fs::metadata(&self.said)?;
         let inode = (metadata.dev(), metadata.ino());
         if self.name.is_none() || self.told.is_some_and(|told| told != inode) {
-            self.name = Some(self.path.canonicalize()?.as_os_str().as_bytes().into());
+            self.path = self.said.canonicalize()?;
+            self.name = Some(self.path.as_os_str().as_bytes().into());
             self.told = events.watch(&self.path).then_some(inode);
         }
         Ok(())
@@ -162,7 +166,7 @@ impl Folder {
     fn complain(&mut self, error: &std::io::Error) {
         let words = error.to_string();
         if self.complaint.as_ref() != Some(&words) {
-            tracing::warn!(folder = %self.path.display(), %error, "A watched folder cannot be read; it is tried again.");
+            tracing::warn!(folder = %self.said.display(), %error, "A watched folder cannot be read; it is tried again.");
             self.complaint = Some(words);
         }
         self.name = None;
