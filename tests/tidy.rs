@@ -153,7 +153,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("hyper_util::", &["http"]),
     ("clap::", &["command", "main"]),
     ("schemars::", &["config"]),
-    ("saphyr_parser::", &["config"]),
+    ("saphyr_parser::", &["config", "format"]),
     ("flate2::", &["http::body"]),
     ("zstd::", &["http::body"]),
     (

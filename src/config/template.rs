@@ -41,5 +41,5 @@ streams:
     # key: /userId                            # what stays in order: a JSON Pointer
     # directories: [inbox]                    # folders whose files are published: .json, .ndjson, .yaml, .yml
     # actions:                                # routes that stand for an event
-    #   GET /join_guild: {record: joined_guild, answer: \"Guild Joined!\"}
+    #   GET /buy/{item}: {record: {userId: \"{query.user}\", item: \"{path.item}\"}, answer: \"{path.item} bought\"}
 ";

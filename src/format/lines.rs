@@ -1,9 +1,13 @@
 //! Cuts a text that holds many documents into its documents: NDJSON, files, and a pipe without end.
 //!
 //! Events stand one a line. Change documents are a sequence of JSON values, since wal2json v1 prints some over several
-//! lines; and the lines of wal2json v2 from `B` to `C` are one document. A document that is broken spoils no neighbour.
+//! lines; and the lines of wal2json v2 from `B` to `C` are one document. YAML documents stand between their marks. A
+//! document that is broken spoils no neighbour.
+
+use std::borrow::Cow;
 
 use super::recognise;
+use super::yaml::{self, marks};
 use crate::json::{Fault, FaultKind, Json, Judged, Path, Reader};
 use crate::problem::{Problem, ProblemType};
 
@@ -27,6 +31,33 @@ pub enum Layout {
     Lines,
     /// JSON values one after the other: changes.
     Values,
+    /// YAML documents, told apart by their `---`. [`Piece::document`] gives their JSON.
+    Yaml,
+}
+
+impl Layout {
+    /// How the documents stand in a file whose name ends in `extension`. `is_events` says what the stream takes.
+    pub fn of_file(extension: Option<&str>, is_events: bool) -> Self {
+        match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("yaml" | "yml") => Layout::Yaml,
+            Some("json") => Layout::Values,
+            _ if is_events => Layout::Lines,
+            _ => Layout::Values,
+        }
+    }
+}
+
+impl<'a> Piece<'a> {
+    /// The JSON text of the document, of at most `bytes_max` bytes where it is made from YAML; or why there is none.
+    pub fn document(&self, layout: Layout, bytes_max: usize) -> Result<Cow<'a, [u8]>, Problem> {
+        match (&self.broken, layout) {
+            (Some(problem), _) => Err(problem.clone()),
+            (None, Layout::Yaml) => {
+                yaml::to_json(self.bytes, self.line, bytes_max).map(|json| Cow::Owned(json.into_bytes()))
+            }
+            (None, _) => Ok(Cow::Borrowed(self.bytes)),
+        }
+    }
 }
 
 /// Cuts a text that may arrive in parts.
@@ -45,6 +76,8 @@ enum Passing {
     Nothing,
     Line,
     Transaction,
+    /// To the next mark of YAML.
+    Document,
 }
 
 /// What [`Cutter::cut`] found at the beginning of a buffer.
@@ -68,6 +101,9 @@ impl Cutter {
         if self.passing != Passing::Nothing {
             return Cut { piece: None, used: start };
         }
+        if self.layout == Layout::Yaml {
+            return self.cut_yaml(buffer, start, is_all);
+        }
         while let Some(byte) = buffer.get(start).filter(|byte| byte.is_ascii_whitespace()) {
             self.line += usize::from(*byte == b'\n');
             start += 1;
@@ -78,7 +114,7 @@ impl Cutter {
         }
         let found = match self.layout {
             Layout::Lines => self.line_of(rest, is_all),
-            Layout::Values => self.value_of(rest, is_all),
+            _ => self.value_of(rest, is_all),
         };
         let found = found.or_else(|| self.too_large(rest));
         let Some((length, broken)) = found else { return Cut { piece: None, used: start } };
@@ -89,10 +125,42 @@ impl Cutter {
         Cut { piece: Some(piece), used: start + length }
     }
 
+    /// White space around a document is kept here: in YAML it means something.
+    fn cut_yaml<'a>(&mut self, buffer: &'a [u8], mut start: usize, is_all: bool) -> Cut<'a> {
+        while start < buffer.len() {
+            let rest = &buffer[start..];
+            let (length, broken) = match marks::document(rest, is_all) {
+                Some(found) if !found.has_content => {
+                    self.line += lines_in(&rest[..found.length]);
+                    start += found.length;
+                    continue;
+                }
+                Some(found) => (found.length, None),
+                None if rest.len() > self.bytes_max => {
+                    self.passing = Passing::Document;
+                    // The last line is not whole yet, and may become a mark.
+                    let length = rest.iter().rposition(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+                    (length, Some(too_large(self.bytes_max)))
+                }
+                None => break,
+            };
+            let bytes = &rest[..length];
+            let lines = lines_in(bytes.trim_ascii_end()) + 1;
+            let piece = Piece { bytes, line: self.line, lines, broken };
+            self.line += lines_in(bytes);
+            return Cut { piece: Some(piece), used: start + length };
+        }
+        Cut { piece: None, used: start }
+    }
+
     /// Passes over the remains of what was too large. Gives how many bytes are done with.
     fn pass(&mut self, buffer: &[u8], is_all: bool) -> usize {
         let mut at = 0;
         while self.passing != Passing::Nothing {
+            if self.passing == Passing::Document && begins_document(&buffer[at..], is_all) {
+                self.passing = Passing::Nothing;
+                return at;
+            }
             let line = match buffer[at..].iter().position(|byte| *byte == b'\n') {
                 Some(end) => &buffer[at..=at + end],
                 // A part of a line tells nothing about a transaction; of a single line it can go.
@@ -185,6 +253,18 @@ impl Cutter {
             rest.iter().rposition(|byte| *byte == b'\n').filter(|_| is_transaction).map_or(rest.len(), |at| at);
         Some((length, Some(too_large(self.bytes_max))))
     }
+}
+
+/// Whether a YAML document begins with the first line of `rest`, of which there must be enough to tell.
+fn begins_document(rest: &[u8], is_all: bool) -> bool {
+    /// A mark, and the white space behind it.
+    const ENOUGH: usize = 4;
+    let line = rest.iter().position(|byte| *byte == b'\n').map_or(rest, |end| &rest[..end]);
+    (is_all || rest.len() >= ENOUGH) && marks::is_begin(line)
+}
+
+fn lines_in(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// The problem of a document of more than `bytes_max` bytes.
@@ -287,6 +367,45 @@ mod tests {
         let text = "{\"action\":\"B\"}\n{\"action\":\"B\"}\n{\"action\":\"C\"}";
         let found = cut(text, Layout::Values);
         assert_eq!(found.iter().map(|(.., broken)| *broken).collect::<Vec<_>>(), [true, false]);
+    }
+
+    #[test]
+    fn yaml_documents_stand_between_their_marks() {
+        let text = "# two people\n---\nname: george\n---\n  name: anna\n  text: |\n    x\n\n---\n# nobody\n";
+        let found = cut(text, Layout::Yaml);
+        let expected = [
+            ("# two people\n---\nname: george\n".to_owned(), 1, 3, false),
+            ("---\n  name: anna\n  text: |\n    x\n\n".to_owned(), 4, 4, false),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_yaml_pipe_is_cut_as_it_arrives_and_what_is_too_large_passed_over() {
+        let mut text = String::from("a: 1\n---\n");
+        (0..20).for_each(|number| text.push_str(&format!("key{number}: --- x\n")));
+        text.push_str("---\nb: 2\n--- \nc: 3");
+        for chunk in [1, 3, 7, 1000] {
+            let mut cutter = Cutter::new(Layout::Yaml, 40);
+            let (mut buffer, mut found) = (Vec::new(), Vec::new());
+            let mut parts: Vec<_> = text.as_bytes().chunks(chunk).collect();
+            parts.push(&[]);
+            for part in parts {
+                buffer.extend_from_slice(part);
+                loop {
+                    let cut = cutter.cut(&buffer, part.is_empty());
+                    let used = cut.used;
+                    let piece = cut.piece.map(|piece| (piece.line, piece.broken.is_some()));
+                    buffer.drain(..used);
+                    match piece {
+                        Some(piece) => found.push(piece),
+                        None => break,
+                    }
+                }
+            }
+            let is_whole = chunk == 1000;
+            assert_eq!(found, [(1, false), (2, !is_whole), (23, false), (25, false)], "{chunk}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod columns;
 pub mod event;
 pub mod lines;
 mod wal2json;
+pub mod yaml;
 
 use crate::change::ChangeSet;
 use crate::json::{Fault, Kind, Path, Reader};
@@ -97,4 +98,12 @@ fn unrecognised<'a>(reader: &mut Reader<'a>, words: &[String], judge: &mut Judge
         )
     });
     Ok(())
+}
+
+/// At most 40 characters of a text, for a sentence.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }

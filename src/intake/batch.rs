@@ -5,15 +5,11 @@ use std::time::Instant;
 use axum::http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use super::record;
+use super::arrived::{Part, judge};
 use super::request::Ask;
 use crate::document::{Position, Receipt};
-use crate::format::lines::{Layout, Piece, pieces};
-use crate::gate::Takes;
 use crate::http::answer::{Answer, Failure, json as json_answer};
-use crate::http::body::Received;
 use crate::problem::{Problem, ProblemType};
-use crate::record::Record;
 use crate::service::{Served, Service};
 use crate::store::books::Outcome;
 
@@ -47,22 +43,21 @@ struct Summary {
     results: Vec<Fate>,
 }
 
-pub(super) async fn post(service: &Service, served: &Served, ask: &Ask, body: Received) -> Answer {
+pub(super) async fn post(service: &Service, served: &Served, ask: &Ask, parts: impl Iterator<Item = Part>) -> Answer {
     let stream = &served.stream;
-    let layout = match stream.gate.takes {
-        Takes::Changes { .. } => Layout::Values,
-        Takes::Events { .. } => Layout::Lines,
-    };
+    let record_bytes_max = service.journal.record_bytes_max();
     let mut fates = Vec::new();
     let mut records = Vec::new();
-    for piece in pieces(&body.bytes, layout, stream.gate.document_bytes_max) {
+    for Part { line, lines, document } in parts {
         if fates.len() == DOCUMENTS_MAX {
             let detail = format!("the body holds more than {DOCUMENTS_MAX} documents; send them in several bodies");
             return Err(Failure::new(ProblemType::DocumentTooLarge, detail));
         }
-        let mut fate = Fate { line: piece.line, lines: piece.lines, status: "rejected", ..Fate::default() };
-        match judge(service, served, ask, &body, piece) {
-            Ok(record) => {
+        // Documents of a batch use the key and their line number.
+        let key = ask.idempotency_key.as_ref().map(|key| format!("{key}:{line}"));
+        let mut fate = Fate { line, lines, status: "rejected", ..Fate::default() };
+        match document.and_then(|arrived| judge(stream, arrived, key, record_bytes_max)) {
+            Ok((record, _)) => {
                 records.push(record);
                 fate.status = if ask.is_dry_run { "valid" } else { "accepted" };
             }
@@ -87,21 +82,6 @@ pub(super) async fn post(service: &Service, served: &Served, ask: &Ask, body: Re
         response.headers_mut().insert("preference-applied", applied);
     }
     Ok(response)
-}
-
-fn judge(service: &Service, served: &Served, ask: &Ask, body: &Received, piece: Piece<'_>) -> Result<Record, Problem> {
-    if let Some(problem) = piece.broken {
-        return Err(problem);
-    }
-    let stream = &served.stream;
-    let accepted = stream.gate.judge(piece.bytes)?;
-    // Lines of a batch use the key and their line number.
-    let key = ask.idempotency_key.as_ref().map(|key| format!("{key}:{}", piece.line));
-    let record = record(stream, accepted.form, accepted.key, body.bytes.slice_ref(piece.bytes), key);
-    if record.size() > service.journal.record_bytes_max() {
-        return Err(crate::format::lines::too_large(service.journal.record_bytes_max()));
-    }
-    Ok(record)
 }
 
 /// Notes the outcomes that are known by the deadline.

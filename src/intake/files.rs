@@ -3,7 +3,6 @@
 //! Where the bytes come from, and what becomes of the records, is the business of `publish` and of watched directories.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
@@ -69,6 +68,7 @@ pub enum Found {
 pub struct Documents<'s> {
     stream: &'s Stream,
     record_bytes_max: usize,
+    layout: Layout,
     cutter: Cutter,
     /// How often each document was met; none when documents may repeat.
     met: Option<HashMap<[u8; 16], u32>>,
@@ -80,13 +80,12 @@ pub struct Documents<'s> {
 impl<'s> Documents<'s> {
     /// Reads for `stream` what `path` names. `may_repeat` gives documents no key.
     pub fn new(stream: &'s Stream, record_bytes_max: usize, path: &Path, may_repeat: bool) -> Self {
-        let layout = match stream.gate.takes {
-            Takes::Events { .. } if is_lines(path) => Layout::Lines,
-            _ => Layout::Values,
-        };
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let layout = Layout::of_file(extension, matches!(stream.gate.takes, Takes::Events { .. }));
         Documents {
             stream,
             record_bytes_max,
+            layout,
             cutter: Cutter::new(layout, stream.gate.document_bytes_max),
             met: (!may_repeat).then(HashMap::new),
             buffer: Vec::new(),
@@ -107,7 +106,7 @@ impl<'s> Documents<'s> {
         self.done += cut.used;
         let piece = cut.piece?;
         let (line, lines) = (piece.line, piece.lines);
-        Some(match judge(self.stream, self.record_bytes_max, &mut self.met, &piece) {
+        Some(match judge(self.stream, self.record_bytes_max, self.layout, &mut self.met, &piece) {
             Ok((record, key)) => Found::Document { record: Box::new(record), key },
             Err(problem) => Found::Refused { line, lines, problem: Box::new(problem) },
         })
@@ -119,23 +118,17 @@ impl<'s> Documents<'s> {
     }
 }
 
-/// Whether a file of events holds one a line, by its name.
-fn is_lines(path: &Path) -> bool {
-    path.extension() != Some(OsStr::new("json"))
-}
-
 fn judge(
     stream: &Stream,
     record_bytes_max: usize,
+    layout: Layout,
     met: &mut Option<HashMap<[u8; 16], u32>>,
     piece: &Piece<'_>,
 ) -> Result<(Record, Option<FileKey>), Problem> {
-    if let Some(problem) = &piece.broken {
-        return Err(problem.clone());
-    }
-    let accepted = stream.gate.judge(piece.bytes)?;
-    let key = met.as_mut().map(|met| file_key(met, piece.bytes));
-    let value = Bytes::copy_from_slice(piece.bytes);
+    let document = piece.document(layout, stream.gate.document_bytes_max)?;
+    let accepted = stream.gate.judge(&document)?;
+    let key = met.as_mut().map(|met| file_key(met, &document));
+    let value = Bytes::copy_from_slice(&document);
     let record = record(stream, accepted.form, accepted.key, value, key.map(|key| key.to_string()));
     if record.size() > record_bytes_max {
         return Err(too_large(record_bytes_max));

@@ -1,6 +1,7 @@
 //! Documents in, over HTTP: read, judged, appended, answered.
 
 pub mod action;
+mod arrived;
 mod batch;
 pub mod directory;
 pub mod files;
@@ -14,11 +15,14 @@ use axum::extract::{Path, Request, State};
 use axum::http::Response;
 use bytes::Bytes;
 
+use self::arrived::{Arrived, Part, parts};
 use self::request::{Ask, Media};
 use crate::clock;
+use crate::format::lines::Layout;
+use crate::gate::Takes;
 use crate::http::answer::{Answer, Failure, respond};
 use crate::http::body;
-use crate::problem::ProblemType;
+use crate::problem::{Problem, ProblemType};
 use crate::record::{Headers, Record};
 use crate::service::{Served, Service};
 use crate::stream::Stream;
@@ -40,14 +44,32 @@ pub async fn by_name(
 pub async fn post(service: &Service, served: &Served, is_own_route: bool, request: Request) -> Answer {
     let (head, body) = request.into_parts();
     let ask = Ask::read(&head)?;
+    let stream = &served.stream;
+    let one_max = stream.gate.document_bytes_max;
+    let bytes_max = if ask.media == Media::Json { one_max } else { body::BATCH_BYTES_MAX };
+    let body = body::read(service, &head.headers, body, bytes_max).await?;
     match ask.media {
         Media::Json => {
-            let body = body::read(service, &head.headers, body, served.stream.gate.document_bytes_max).await?;
-            single::post(service, served, is_own_route, &ask, body).await
+            let document = Ok(Arrived { bytes: body.bytes.clone() });
+            single::post(service, served, is_own_route, &ask, document).await
         }
         Media::Lines => {
-            let body = body::read(service, &head.headers, body, body::BATCH_BYTES_MAX).await?;
-            batch::post(service, served, &ask, body).await
+            let layout = match stream.gate.takes {
+                Takes::Changes { .. } => Layout::Values,
+                Takes::Events { .. } => Layout::Lines,
+            };
+            batch::post(service, served, &ask, parts(&body.bytes, layout, one_max)).await
+        }
+        Media::Yaml => {
+            // Several documents in one body are answered like several lines.
+            let mut parts = parts(&body.bytes, Layout::Yaml, one_max);
+            let first: Vec<Part> = parts.by_ref().take(2).collect();
+            if first.len() > 1 {
+                return batch::post(service, served, &ask, first.into_iter().chain(parts)).await;
+            }
+            let empty = || Err(Problem::new(ProblemType::NotJson, "the body holds no YAML document"));
+            let document = first.into_iter().next().map_or_else(empty, |part| part.document);
+            single::post(service, served, is_own_route, &ask, document).await
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) enum Media {
     Json,
     /// `application/x-ndjson`
     Lines,
+    /// `application/yaml`: one document, or several.
+    Yaml,
 }
 
 impl Ask {
@@ -60,7 +62,7 @@ fn media(headers: &HeaderMap) -> Result<Media, Failure> {
     let refused = |why: &str| {
         let detail = format!("Content-Type is {value:?}: {why}");
         Err(Failure::new(ProblemType::UnsupportedMediaType, detail)
-            .with("accept", "application/json, application/x-ndjson"))
+            .with("accept", "application/json, application/x-ndjson, application/yaml"))
     };
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -79,10 +81,12 @@ fn media(headers: &HeaderMap) -> Result<Media, Failure> {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
             Ok(Media::Lines)
         }
+        "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Ok(Media::Yaml),
         "application/cloudevents+json" | "application/cloudevents-batch+json" => {
             refused("CloudEvents are not built yet in this version")
         }
         _ if essence.starts_with("application/") && essence.ends_with("+json") => Ok(Media::Json),
+        _ if essence.starts_with("application/") && essence.ends_with("+yaml") => Ok(Media::Yaml),
         _ => refused("send application/json, or application/x-ndjson for one document a line"),
     }
 }
@@ -165,6 +169,9 @@ mod tests {
             ("Application/JSON; charset=UTF-8", Some(Media::Json)),
             ("application/vnd.debezium+json", Some(Media::Json)),
             ("application/x-ndjson", Some(Media::Lines)),
+            ("application/yaml", Some(Media::Yaml)),
+            ("Text/YAML; charset=utf-8", Some(Media::Yaml)),
+            ("application/vnd.x+yaml", Some(Media::Yaml)),
             ("application/json; charset=latin1", None),
             ("text/plain", None),
             ("application/x-www-form-urlencoded", None),

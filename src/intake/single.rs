@@ -5,33 +5,33 @@ use std::time::Instant;
 use axum::http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::record;
+use super::arrived::{Arrived, judge};
 use super::request::Ask;
 use crate::document::{Position, Receipt};
 use crate::http::answer::{Answer, Failure, json as json_answer, with_type};
-use crate::http::body::Received;
 use crate::problem::{Problem, ProblemType};
 use crate::record::Kept;
 use crate::service::{Served, Service};
 use crate::store::books::Outcome;
 use crate::stream::Reply;
 
-pub(super) async fn post(service: &Service, served: &Served, is_own_route: bool, ask: &Ask, body: Received) -> Answer {
+pub(super) async fn post(
+    service: &Service,
+    served: &Served,
+    is_own_route: bool,
+    ask: &Ask,
+    document: Result<Arrived, Problem>,
+) -> Answer {
     let stream = &served.stream;
     let reply = if is_own_route { stream.reply } else { Reply::Receipt };
-    let accepted = match stream.gate.judge(&body.bytes) {
-        Ok(accepted) => accepted,
-        Err(problem) if reply == Reply::Echo && problem.status != 413 => {
-            return Ok(echo_refusal(&problem, &body.bytes));
-        }
+    let sent = document.as_ref().map(|arrived| arrived.bytes.clone()).unwrap_or_default();
+    let record_bytes_max = service.journal.record_bytes_max();
+    let judged = document.and_then(|arrived| judge(stream, arrived, ask.idempotency_key.clone(), record_bytes_max));
+    let (kept, changes) = match judged {
+        Ok(judged) => judged,
+        Err(problem) if reply == Reply::Echo && problem.status != 413 => return Ok(echo_refusal(&problem, &sent)),
         Err(problem) => return Err(problem.into()),
     };
-    let (form, changes, key) = (accepted.form, accepted.changes.changes.len(), accepted.key);
-    let value = body.bytes.clone();
-    let kept = record(stream, form, key, value, ask.idempotency_key.clone());
-    if kept.size() > service.journal.record_bytes_max() {
-        return Err(crate::format::lines::too_large(service.journal.record_bytes_max()).into());
-    }
     if ask.is_dry_run {
         return dry_run(service, served, changes, kept).await;
     }
@@ -46,7 +46,7 @@ pub(super) async fn post(service: &Service, served: &Served, is_own_route: bool,
         let applied = format!("wait={}", wait.as_secs());
         let mut response = match outcome {
             Ok(Some(response)) => response,
-            Ok(None) => answer(reply, &receipt, &body.bytes),
+            Ok(None) => answer(reply, &receipt, &sent),
             Err(failure) => failure.into_response(),
         };
         if let Ok(applied) = HeaderValue::from_str(&applied) {
@@ -54,7 +54,7 @@ pub(super) async fn post(service: &Service, served: &Served, is_own_route: bool,
         }
         return Ok(response);
     }
-    Ok(answer(reply, &receipt, &body.bytes))
+    Ok(answer(reply, &receipt, &sent))
 }
 
 /// The answer to a document that was accepted.

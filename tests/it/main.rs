@@ -21,3 +21,4 @@ mod support;
 mod tables;
 mod tail;
 mod verify;
+mod yaml;

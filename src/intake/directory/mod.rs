@@ -6,6 +6,7 @@
 
 mod batch;
 mod events;
+mod folder;
 mod memory;
 mod place;
 mod problem_file;
@@ -14,7 +15,6 @@ mod waiting;
 use std::fs::{self, File, TryLockError};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use self::batch::{Batch, Halt, Sent};
 use self::events::Events;
+use self::folder::Folder;
 use self::memory::{FileName, Look, Memory, Remembered};
 use self::problem_file::Faults;
 use self::waiting::Waiting;
@@ -39,8 +40,9 @@ const REST_UNFINISHED: Duration = Duration::from_secs(2);
 
 /// A folder is looked at as a whole at least this often …
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// … but so many times longer than a look takes lies between two of them.
+/// … but so many times longer than a look takes lies between two of them, up to a minute.
 const LOOK_SHARE: u32 = 20;
+const LOOK_AT_LEAST: Duration = Duration::from_secs(60);
 
 /// How often files that are gone are looked for, and forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -131,48 +133,6 @@ impl Watch {
     }
 }
 
-/// A watched folder.
-struct Folder {
-    /// As the configuration has it.
-    said: PathBuf,
-    /// From the root on, without links: as the system tells of it.
-    path: PathBuf,
-    /// The same, as the memory knows it; none while it is not there.
-    name: Option<Rc<[u8]>>,
-    /// Device and inode of the folder that the system tells of.
-    told: Option<(u64, u64)>,
-    /// What was complained about last.
-    complaint: Option<String>,
-}
-
-impl Folder {
-    fn new(path: &Path) -> Self {
-        Folder { said: path.to_owned(), path: PathBuf::new(), name: None, told: None, complaint: None }
-    }
-
-    /// Finds the folder, and listens for it.
-    fn find(&mut self, events: &mut Events) -> std::io::Result<()> {
-        let metadata = fs::metadata(&self.said)?;
-        let inode = (metadata.dev(), metadata.ino());
-        if self.name.is_none() || self.told.is_some_and(|told| told != inode) {
-            self.path = self.said.canonicalize()?;
-            self.name = Some(self.path.as_os_str().as_bytes().into());
-            self.told = events.watch(&self.path).then_some(inode);
-        }
-        Ok(())
-    }
-
-    /// Says once what is wrong with it.
-    fn complain(&mut self, error: &std::io::Error) {
-        let words = error.to_string();
-        if self.complaint.as_ref() != Some(&words) {
-            tracing::warn!(folder = %self.said.display(), %error, "A watched folder cannot be read; it is tried again.");
-            self.complaint = Some(words);
-        }
-        self.name = None;
-    }
-}
-
 struct Watcher<'w> {
     stream: &'w Stream,
     record_bytes_max: usize,
@@ -197,7 +157,7 @@ impl Watcher<'_> {
                 for index in 0..self.folders.len() {
                     self.look_at(index).await?;
                 }
-                next_look = Instant::now() + LOOK_EVERY.max(begun.elapsed() * LOOK_SHARE);
+                next_look = Instant::now() + (begun.elapsed() * LOOK_SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST);
             }
             for path in self.waiting.due() {
                 if let Some(file) = self.file_name(&path) {
