@@ -6,11 +6,13 @@
 
 mod look;
 mod path;
+mod tree;
 
 use std::borrow::Cow;
 
 pub use self::look::{at, check, elements, members};
 pub use self::path::Path;
+pub use self::tree::Tree;
 
 /// How deep arrays and objects may stand in each other. Deeper documents exhaust the stack of some reader on the way.
 pub const DEPTH_MAX: usize = 64;

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use self::names::SeenTables;
 use crate::change::{Cell, ColumnType, Family, TableName};
 use crate::json::{Duplicates, Json, Path};
-use crate::problem::Violation;
+use crate::problem::{Problem, ProblemType, Violation};
 
 /// More violations than this are counted, but not described: whoever sends such a document has one mistake in a loop.
 pub const VIOLATIONS_MAX: usize = 50;
@@ -116,14 +116,33 @@ impl<'a, 'r> Judge<'a, 'r> {
         }
     }
 
+    /// Like [`Judge::violation`], at a place that is known by its JSON Pointer.
+    #[cold]
+    #[inline(never)]
+    pub fn violation_at(&mut self, pointer: &str, detail: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.violations.len() < VIOLATIONS_MAX {
+            self.violations.push(Violation { pointer: pointer.to_owned(), detail: detail() });
+        }
+    }
+
     /// How many violations there are, the undescribed ones included.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The first [`VIOLATIONS_MAX`] violations.
-    pub fn into_violations(self) -> Vec<Violation> {
-        self.violations
+    /// The problem of a document that is not valid: how many violations there are, and the first [`VIOLATIONS_MAX`].
+    pub fn into_problem(self) -> Problem {
+        let count = self.count;
+        let detail = match count {
+            1 => "1 violation".into(),
+            _ if count > VIOLATIONS_MAX => {
+                format!("{count} violations, of which the first {VIOLATIONS_MAX} are listed")
+            }
+            _ => format!("{count} violations"),
+        };
+        let errors = self.violations;
+        Problem { errors, ..Problem::new(ProblemType::InvalidDocument, detail) }
     }
 
     /// Judges the name of the table that an operation changes, at `path`.

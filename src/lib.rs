@@ -10,6 +10,7 @@ pub mod change;
 pub mod record;
 pub mod problem;
 pub mod judgement;
+pub mod schema;
 pub mod format;
 pub mod gate;
 pub mod action;

@@ -38,7 +38,7 @@ macro_rules! catalogue {
 
 catalogue! {
     NotJson "not-json" 400 "The body is not JSON."
-        "Send one JSON text (RFC 8259) in UTF-8. The detail names the line and the column of the first fault.";
+        "Send one JSON text (RFC 8259) in UTF-8, or YAML under its media type. The detail names the line and the column of the first fault.";
     BadQuery "bad-query" 400 "The query cannot be answered."
         "The detail names the parameter, what was found in it, and what it takes.";
     BadHeader "bad-header" 400 "A header cannot be read."
@@ -62,7 +62,7 @@ catalogue! {
     DocumentTooLarge "document-too-large" 413 "The document is too large."
         "Send smaller documents, or raise the stream's `document_bytes_max`. With wal2json v2, `include-transaction=false` makes each change a document.";
     UnsupportedMediaType "unsupported-media-type" 415 "The body's media type is not supported."
-        "Send Content-Type: application/json, or application/x-ndjson for one document a line; Content-Encoding may be gzip or zstd.";
+        "Send Content-Type: application/json, application/x-ndjson for one document a line, application/yaml, or application/cloudevents+json; the data of a CloudEvent must be JSON. Content-Encoding may be gzip or zstd.";
     InvalidDocument "invalid-document" 422 "The document is not valid."
         "`errors` lists what is wrong with it, up to 50 places, each with a JSON Pointer. Nothing of the document was kept.";
     Internal "internal" 500 "Sluicegate failed."

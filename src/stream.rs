@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::change::ChangeSet;
+use crate::change::{Cell, ChangeSet};
 use crate::document::{Receipt, StreamName, TopicName};
 use crate::format::event;
 use crate::gate::{Gate, Takes, quoted};
 use crate::problem::{Problem, ProblemType};
-use crate::record::Kept;
+use crate::record::{Kept, Record};
 use crate::store::{ApplyRules, Document, Idempotency};
 
 /// Everything the program knows about one stream.
@@ -88,24 +88,36 @@ impl Stream {
 
     /// Reads a record of the stream's topic as a document. It is judged again: other programs may write to the topic.
     pub fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
-        let value = &kept.record.value;
-        let is_text = kept.record.headers.is_text() && matches!(self.gate.takes, Takes::Events { .. });
-        let judged = match is_text {
-            true => self.gate.judge_text(value).map(|()| ChangeSet::default()),
-            false => self.gate.judge(value).map(|accepted| accepted.changes),
+        let Record { value, headers, timestamp_ms, .. } = &kept.record;
+        let bare = match &self.gate.takes {
+            // The judge says it when it is not UTF-8.
+            Takes::Events(_) if headers.is_text() => Some(std::str::from_utf8(value).unwrap_or_default()),
+            _ => None,
         };
-        let changes = judged.map_err(|problem| Problem {
+        let judged = match (bare, &self.gate.takes) {
+            (Some(bare), Takes::Events(rules)) => {
+                let judged = self.gate.judge_text(value, Some(headers));
+                judged.map(|()| (ChangeSet::default(), rules.fields_of_text(bare, Some(headers))))
+            }
+            _ => self.gate.judge_with(value, Some(headers)).map(|accepted| (accepted.changes, accepted.fields)),
+        };
+        let (changes, fields) = judged.map_err(|problem| Problem {
             detail: format!("the record is no document of this stream: {}", problem.detail),
             errors: problem.errors,
             ..Problem::new(ProblemType::UnreadableRecord, "")
         })?;
         let changes = match (&self.table, &self.gate.takes) {
-            (Target::Records { table, document_column }, Takes::Events { .. }) => {
+            (Target::Records { table, document_column }, Takes::Events(rules)) => {
                 // The judge has found it to be UTF-8.
                 let text = std::str::from_utf8(value).unwrap_or_default();
-                let text = if is_text { Cow::Owned(quoted(text)) } else { Cow::Borrowed(text) };
+                let text = bare.map_or(Cow::Borrowed(text), |bare| Cow::Owned(quoted(bare)));
                 let receipt = Receipt(kept.position.clone());
-                event::row(table, document_column, &receipt, kept.record.timestamp_ms, text)
+                let cells = rules.columns().iter().zip(fields).map(|(column, value)| Cell {
+                    name: Cow::Borrowed(column.name.as_str()),
+                    column_type: column.column_type.clone(),
+                    value,
+                });
+                event::row(table, document_column, &receipt, *timestamp_ms, cells, text)
             }
             _ => changes,
         };

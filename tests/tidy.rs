@@ -21,8 +21,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("clock", &["change"]),
     ("record", &["document"]),
     ("judgement", &["change", "json", "problem"]),
-    ("format", &["change", "clock", "document", "json", "judgement", "problem"]),
-    ("gate", &["change", "format", "json", "judgement", "problem"]),
+    ("schema", &["json", "judgement"]),
+    ("format", &["change", "clock", "document", "json", "judgement", "problem", "record", "schema"]),
+    ("gate", &["change", "format", "json", "judgement", "problem", "record"]),
     ("action", &["gate", "problem"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
@@ -111,13 +112,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The edges.
     ("http", &["action", "http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
     ("telemetry", &[]),
-    ("config", &["action"]),
+    ("config", &["action", "change"]),
     ("registry", &["config", "journal", "journal::sqlite", "store", "store::sqlite"]),
     (
         "command",
         &[
             "apply",
             "apply::progress",
+            "change",
             "config",
             "digest",
             "document",
@@ -135,6 +137,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "query",
             "record",
             "registry",
+            "schema",
             "service",
             "shutdown",
             "store",
@@ -153,6 +156,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("hyper_util::", &["http"]),
     ("clap::", &["command", "main"]),
     ("schemars::", &["config"]),
+    ("jsonschema::", &["schema"]),
     ("saphyr_parser::", &["config", "format"]),
     ("flate2::", &["http::body"]),
     ("zstd::", &["http::body"]),
@@ -193,6 +197,7 @@ const LONG: &[(&str, &str)] = &[
     ("src/change/column_type.rs", "every type and its aliases, and their table of tests"),
     ("src/change/decimal.rs", "arithmetic on digits, and its table of tests"),
     ("src/change/moment.rs", "dates and times as PostgreSQL reads them, and their table of tests"),
+    ("src/config/tests.rs", "every problem of a configuration, as tables"),
     ("src/json.rs", "one reader, to be read down the page"),
 ];
 

@@ -56,7 +56,7 @@ pub(crate) fn stream(keys: HashMap<String, Vec<String>>) -> Fallible<Stream> {
         topic: TopicName::parse("activities")?,
         gate: gate(),
         table: Target::Tables,
-        apply: ApplyRules { create: true, keys },
+        apply: ApplyRules { create: true, keys, ..ApplyRules::default() },
         on_failure: OnFailure::SetAside,
         routes: Vec::new(),
         reply: Reply::Receipt,
@@ -72,7 +72,7 @@ pub(crate) fn record(document: String) -> Record {
         id: "01985e5a-7a3c-7000-8000-000000000000".into(),
         source: "activities".into(),
         form: "activities".into(),
-        idempotency_key: None,
+        ..Headers::default()
     };
     let key = Some(bytes::Bytes::from_static(b"activities"));
     Record { key, value: document.into(), headers, timestamp_ms: 1_764_000_000_000 }

@@ -38,7 +38,7 @@ pub async fn retry(
     if let Some(mended) = mended {
         match stream.gate.judge(&mended) {
             // What was bare text is a document from now on.
-            Ok(accepted) => kept.record.headers.form = accepted.form.to_owned(),
+            Ok(accepted) => kept.record.headers.unmark_text(accepted.form),
             Err(problem) => return Ok(Retried::Rejected(problem)),
         }
         kept.record.value = mended;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::wiring;
+use super::streams;
 use super::{Done, Failed, Global};
 use crate::registry;
 use crate::stream::Target;
@@ -52,7 +52,15 @@ impl Check {
         } else {
             say("store        ", Ok("none: documents are kept in the journal".into()));
         }
-        for stream in wiring::streams(&config, store.as_deref())? {
+        for said in &config.streams {
+            let stream = match streams::stream(said, store.as_deref()) {
+                Ok(stream) => stream,
+                Err(Failed::Error(error)) => {
+                    say("stream       ", Err(error.to_string()));
+                    continue;
+                }
+                Err(failed) => return Err(failed),
+            };
             let goes = match &stream.table {
                 Target::Tables => "into the tables that its documents name".into(),
                 Target::Records { table, .. } => format!("into table {table}"),

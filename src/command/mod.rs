@@ -12,6 +12,7 @@ mod schema;
 mod tail;
 mod up;
 mod verify;
+mod streams;
 mod wiring;
 
 use std::error::Error;

@@ -1,19 +1,14 @@
-//! From the configuration to the parts that run: streams, journal, store.
+//! From the configuration to the parts that run: journal, store, and the streams of `streams.rs`.
 
 use std::sync::Arc;
 
 use super::Failed;
-use crate::config::{self, Config, Key, UnknownTypes};
-use crate::document::{StreamName, TopicName};
-use crate::gate::{Gate, KeyRule, Takes};
+use super::streams::streams;
+use crate::config::Config;
 use crate::journal::Journal;
-use crate::judgement::{Operation, Rules};
 use crate::registry;
-use crate::store::{ApplyRules, Limits, Store};
-use crate::stream::{OnFailure, Reply, Stream, Target};
-
-/// Without a store nobody has said what names it holds: PostgreSQL's limit fits every database.
-const LIMITS_UNKNOWN: Limits = Limits { identifier_bytes_max: 63 };
+use crate::store::Store;
+use crate::stream::Stream;
 
 /// The outside of the program, opened.
 pub(super) struct Outside {
@@ -45,73 +40,5 @@ impl Outside {
             let known: Vec<_> = self.streams.iter().map(|stream| stream.name.as_str()).collect();
             Failed::Usage(format!("there is no stream {name:?}; there are {}", known.join(", ")))
         })
-    }
-}
-
-/// Builds the streams of a configuration for `store`.
-pub(super) fn streams(config: &Config, store: Option<&dyn Store>) -> Result<Vec<Arc<Stream>>, Failed> {
-    let limits = store.map_or(LIMITS_UNKNOWN, Store::limits);
-    config.streams.iter().map(|said| Ok(Arc::new(stream(said, limits)?))).collect()
-}
-
-fn stream(said: &config::Stream, limits: Limits) -> Result<Stream, Failed> {
-    let name = StreamName::parse(&said.name)?;
-    let key = match (&said.key, said.takes) {
-        (Some(Key::Table), _) => KeyRule::Table,
-        (Some(Key::Pointer(pointer)), _) => KeyRule::Pointer(pointer.clone()),
-        (None, config::Takes::Changes) => KeyRule::Constant(said.name.clone().into()),
-        (None, config::Takes::Events) => KeyRule::None,
-    };
-    let takes = match said.takes {
-        config::Takes::Changes => {
-            Takes::Changes { forms: said.forms.iter().map(|form| form.word().to_owned()).collect() }
-        }
-        config::Takes::Events => Takes::Events { has_table: said.table.is_some() },
-    };
-    let table = match (said.takes, &said.table) {
-        (config::Takes::Changes, _) => Target::Tables,
-        (config::Takes::Events, Some(table)) => {
-            Target::Records { table: table.clone(), document_column: said.document_column.clone() }
-        }
-        (config::Takes::Events, None) => Target::Journal,
-    };
-    let rules = Rules {
-        tables: said.allow.tables.clone(),
-        operations: said.allow.operations.iter().map(operation).collect(),
-        unknown_types_refused: said.unknown_types == UnknownTypes::Reject,
-        identifier_bytes_max: limits.identifier_bytes_max,
-        key_columns: said.key_columns.clone(),
-    };
-    let document_bytes_max = usize::try_from(said.document_bytes_max).unwrap_or(usize::MAX);
-    Ok(Stream {
-        name,
-        topic: TopicName::parse(&said.topic)?,
-        gate: Gate { takes, rules, key, document_bytes_max },
-        table,
-        apply: ApplyRules { create: said.allow.create, keys: said.keys.clone().into_iter().collect() },
-        on_failure: match said.on_failure {
-            config::OnFailure::SetAside => OnFailure::SetAside,
-            config::OnFailure::Stop => OnFailure::Stop,
-        },
-        routes: said.routes.clone(),
-        actions: said.actions.clone(),
-        directories: said.directories.clone(),
-        reply: match said.reply {
-            config::Reply::Receipt => Reply::Receipt,
-            config::Reply::Echo => Reply::Echo,
-            config::Reply::Created => Reply::Created,
-        },
-        retention_age: said.retention.age,
-        retention_bytes: said.retention.size,
-        duplicates_kept: said.duplicates_kept,
-    })
-}
-
-fn operation(said: &config::Operation) -> Operation {
-    match said {
-        config::Operation::Insert => Operation::Insert,
-        config::Operation::Update => Operation::Update,
-        config::Operation::Delete => Operation::Delete,
-        config::Operation::Truncate => Operation::Truncate,
     }
 }

@@ -101,6 +101,9 @@ fn resolve(
     for directory in streams.iter_mut().flat_map(|stream| &mut stream.directories) {
         *directory = folder.join(&directory);
     }
+    for schema in streams.iter_mut().filter_map(|stream| stream.schema.as_mut()) {
+        *schema = folder.join(&schema);
+    }
     Config { file: file.map(Path::to_owned), listen, data, journal, store, streams }
 }
 

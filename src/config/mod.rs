@@ -18,6 +18,7 @@ mod fields;
 mod load;
 mod read;
 mod read_action;
+mod read_columns;
 mod read_stream;
 mod refuse;
 
@@ -37,7 +38,8 @@ pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
 pub use self::schema::schema;
 pub use self::stream::{
-    ActionSettings, Allow, Form, Key, OnFailure, Operation, Reply, Retention, Stream, Takes, UnknownTypes,
+    ActionSettings, Allow, Column, Form, Formats, Key, Misfit, OnFailure, Operation, Reply, Retention, Stream, Takes,
+    UnknownTypes,
 };
 pub use self::template::TEMPLATE;
 pub use self::url::BackendUrl;

@@ -7,11 +7,10 @@ use std::path::{Component, Path, PathBuf};
 
 use super::fields::{Field, Fields};
 use super::problem::{Place, Problems};
-use super::read_action;
-use super::refuse;
 use super::schema::{ALLOW, RETENTION, STREAM};
 use super::stream::{Allow, Key, Retention, Stream, Takes};
 use super::tree::{Name, Node};
+use super::{read_action, read_columns, refuse};
 use crate::action::{Content, Method};
 
 /// What streams have taken for themselves: each topic, route and folder, with its stream and line.
@@ -43,7 +42,7 @@ pub(super) fn read_stream(name: &Name, node: &Node, claims: &mut Claims, problem
     intake(&fields, &mut stream, problems);
     records(&fields, &mut stream, problems);
     changes(&fields, &mut stream, problems);
-    table(&fields, &mut stream, problems);
+    read_columns::records(&fields, &mut stream, problems);
     claim(&fields, &mut stream, is_name_good.then_some(name.place), claims, problems);
     stream
 }
@@ -124,24 +123,6 @@ fn changes(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
         set(&mut allow.create, fields.take("create"), |field| field.boolean(problems));
         Some(allow)
     });
-}
-
-fn table(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
-    set(&mut stream.table, fields.take("table"), |field| {
-        let table = field.text("the name of a table", problems)?;
-        judged(field, refuse::table(table), problems).then(|| Some(table.to_owned()))
-    });
-    let Some(field) = fields.take("document_column") else { return };
-    if fields.take("table").is_none() && stream.takes == Takes::Events {
-        let words = format!("`{}` is a column of `table`, and there is none; write `table`, or remove it", field.label);
-        problems.add(field.key_place, words);
-    }
-    let Some(column) = field.text("the name of a column", problems) else { return };
-    if ["receipt", "received_at"].iter().any(|own| own.eq_ignore_ascii_case(column)) {
-        field.refuse(problems, format!("cannot be `{column}`: the table has a column of that name already"));
-    } else if judged(&field, refuse::column(column), problems) {
-        stream.document_column = column.to_owned();
-    }
 }
 
 /// Topic and routes, which no other stream may have. A name that was refused claims nothing.
@@ -245,12 +226,12 @@ fn claim_shown(
 }
 
 /// Puts what was read into its place; the default stays when it is not there or wrong.
-fn set<'n, T>(target: &mut T, field: Option<Field<'n>>, read: impl FnOnce(&Field<'n>) -> Option<T>) {
+pub(super) fn set<'n, T>(target: &mut T, field: Option<Field<'n>>, read: impl FnOnce(&Field<'n>) -> Option<T>) {
     if let Some(value) = field.as_ref().and_then(read) {
         *target = value;
     }
 }
 
-fn judged(field: &Field<'_>, judgement: Result<(), String>, problems: &mut Problems) -> bool {
+pub(super) fn judged(field: &Field<'_>, judgement: Result<(), String>, problems: &mut Problems) -> bool {
     judgement.map_err(|words| field.refuse(problems, words)).is_ok()
 }

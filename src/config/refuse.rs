@@ -2,14 +2,19 @@
 //!
 //! Each judgement takes a text and answers with words. It does not know where the text stands.
 
+use super::fields::{listed, nearest};
 use super::url::shown;
+use crate::change::{ColumnType, Family};
+
+/// The types that columns of records have most, for advice.
+const COLUMN_TYPES: [&str; 9] =
+    ["integer", "bigint", "numeric", "boolean", "text", "timestamptz", "date", "uuid", "json"];
 
 /// Settings at the top that later versions have.
 pub(super) const NOT_BUILT: [&str; 1] = ["rollups"];
 
 /// Settings of a stream that later versions have.
-pub(super) const NOT_BUILT_IN_STREAM: [&str; 7] =
-    ["schema", "columns", "misfit", "queries", "source", "from", "formats"];
+pub(super) const NOT_BUILT_IN_STREAM: [&str; 3] = ["queries", "source", "from"];
 
 /// Forms that later versions have.
 pub(super) const NOT_BUILT_FORMS: [&str; 1] = ["debezium"];
@@ -91,6 +96,30 @@ pub(super) fn pointer(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("cannot be \"{}\"; in a JSON Pointer `~` is written `~0`, and `/` within a name `~1`", shown(text)))
+}
+
+/// Whether text says where the value of a column stands: in the document, or in an attribute of a CloudEvent.
+pub(super) fn column_place(text: &str) -> Result<(), String> {
+    let Some(name) = text.strip_prefix("ce.") else {
+        let hint = |words: String| format!("{words}, or ce.type for an attribute of a CloudEvent");
+        return pointer(text).map_err(|words| if text.starts_with('/') { words } else { hint(words) });
+    };
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(format!("cannot be \"{}\"; attributes of CloudEvents are named by a-z and 0-9, such as ce.type", shown(text)))
+}
+
+/// Whether text names a type that a column can have.
+pub(super) fn column_type(name: &str) -> Result<(), String> {
+    if ColumnType::parse(name).family() != Family::Unknown {
+        return Ok(());
+    }
+    let right = match nearest(name, COLUMN_TYPES.into_iter()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("write one such as {}", listed(COLUMN_TYPES.into_iter(), "or")),
+    };
+    Err(format!("cannot be \"{}\", which is no type; {right}", shown(name)))
 }
 
 /// Whether a column can have that name in every store.

@@ -86,7 +86,16 @@ pub struct Stream {
     #[serde(serialize_with = "units::serialize_period")]
     #[schemars(extend("examples" = ["24h"]))]
     pub duplicates_kept: Duration,
-    /// The table its documents become rows of. It has columns `receipt`, `received_at` and the document.
+    /// The file of the JSON Schema that its documents must match; drafts 4, 6, 7, 2019-09 and 2020-12, told by `$schema`.
+    ///
+    /// A `$ref` may name files beside it. Nothing is fetched from the network.
+    #[schemars(with = "String", skip_serializing)]
+    #[schemars(extend("x-takes" = "events", "x-default" = "none: any JSON", "examples" = ["person.schema.json"]))]
+    pub schema: Option<PathBuf>,
+    /// What `format` in the schema means.
+    #[schemars(extend("x-takes" = "events"))]
+    pub formats: Formats,
+    /// The table its documents become rows of. It has columns `receipt`, `received_at`, those of `columns`, and the document.
     #[schemars(with = "String", skip_serializing)]
     #[schemars(extend(
         "x-takes" = "events",
@@ -97,6 +106,27 @@ pub struct Stream {
     /// The column of `table` that holds the whole document as JSON.
     #[schemars(extend("x-takes" = "events", "examples" = ["body"]))]
     pub document_column: String,
+    /// Columns of `table` that keep one value of each document, by name: where it stands, as a JSON Pointer or as `ce.NAME`
+    /// for an attribute of a CloudEvent, and its SQL type.
+    ///
+    /// Without `type` the schema says it (`integer` is BIGINT, `number` NUMERIC, `boolean` BOOLEAN, `string` TEXT, with
+    /// the format `date-time` TIMESTAMPTZ, `date` DATE, `uuid` UUID, anything else JSON); where it says nothing the column is
+    /// TEXT, and what is no string is kept as its JSON. A document without the value is kept with NULL. A column that is
+    /// added here later is added to the table; rows from before have NULL in it.
+    #[schemars(schema_with = "columns_schema", skip_serializing)]
+    #[schemars(extend(
+        "x-takes" = "events",
+        "x-default" = "none",
+        "examples" = [{"name": "/name", "age": {"at": "/age", "type": "integer"}, "kind": "ce.type"}]
+    ))]
+    pub columns: Vec<Column>,
+    /// What becomes of a document with a value that its column cannot hold.
+    #[schemars(extend("x-takes" = "events"))]
+    pub misfit: Misfit,
+    /// Whether the document column is indexed for searches within the documents: a GIN index in PostgreSQL. SQLite has no
+    /// such index, and there it changes nothing.
+    #[schemars(extend("x-takes" = "events"))]
+    pub document_index: bool,
 }
 
 impl Default for Stream {
@@ -122,6 +152,11 @@ impl Default for Stream {
             duplicates_kept: week,
             table: None,
             document_column: "document".to_owned(),
+            schema: None,
+            formats: Formats::Annotate,
+            columns: Vec::new(),
+            misfit: Misfit::Reject,
+            document_index: false,
         }
     }
 }
@@ -208,6 +243,57 @@ choice! {
         /// Removes all rows.
         Truncate = "truncate",
     }
+}
+
+choice! {
+    /// What `format` means in a schema.
+    pub enum Formats {
+        /// A remark, which refuses nothing.
+        Annotate = "annotate",
+        /// A rule: a string in another format is refused.
+        Assert = "assert",
+    }
+}
+
+choice! {
+    /// What becomes of a document with a value that its column cannot hold.
+    pub enum Misfit {
+        /// The document is refused.
+        Reject = "reject",
+        /// The column is NULL in its row. Written in quotes: `"null"`.
+        Null = "null",
+    }
+}
+
+/// A column of a table of records.
+#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Column {
+    /// Its name: the key under `columns`.
+    #[schemars(skip)]
+    pub name: String,
+    /// Where its value stands: a JSON Pointer, or `ce.NAME`.
+    #[schemars(skip_serializing)]
+    pub at: String,
+    /// Its SQL type.
+    #[schemars(with = "String", skip_serializing, rename = "type")]
+    pub column_type: Option<String>,
+}
+
+fn columns_schema(_: &mut SchemaGenerator) -> Schema {
+    let at = json_schema!({"type": "string", "pattern": "^(ce\\.[a-z0-9]+|(/([^~/]|~[01])*)+)$"});
+    json_schema!({
+        "type": "object",
+        "x-type": "mapping of names to places, or to `{at: PLACE, type: TYPE}`",
+        "additionalProperties": {
+            "anyOf": [at, {
+                "type": "object",
+                "required": ["at"],
+                "additionalProperties": false,
+                "properties": {"at": at, "type": {"type": "string"}},
+            }],
+        },
+    })
 }
 
 /// What makes the key of a record.

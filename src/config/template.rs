@@ -38,6 +38,11 @@ streams:
     takes: events
     table: events                             # without: kept in the journal only
     # document_column: document               # the column of the whole document
+    # columns: {name: /name, age: {at: /age, type: integer}, kind: ce.type}  # values in columns of their own
+    # misfit: reject                          # reject | \"null\": a value that its column cannot hold
+    # document_index: true                    # makes searches within documents fast, in PostgreSQL
+    # schema: event.schema.json               # a JSON Schema beside this file; without: any JSON
+    # formats: annotate                       # annotate | assert: whether `format` in the schema is a rule
     # key: /userId                            # what stays in order: a JSON Pointer
     # directories: [inbox]                    # folders whose files are published: .json, .ndjson, .yaml, .yml
     # actions:                                # routes that stand for an event

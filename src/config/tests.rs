@@ -114,12 +114,45 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
             "streams: {a: {takes: changes, table: a}}",
             &["`table` is for streams that take events, and `a` takes changes"],
         ),
-        ("streams: {a: {takes: events, document_column: d}}", &["is a column of `table`, and there is none"]),
+        ("streams: {a: {takes: events, document_column: d}}", &["is about `table`, and there is none"]),
         ("streams: {a: {takes: events, table: t, document_column: Receipt}}", &["cannot be `Receipt`: the table has"]),
         (
             "streams: {a: {takes: events, table: pg_x}}",
             &["`streams.a.table` cannot be \"pg_x\"; tables that begin with pg_"],
         ),
+        (
+            "streams: {a: {takes: events, table: t, columns: {Receipt: /a, DOCUMENT: /b, c: /c, C: /d, e: x, f: ce.A}}}",
+            &[
+                "1:50: `Receipt` cannot be a column's name",
+                "1:63: `DOCUMENT` cannot be a column's name",
+                "1:84: the columns `c` and `C` differ in letter case only",
+                "streams.a.columns.e` cannot be \"x\"; write a JSON Pointer, such as /userId, or ce.type",
+                "streams.a.columns.f` cannot be \"ce.A\"; attributes",
+            ],
+        ),
+        (
+            "streams: {a: {takes: events, table: t, columns: {a: {type: integr}, b: {at: /b, type: mood, x: 1}}}}",
+            &[
+                "`streams.a.columns.a` must say where its value stands: `at: /name`",
+                "`streams.a.columns.a.type` cannot be \"integr\", which is no type; did you mean `integer`?",
+                "which is no type; write one such as `integer`, `bigint`",
+                "unknown key `x` in streams.a.columns.b",
+            ],
+        ),
+        (
+            "streams: {a: {takes: events, columns: {a: /a}, misfit: \"null\", document_index: true, formats: assert}}",
+            &[
+                "`streams.a.columns` is about `table`",
+                "misfit` is about",
+                "document_index` is about",
+                "`schema`, and there is",
+            ],
+        ),
+        (
+            "streams: {a: {takes: events, table: t, misfit: null}}",
+            &["`streams.a.misfit` must be in quotes, \"null\": YAML reads null as no value"],
+        ),
+        ("streams: {a: {takes: changes, schema: s}}", &["`schema` is for streams that take events"]),
         ("streams: {a b: {takes: events}}", &["1:11: `a b` cannot be a stream's name"]),
         (
             "streams:\n  a: {takes: events, topic: b}\n  b: {takes: events}\n",
@@ -134,11 +167,11 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
             ],
         ),
         (
-            "rollups: {}\nstreams: {a: {takes: events, schema: x, source: t}}",
+            "rollups: {}\nstreams: {a: {takes: events, queries: x, source: t}}",
             &[
                 "1:1: `rollups` is not built yet in this version; remove it",
-                "2:30: `schema` is not built",
-                "2:41: `source` is",
+                "2:30: `queries` is not built",
+                "2:42: `source` is",
             ],
         ),
         (
@@ -208,10 +241,17 @@ streams:
     document_bytes_max: &size 2MiB
     retention: {age: 2h}
     duplicates_kept: 500ms
-  apple: {takes: events, key: /userId, table: apples, document_column: body, document_bytes_max: *size}
+  apple: {takes: events, key: /userId, table: apples, document_column: body, document_bytes_max: *size,
+    schema: parts/apple.json, formats: assert, misfit: "null", document_index: true,
+    columns: {weight: {at: /weight, type: "numeric(6,2)"}, kind: /kind, at: ce.time}}
 "#,
     )
     .unwrap();
+    let column = |name: &str, at: &str, column_type: Option<&str>| Column {
+        name: name.to_owned(),
+        at: at.to_owned(),
+        column_type: column_type.map(str::to_owned),
+    };
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     let zebra = Stream {
         forms: vec![Form::Wal2json],
@@ -238,10 +278,21 @@ streams:
         table: Some("apples".to_owned()),
         document_column: "body".to_owned(),
         document_bytes_max: 2 << 20,
+        schema: config.streams[1].schema.clone(),
+        formats: Formats::Assert,
+        misfit: Misfit::Null,
+        document_index: true,
+        columns: vec![
+            column("weight", "/weight", Some("numeric(6,2)")),
+            column("kind", "/kind", None),
+            column("at", "ce.time", None),
+        ],
         ..Stream::named("apple", Takes::Events)
     };
     assert_eq!(config.listen, "0.0.0.0:9090");
     assert_eq!(config.streams, [zebra, apple]);
+    let schema = config.streams[1].schema.as_deref().unwrap();
+    assert!(schema.is_absolute() && schema.ends_with("parts/apple.json"), "{schema:?} lies beside the file");
 }
 
 #[test]
@@ -350,7 +401,7 @@ fn every_setting_of_the_schema_is_explained() {
         settings.sum()
     }
     let schema = schema();
-    assert_eq!(check(&schema, ""), 30);
+    assert_eq!(check(&schema, ""), 35);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let stream = &schema["properties"]["streams"]["additionalProperties"];
     assert_eq!(stream["required"], serde_json::json!(["takes"]));

@@ -4,6 +4,7 @@
 //! wrong to a [`Judge`]. Forms do not decide what a violation means: the gate does.
 
 mod activities;
+pub mod cloud_event;
 mod columns;
 pub mod event;
 pub mod lines;

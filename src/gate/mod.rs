@@ -8,25 +8,23 @@ pub use key::KeyRule;
 
 use bytes::Bytes;
 
-use crate::change::ChangeSet;
+use crate::change::{ChangeSet, Value};
 use crate::format::{self, event};
 use crate::json::{Fault, FaultKind};
-use crate::judgement::{Judge, Rules, VIOLATIONS_MAX};
+use crate::judgement::{Judge, Rules};
 use crate::problem::{Problem, ProblemType, Violation};
+use crate::record::Headers;
 
 /// What a stream's documents are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Takes {
     /// Change documents, in the forms whose words are listed.
     Changes {
         /// The words of the forms, as in the configuration.
         forms: Vec<String>,
     },
-    /// Any JSON, kept as a row when there is a table.
-    Events {
-        /// Whether the stream has a table.
-        has_table: bool,
-    },
+    /// Any JSON, or what a schema allows; kept as a row when there is a table.
+    Events(event::EventRules),
 }
 
 /// Judges the documents of one stream.
@@ -51,21 +49,33 @@ pub struct Accepted<'a> {
     pub changes: ChangeSet<'a>,
     /// The key under which the journal keeps it.
     pub key: Option<Bytes>,
+    /// The values of an event's columns.
+    pub fields: Vec<Value<'a>>,
 }
 
 impl Gate {
     /// Judges the one document that `bytes` hold.
     pub fn judge<'a>(&self, bytes: &'a [u8]) -> Result<Accepted<'a>, Problem> {
-        self.judge_with(bytes, &self.key)
+        self.judge_with(bytes, None)
+    }
+
+    /// Judges the one document that `bytes` hold, with what is said beside it.
+    pub fn judge_with<'a>(&self, bytes: &'a [u8], headers: Option<&'a Headers>) -> Result<Accepted<'a>, Problem> {
+        self.judge_keyed(bytes, headers, &self.key)
     }
 
     /// Judges bare text, as the JSON string of it. It has no key: there is no place in it that a pointer could name.
-    pub fn judge_text(&self, bytes: &[u8]) -> Result<(), Problem> {
+    pub fn judge_text(&self, bytes: &[u8], headers: Option<&Headers>) -> Result<(), Problem> {
         let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(bytes))?;
-        self.judge_with(quoted(text).as_bytes(), &KeyRule::None).map(drop)
+        self.judge_keyed(quoted(text).as_bytes(), headers, &KeyRule::None).map(drop)
     }
 
-    fn judge_with<'a>(&self, bytes: &'a [u8], key: &KeyRule) -> Result<Accepted<'a>, Problem> {
+    fn judge_keyed<'a>(
+        &self,
+        bytes: &'a [u8],
+        headers: Option<&'a Headers>,
+        key: &KeyRule,
+    ) -> Result<Accepted<'a>, Problem> {
         if bytes.len() > self.document_bytes_max {
             return Err(format::lines::too_large(self.document_bytes_max));
         }
@@ -74,11 +84,13 @@ impl Gate {
             return Err(Problem::new(ProblemType::NotJson, "the body is empty"));
         }
         let mut judge = Judge::new(&self.rules);
+        let mut fields = Vec::new();
         let read = match &self.takes {
             Takes::Changes { forms } => format::read_changes(text, forms, &mut judge),
-            Takes::Events { has_table } => {
-                event::read(text, *has_table, &mut judge).map(|()| (Some(event::NAME), ChangeSet::default()))
-            }
+            Takes::Events(rules) => rules.read(text, headers, &mut judge).map(|values| {
+                fields = values;
+                (Some(event::NAME), ChangeSet::default())
+            }),
         };
         let (form, changes) = read.map_err(not_json)?;
         let key = match key.find(text, &changes) {
@@ -89,8 +101,8 @@ impl Gate {
             }
         };
         match form {
-            Some(form) if judge.count() == 0 => Ok(Accepted { form, changes, key }),
-            _ => Err(invalid(judge)),
+            Some(form) if judge.count() == 0 => Ok(Accepted { form, changes, key, fields }),
+            _ => Err(judge.into_problem()),
         }
     }
 }
@@ -98,18 +110,6 @@ impl Gate {
 /// A text as a JSON string.
 pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-fn invalid(judge: Judge<'_, '_>) -> Problem {
-    let count = judge.count();
-    let detail = match count {
-        1 => "1 violation".into(),
-        _ if count > VIOLATIONS_MAX => format!("{count} violations, of which the first {VIOLATIONS_MAX} are listed"),
-        _ => format!("{count} violations"),
-    };
-    let mut problem = Problem::new(ProblemType::InvalidDocument, detail);
-    problem.errors = judge.into_violations();
-    problem
 }
 
 fn not_json(fault: Fault) -> Problem {

@@ -32,10 +32,13 @@ async fn run(service: &Service, served: &Served, action: &Action, head: &Parts) 
     let filled = action.fill(&|source| value(source, action, head)).map_err(missing)?;
     let value = Bytes::from(filled.value);
     let (form, key) = match &action.record {
-        Content::Text(_) => stream.gate.judge_text(&value).map(|()| (TEXT, None))?,
+        Content::Text(_) => stream.gate.judge_text(&value, None).map(|()| (TEXT, None))?,
         Content::Json(_) => stream.gate.judge(&value).map(|accepted| (accepted.form, accepted.key))?,
     };
-    let kept = record(stream, form, key, value.clone(), idempotency_key);
+    let mut kept = record(stream, form, key, value.clone(), idempotency_key);
+    if let Content::Text(_) = &action.record {
+        kept.headers.mark_text();
+    }
     if kept.size() > service.journal.record_bytes_max() {
         return Err(crate::format::lines::too_large(service.journal.record_bytes_max()).into());
     }

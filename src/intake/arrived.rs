@@ -1,11 +1,12 @@
-//! The documents of a request on their way to the gate: cut from the body, read from YAML, taken out of events.
+//! The documents of a request on their way to the gate: cut from the body, or read from YAML.
 
 use bytes::Bytes;
 
-use super::record;
+use super::{events, record};
+use crate::format::event::ATTRIBUTE;
 use crate::format::lines::{Layout, pieces, too_large};
 use crate::problem::Problem;
-use crate::record::Record;
+use crate::record::{Headers, Record};
 use crate::stream::Stream;
 
 /// A document before the gate.
@@ -13,6 +14,17 @@ use crate::stream::Stream;
 pub(super) struct Arrived {
     /// Its JSON.
     pub(super) bytes: Bytes,
+    /// The attributes of the CloudEvent whose data it is.
+    pub(super) event: Option<Headers>,
+    /// Where it stands in what was sent, for the pointers of violations: `/data` of an event.
+    pub(super) within: &'static str,
+}
+
+impl Arrived {
+    /// A document that is no event's data.
+    pub(super) fn plain(bytes: Bytes) -> Self {
+        Arrived { bytes, event: None, within: "" }
+    }
 }
 
 /// One of the documents of a body.
@@ -22,6 +34,8 @@ pub(super) struct Part {
     pub(super) line: usize,
     /// How many lines it takes.
     pub(super) lines: usize,
+    /// Which one it is in a batch of events, counted from 0.
+    pub(super) index: Option<usize>,
     /// The document, or why it is none.
     pub(super) document: Result<Arrived, Problem>,
 }
@@ -33,7 +47,7 @@ pub(super) fn parts(body: &Bytes, layout: Layout, bytes_max: usize) -> impl Iter
             Layout::Yaml => piece.document(layout, bytes_max).map(|json| Bytes::from(json.into_owned())),
             _ => piece.document(layout, bytes_max).map(|_| body.slice_ref(piece.bytes)),
         };
-        Part { line: piece.line, lines: piece.lines, document: document.map(|bytes| Arrived { bytes }) }
+        Part { line: piece.line, lines: piece.lines, index: None, document: document.map(Arrived::plain) }
     })
 }
 
@@ -44,9 +58,21 @@ pub(super) fn judge(
     idempotency_key: Option<String>,
     record_bytes_max: usize,
 ) -> Result<(Record, usize), Problem> {
-    let accepted = stream.gate.judge(&arrived.bytes)?;
+    let Arrived { bytes, event, within } = arrived;
+    let accepted = stream.gate.judge_with(&bytes, event.as_ref()).map_err(|mut problem| {
+        for error in &mut problem.errors {
+            error.pointer = match error.pointer.strip_prefix(ATTRIBUTE) {
+                Some(name) => format!("/{name}"),
+                None => format!("{within}{}", error.pointer),
+            };
+        }
+        problem
+    })?;
     let (form, key, changes) = (accepted.form, accepted.key, accepted.changes.changes.len());
-    let record = record(stream, form, key, arrived.bytes, idempotency_key);
+    let record = match event {
+        Some(event) => events::record(stream, event, key, bytes),
+        None => record(stream, form, key, bytes, idempotency_key),
+    };
     if record.size() > record_bytes_max {
         return Err(too_large(record_bytes_max));
     }

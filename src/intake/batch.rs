@@ -19,6 +19,9 @@ const DOCUMENTS_MAX: usize = 20_000;
 /// What became of one piece of the body.
 #[derive(Debug, Default, Serialize)]
 struct Fate {
+    /// Which event of a batch, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
     line: usize,
     #[serde(skip_serializing_if = "is_one")]
     lines: usize,
@@ -48,14 +51,14 @@ pub(super) async fn post(service: &Service, served: &Served, ask: &Ask, parts: i
     let record_bytes_max = service.journal.record_bytes_max();
     let mut fates = Vec::new();
     let mut records = Vec::new();
-    for Part { line, lines, document } in parts {
+    for Part { line, lines, index, document } in parts {
         if fates.len() == DOCUMENTS_MAX {
             let detail = format!("the body holds more than {DOCUMENTS_MAX} documents; send them in several bodies");
             return Err(Failure::new(ProblemType::DocumentTooLarge, detail));
         }
         // Documents of a batch use the key and their line number.
         let key = ask.idempotency_key.as_ref().map(|key| format!("{key}:{line}"));
-        let mut fate = Fate { line, lines, status: "rejected", ..Fate::default() };
+        let mut fate = Fate { index, line, lines, status: "rejected", ..Fate::default() };
         match document.and_then(|arrived| judge(stream, arrived, key, record_bytes_max)) {
             Ok((record, _)) => {
                 records.push(record);

@@ -4,6 +4,7 @@ pub mod action;
 mod arrived;
 mod batch;
 pub mod directory;
+mod events;
 pub mod files;
 mod request;
 mod single;
@@ -46,13 +47,19 @@ pub async fn post(service: &Service, served: &Served, is_own_route: bool, reques
     let ask = Ask::read(&head)?;
     let stream = &served.stream;
     let one_max = stream.gate.document_bytes_max;
-    let bytes_max = if ask.media == Media::Json { one_max } else { body::BATCH_BYTES_MAX };
+    let bytes_max = match ask.media {
+        Media::Json => one_max,
+        // In Base64 data takes four bytes for three.
+        Media::Event => one_max.saturating_add(one_max / 3).saturating_add(events::ATTRIBUTES_BYTES_MAX),
+        Media::Lines | Media::Yaml | Media::Events => body::BATCH_BYTES_MAX,
+    };
     let body = body::read(service, &head.headers, body, bytes_max).await?;
+    let one = |document| match ask.is_event {
+        true => events::binary(&head.headers, document),
+        false => Ok(Arrived::plain(document)),
+    };
     match ask.media {
-        Media::Json => {
-            let document = Ok(Arrived { bytes: body.bytes.clone() });
-            single::post(service, served, is_own_route, &ask, document).await
-        }
+        Media::Json => single::post(service, served, is_own_route, &ask, one(body.bytes.clone())).await,
         Media::Lines => {
             let layout = match stream.gate.takes {
                 Takes::Changes { .. } => Layout::Values,
@@ -64,13 +71,19 @@ pub async fn post(service: &Service, served: &Served, is_own_route: bool, reques
             // Several documents in one body are answered like several lines.
             let mut parts = parts(&body.bytes, Layout::Yaml, one_max);
             let first: Vec<Part> = parts.by_ref().take(2).collect();
-            if first.len() > 1 {
+            if first.len() > 1 && !ask.is_event {
                 return batch::post(service, served, &ask, first.into_iter().chain(parts)).await;
             }
-            let empty = || Err(Problem::new(ProblemType::NotJson, "the body holds no YAML document"));
-            let document = first.into_iter().next().map_or_else(empty, |part| part.document);
+            let none = |what| Err(Problem::new(ProblemType::NotJson, format!("the body holds {what}")));
+            let document = match (first.len(), first.into_iter().next()) {
+                (1, Some(part)) => part.document.and_then(|arrived| one(arrived.bytes)),
+                (0, _) => none("no YAML document"),
+                _ => none("several YAML documents, and an event has one as its data"),
+            };
             single::post(service, served, is_own_route, &ask, document).await
         }
+        Media::Event => single::post(service, served, is_own_route, &ask, events::structured(&body.bytes)).await,
+        Media::Events => batch::post(service, served, &ask, events::batch(&body.bytes)?).await,
     }
 }
 
@@ -87,8 +100,13 @@ pub fn record(
         Some(key) => repeatable_id(stream, key),
         None => uuid::Uuid::now_v7(),
     };
-    let headers =
-        Headers { id: id.to_string(), source: stream.name.to_string(), form: form.to_owned(), idempotency_key };
+    let headers = Headers {
+        id: id.to_string(),
+        source: stream.name.to_string(),
+        form: form.to_owned(),
+        idempotency_key,
+        ..Headers::default()
+    };
     Record { key, value, headers, timestamp_ms: clock::now_ms() }
 }
 

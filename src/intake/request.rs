@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 
+use super::events;
 use crate::http::answer::Failure;
 use crate::problem::ProblemType;
 
@@ -19,6 +20,8 @@ const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) media: Media,
+    /// Whether headers make it a binary CloudEvent.
+    pub(super) is_event: bool,
     /// How long to wait for the outcome.
     pub(super) wait: Option<Duration>,
     pub(super) is_dry_run: bool,
@@ -34,12 +37,23 @@ pub(super) enum Media {
     Lines,
     /// `application/yaml`: one document, or several.
     Yaml,
+    /// `application/cloudevents+json`: one CloudEvent.
+    Event,
+    /// `application/cloudevents-batch+json`: many.
+    Events,
 }
 
 impl Ask {
     pub(super) fn read(head: &Parts) -> Result<Self, Failure> {
+        let media = media(&head.headers)?;
+        let is_event = events::is_binary(&head.headers) && matches!(media, Media::Json | Media::Yaml | Media::Lines);
+        if is_event && media == Media::Lines {
+            let detail = "an event has one document as its data; send several as application/cloudevents-batch+json";
+            return Err(Failure::new(ProblemType::UnsupportedMediaType, detail));
+        }
         Ok(Ask {
-            media: media(&head.headers)?,
+            media,
+            is_event,
             wait: wait(&head.headers),
             is_dry_run: is_dry_run(head.uri.query().unwrap_or(""))?,
             idempotency_key: idempotency_key(&head.headers)?,
@@ -62,7 +76,7 @@ fn media(headers: &HeaderMap) -> Result<Media, Failure> {
     let refused = |why: &str| {
         let detail = format!("Content-Type is {value:?}: {why}");
         Err(Failure::new(ProblemType::UnsupportedMediaType, detail)
-            .with("accept", "application/json, application/x-ndjson, application/yaml"))
+            .with("accept", "application/json, application/x-ndjson, application/yaml, application/cloudevents+json"))
     };
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -82,9 +96,9 @@ fn media(headers: &HeaderMap) -> Result<Media, Failure> {
             Ok(Media::Lines)
         }
         "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Ok(Media::Yaml),
-        "application/cloudevents+json" | "application/cloudevents-batch+json" => {
-            refused("CloudEvents are not built yet in this version")
-        }
+        "application/cloudevents-batch+json" => Ok(Media::Events),
+        "application/cloudevents+json" => Ok(Media::Event),
+        _ if essence.starts_with("application/cloudevents") => refused("CloudEvents are taken as JSON"),
         _ if essence.starts_with("application/") && essence.ends_with("+json") => Ok(Media::Json),
         _ if essence.starts_with("application/") && essence.ends_with("+yaml") => Ok(Media::Yaml),
         _ => refused("send application/json, or application/x-ndjson for one document a line"),
@@ -175,7 +189,10 @@ mod tests {
             ("application/json; charset=latin1", None),
             ("text/plain", None),
             ("application/x-www-form-urlencoded", None),
-            ("application/cloudevents+json", None),
+            ("application/cloudevents+json", Some(Media::Event)),
+            ("application/cloudevents-batch+json; charset=UTF-8", Some(Media::Events)),
+            ("Application/CloudEvents-Batch+JSON", Some(Media::Events)),
+            ("application/cloudevents+avro", None),
         ] {
             assert_eq!(media(&headers("content-type", value)).ok(), expected, "{value}");
         }

@@ -50,10 +50,14 @@ pub fn describe(stream: &Stream) -> Value {
             value["takes"] = "changes".into();
             value["forms"] = json!(forms);
         }
-        Takes::Events { .. } => {
+        Takes::Events(rules) => {
             value["takes"] = "events".into();
             // No schema: any JSON.
-            value["schema"] = true.into();
+            value["schema"] = rules.schema().map_or(true.into(), |schema| schema.value().clone());
+            let columns = rules.columns().iter().map(|column| {
+                (column.name.clone(), json!({"at": column.at.to_string(), "type": column.column_type.to_string()}))
+            });
+            value["columns"] = Value::Object(columns.collect());
         }
     }
     if let Target::Records { table, document_column } = &stream.table {

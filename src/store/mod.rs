@@ -118,6 +118,9 @@ pub struct ApplyRules {
     pub create: bool,
     /// The primary keys of tables that are created, by table name as a document writes it.
     pub keys: HashMap<String, Vec<String>>,
+    /// The columns of JSON that searches go through, by table name: where the database has an index for that, the column
+    /// gets one, in a table that is there already too.
+    pub json_indexes: HashMap<String, String>,
 }
 
 /// A document on its way into the tables.

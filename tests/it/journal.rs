@@ -97,7 +97,13 @@ fn topic(name: &str) -> TopicName {
 }
 
 fn record(value: impl Into<Bytes>) -> Record {
-    let headers = Headers { id: "id".into(), source: "s".into(), form: "event".into(), idempotency_key: None };
+    let headers = Headers {
+        id: "id".into(),
+        source: "s".into(),
+        form: "event".into(),
+        idempotency_key: None,
+        ..Headers::default()
+    };
     Record { key: None, value: value.into(), headers, timestamp_ms: clock::now_ms() }
 }
 
@@ -185,6 +191,7 @@ async fn records_come_back_byte_for_byte(journal: &Arc<dyn Journal>) {
         source: "a stream".into(),
         form: "\"form\"\n".into(),
         idempotency_key: key.map(str::to_owned),
+        further: [("subject".to_owned(), "ü \"%\" \n".to_owned()), ("tenant".to_owned(), String::new())].into(),
     };
     let sent: Vec<_> = [
         (None, Bytes::new(), headers(None), 0),

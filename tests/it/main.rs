@@ -4,9 +4,11 @@
 
 mod actions;
 mod cli;
+mod cloud_events;
 mod crash;
 mod dead_letters;
 mod directories;
+mod events;
 mod faults;
 mod fixtures;
 mod gate;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use sluicegate::change::{Action, ChangeSet, ColumnType, Value};
+use sluicegate::format::event::EventRules;
 use sluicegate::gate::{Gate, KeyRule, Takes};
 use sluicegate::json::at;
 use sluicegate::judgement::Rules;
@@ -176,7 +177,7 @@ proptest! {
 
     #[test]
     fn any_bytes_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for gate in [changes(), gate(Takes::Events { has_table: true })] {
+        for gate in [changes(), gate(Takes::Events(EventRules::any(true)))] {
             let _ = gate.judge(&bytes);
         }
     }
@@ -201,7 +202,7 @@ proptest! {
 
     #[test]
     fn json_is_what_rfc_8259_says(text in "[\\[\\]{}:,\"\\\\ tfrun0-9eE.+-]{0,24}|\\{\"[a-c]\":[0-9]{1,3}(,\"[a-c]\":(null|true|\\[\\]|\"\\\\u00[0-9a-g]{2}\"))?\\}") {
-        let ours = gate(Takes::Events { has_table: false }).judge(text.as_bytes());
+        let ours = gate(Takes::Events(EventRules::any(false))).judge(text.as_bytes());
         let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text);
         match (ours, theirs) {
             (Ok(_), theirs) => prop_assert!(theirs.is_ok(), "accepted {text:?}"),

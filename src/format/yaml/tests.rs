@@ -75,7 +75,7 @@ fn what_is_no_yaml_is_refused_with_line_and_column() {
         ("a: *nobody", "line 11, column"),
         ("a: b: c", "line 11, column 5"),
         ("a: \"x", "line 1"),
-        ("\ta: 1", "line 11"),
+        ("a:\n\tb: 1", "line 12"),
     ] {
         let problem = to_json(yaml.as_bytes(), 11, 1 << 20).expect_err(yaml);
         assert_eq!(problem.kind, ProblemType::NotJson, "{yaml:?}: {problem}");

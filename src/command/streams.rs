@@ -1,0 +1,143 @@
+//! From what the configuration says of a stream to the stream: schema read and compiled, columns typed.
+
+use std::sync::Arc;
+
+use super::Failed;
+use crate::change::ColumnType;
+use crate::config::{self, Config, Key, Misfit, UnknownTypes};
+use crate::document::{StreamName, TopicName};
+use crate::format::event::{ATTRIBUTE, At, EventRules, RecordColumn};
+use crate::gate::{Gate, KeyRule, Takes};
+use crate::judgement::{Operation, Rules};
+use crate::schema::{BrokenSchema, Schema};
+use crate::store::{ApplyRules, Limits, Store};
+use crate::stream::{OnFailure, Reply, Stream, Target};
+
+/// Without a store nobody has said what names it holds: PostgreSQL's limit fits every database.
+const LIMITS_UNKNOWN: Limits = Limits { identifier_bytes_max: 63 };
+
+/// A schema is read into memory; a larger file is no schema.
+const SCHEMA_BYTES_MAX: u64 = 16 << 20;
+
+/// Builds the streams of a configuration for `store`.
+pub(super) fn streams(config: &Config, store: Option<&dyn Store>) -> Result<Vec<Arc<Stream>>, Failed> {
+    config.streams.iter().map(|said| stream(said, store)).collect()
+}
+
+/// Builds one stream of a configuration for `store`.
+pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result<Arc<Stream>, Failed> {
+    let limits = store.map_or(LIMITS_UNKNOWN, Store::limits);
+    let name = StreamName::parse(&said.name)?;
+    let key = match (&said.key, said.takes) {
+        (Some(Key::Table), _) => KeyRule::Table,
+        (Some(Key::Pointer(pointer)), _) => KeyRule::Pointer(pointer.clone()),
+        (None, config::Takes::Changes) => KeyRule::Constant(said.name.clone().into()),
+        (None, config::Takes::Events) => KeyRule::None,
+    };
+    let takes = match said.takes {
+        config::Takes::Changes => {
+            Takes::Changes { forms: said.forms.iter().map(|form| form.word().to_owned()).collect() }
+        }
+        config::Takes::Events => Takes::Events(events(said)?),
+    };
+    let table = match (said.takes, &said.table) {
+        (config::Takes::Changes, _) => Target::Tables,
+        (config::Takes::Events, Some(table)) => {
+            Target::Records { table: table.clone(), document_column: said.document_column.clone() }
+        }
+        (config::Takes::Events, None) => Target::Journal,
+    };
+    let rules = Rules {
+        tables: said.allow.tables.clone(),
+        operations: said.allow.operations.iter().map(operation).collect(),
+        unknown_types_refused: said.unknown_types == UnknownTypes::Reject,
+        identifier_bytes_max: limits.identifier_bytes_max,
+        key_columns: said.key_columns.clone(),
+    };
+    let json_indexes = said.table.iter().filter(|_| said.document_index);
+    let document_bytes_max = usize::try_from(said.document_bytes_max).unwrap_or(usize::MAX);
+    Ok(Arc::new(Stream {
+        name,
+        topic: TopicName::parse(&said.topic)?,
+        gate: Gate { takes, rules, key, document_bytes_max },
+        table,
+        apply: ApplyRules {
+            create: said.allow.create,
+            keys: said.keys.clone().into_iter().collect(),
+            json_indexes: json_indexes.map(|table| (table.clone(), said.document_column.clone())).collect(),
+        },
+        on_failure: match said.on_failure {
+            config::OnFailure::SetAside => OnFailure::SetAside,
+            config::OnFailure::Stop => OnFailure::Stop,
+        },
+        routes: said.routes.clone(),
+        actions: said.actions.clone(),
+        directories: said.directories.clone(),
+        reply: match said.reply {
+            config::Reply::Receipt => Reply::Receipt,
+            config::Reply::Echo => Reply::Echo,
+            config::Reply::Created => Reply::Created,
+        },
+        retention_age: said.retention.age,
+        retention_bytes: said.retention.size,
+        duplicates_kept: said.duplicates_kept,
+    }))
+}
+
+fn operation(said: &config::Operation) -> Operation {
+    match said {
+        config::Operation::Insert => Operation::Insert,
+        config::Operation::Update => Operation::Update,
+        config::Operation::Delete => Operation::Delete,
+        config::Operation::Truncate => Operation::Truncate,
+    }
+}
+
+/// How the events of a stream are judged.
+fn events(said: &config::Stream) -> Result<EventRules, Failed> {
+    let schema = match &said.schema {
+        Some(path) => {
+            let wrong = |broken: BrokenSchema| {
+                Failed::Error(format!("stream {}: in {}: {broken}", said.name, path.display()).into())
+            };
+            Some(Arc::new(compile(path, said.formats == config::Formats::Assert).map_err(wrong)?))
+        }
+        None => None,
+    };
+    let columns = said.columns.iter().map(|column| record_column(column, schema.as_deref())).collect();
+    Ok(EventRules::new(said.table.is_some(), schema, columns, said.misfit == Misfit::Null))
+}
+
+fn record_column(said: &config::Column, schema: Option<&Schema>) -> RecordColumn {
+    let at = match said.at.strip_prefix(ATTRIBUTE) {
+        Some(name) => At::Attribute(name.to_owned()),
+        None => At::Document(said.at.clone()),
+    };
+    let told = match &at {
+        At::Attribute(name) if name == "time" => Some("timestamptz"),
+        At::Attribute(_) => Some("text"),
+        At::Document(pointer) => schema.and_then(|schema| schema.column_type(pointer)),
+    };
+    let type_name = said.column_type.as_deref().or(told);
+    let column_type = ColumnType::parse(type_name.unwrap_or("text"));
+    RecordColumn { name: said.name.clone(), at, column_type, is_open: type_name.is_none() }
+}
+
+/// Compiles the schema in a file, and those that it refers to.
+fn compile(path: &std::path::Path, asserts_formats: bool) -> Result<Schema, BrokenSchema> {
+    let shown = path.display().to_string();
+    let broken = |what: String| BrokenSchema { file: shown.clone(), pointer: String::new(), what };
+    let absolute = std::path::absolute(path).map_err(|error| broken(error.to_string()))?;
+    let absolute = absolute.to_str().ok_or_else(|| broken("its path is not UTF-8".to_owned()))?;
+    Schema::compile(absolute, asserts_formats, Arc::new(read))
+}
+
+fn read(path: &str) -> Result<String, String> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let failed = |error: std::io::Error| format!("the file {name} cannot be read: {error}");
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length > SCHEMA_BYTES_MAX {
+        return Err(format!("the file {name} has {length} bytes; {SCHEMA_BYTES_MAX} is the most"));
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}

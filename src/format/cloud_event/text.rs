@@ -1,0 +1,98 @@
+//! The notations that attributes are written in: header values, times, media types.
+
+use percent_encoding::percent_decode;
+
+/// The value of a header that says an attribute (CloudEvents HTTP binding, §3.1.3.2): quotes around it are taken off, then
+/// percent-encoding. None when that is not UTF-8.
+pub(super) fn header(value: &[u8]) -> Option<String> {
+    let value = value.trim_ascii();
+    let quoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    let unquoted = quoted.map(|inner| {
+        let mut text = Vec::with_capacity(inner.len());
+        let mut bytes = inner.iter();
+        while let Some(byte) = bytes.next() {
+            text.extend(if *byte == b'\\' { bytes.next() } else { Some(byte) });
+        }
+        text
+    });
+    let text = percent_decode(unquoted.as_deref().unwrap_or(value)).decode_utf8().ok()?;
+    Some(text.into_owned())
+}
+
+/// Whether a text is a time as RFC 3339 writes it: no field may be left out, and the calendar must have the day.
+pub(super) fn is_rfc3339(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let number = |from: usize, to: usize| {
+        let digits = bytes.get(from..to)?;
+        digits.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(digits).ok()?.parse::<u32>().ok())?
+    };
+    let is = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
+    let read = || {
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        let marks = is(4, b"-") && is(7, b"-") && is(10, b"Tt") && is(13, b":") && is(16, b":");
+        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days = match month {
+            2 if is_leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => 0,
+        };
+        // A second is 60 at the end of an hour only: a leap second.
+        let clock = hour < 24 && minute < 60 && (second < 60 || second == 60 && minute == 59);
+        let mut at = 19;
+        if is(at, b".") {
+            let fraction = bytes[20..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            (fraction > 0).then_some(())?;
+            at = 20 + fraction;
+        }
+        let zone = if is(at, b"Zz") {
+            bytes.len() == at + 1
+        } else {
+            let offset = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
+            is(at, b"+-") && is(at + 3, b":") && offset.0 < 24 && offset.1 < 60 && bytes.len() == at + 6
+        };
+        Some(marks && (1..=days).contains(&day) && clock && zone)
+    };
+    read().unwrap_or(false)
+}
+
+/// Whether a text is a media type (RFC 9110, §8.3.1): `type/subtype`, and parameters.
+pub(super) fn is_media_type(text: &str) -> bool {
+    let is_token = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    let (essence, mut rest) = match text.find(';') {
+        Some(end) => (&text[..end], &text[end..]),
+        None => (text, ""),
+    };
+    let is_essence = essence.trim().split_once('/').is_some_and(|(kind, of)| is_token(kind) && is_token(of));
+    while let Some(parameter) = rest.strip_prefix(';') {
+        let parameter = parameter.trim_start();
+        let Some((name, value)) = parameter.split_once('=') else { return is_essence && parameter.is_empty() };
+        let end = match value.strip_prefix('"') {
+            Some(quoted) => match quoted.find('"') {
+                Some(end) => end + 2,
+                None => return false,
+            },
+            None => value.find([';', ' ']).unwrap_or(value.len()),
+        };
+        if !is_token(name) || !value.starts_with('"') && !is_token(&value[..end]) {
+            return false;
+        }
+        rest = value[end..].trim_start();
+    }
+    is_essence && rest.is_empty()
+}
+
+/// Whether a media type is one of JSON in UTF-8.
+pub fn is_json_media(media: &str) -> bool {
+    let mut parts = media.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let essence = parts.next().unwrap_or_default();
+    let is_utf8 = |parameter: String| match parameter.split_once('=') {
+        Some(("charset", charset)) => ["utf-8", "utf8", "us-ascii"].contains(&charset.trim_matches('"')),
+        _ => true,
+    };
+    (essence == "application/json" || essence == "text/json" || essence.ends_with("+json")) && parts.all(is_utf8)
+}

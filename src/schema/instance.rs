@@ -1,0 +1,285 @@
+//! A document's tree as the schema crate sees it, so that a document is parsed once, and by our own reader.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use jsonschema::JsonType;
+use jsonschema::json::{Array, Json, JsonNumber, NodeIdentity, Object, cmp, unique};
+use serde_json::Value;
+
+use crate::json::Tree;
+
+/// Names the representation.
+#[derive(Debug)]
+pub(super) struct Instance;
+
+/// A value in a document.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node<'a> {
+    tree: &'a Tree<'a>,
+    /// How many violations may still be described. At nothing, containers look empty, so that the search ends soon.
+    left: Option<&'a Cell<usize>>,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn new(tree: &'a Tree<'a>) -> Self {
+        Node { tree, left: None }
+    }
+
+    pub(super) fn counting(tree: &'a Tree<'a>, left: &'a Cell<usize>) -> Self {
+        Node { tree, left: Some(left) }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.left.is_some_and(|left| left.get() == 0)
+    }
+}
+
+impl Json for Instance {
+    type Node<'a> = Node<'a>;
+    type PreparedKey = Box<str>;
+    type StringBuffer = Tree<'static>;
+
+    // A look for one member passes half of the others by; a walk over all of them costs hardly more.
+    const KEYS_PER_LOOKUP: usize = 4;
+
+    fn prepare_key(key: &str) -> Box<str> {
+        key.into()
+    }
+
+    fn with_string_node<T>(buffer: &mut Tree<'static>, string: &str, run: impl FnOnce(Node<'_>) -> T) -> T {
+        *buffer = Tree::Text(Cow::Owned(string.to_owned()));
+        run(Node::new(buffer))
+    }
+}
+
+impl<'a> jsonschema::json::Node<'a, Instance> for Node<'a> {
+    type Object = Members<'a>;
+    type Array = Elements<'a>;
+    type Number = Digits<'a>;
+
+    fn as_object(&self) -> Option<Members<'a>> {
+        match self.tree {
+            Tree::Object(members) => Some(Members { members, node: *self }),
+            _ => None,
+        }
+    }
+
+    fn as_array(&self) -> Option<Elements<'a>> {
+        match self.tree {
+            Tree::Array(elements) => Some(Elements { elements, node: *self }),
+            _ => None,
+        }
+    }
+
+    fn as_string(&self) -> Option<Cow<'a, str>> {
+        match self.tree {
+            Tree::Text(text) => Some(Cow::Borrowed(text)),
+            _ => None,
+        }
+    }
+
+    fn as_number(&self) -> Option<Digits<'a>> {
+        match self.tree {
+            Tree::Number(digits) => Some(Digits(digits)),
+            _ => None,
+        }
+    }
+
+    fn as_boolean(&self) -> Option<bool> {
+        match self.tree {
+            Tree::Boolean(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        matches!(self.tree, Tree::Null)
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self.tree, Tree::Number(_))
+    }
+
+    fn json_type(&self) -> JsonType {
+        match self.tree {
+            Tree::Null => JsonType::Null,
+            Tree::Boolean(_) => JsonType::Boolean,
+            Tree::Number(_) => JsonType::Number,
+            Tree::Text(_) => JsonType::String,
+            Tree::Array(_) => JsonType::Array,
+            Tree::Object(_) => JsonType::Object,
+        }
+    }
+
+    fn equals_value(&self, expected: &Value) -> bool {
+        match (self.tree, expected) {
+            (Tree::Null, Value::Null) => true,
+            (Tree::Boolean(value), Value::Bool(expected)) => value == expected,
+            (Tree::Text(text), Value::String(expected)) => *text == expected.as_str(),
+            (Tree::Number(_), Value::Number(_)) | (Tree::Array(_), Value::Array(_)) => {
+                cmp::equal(&whole(self.tree), expected)
+            }
+            (Tree::Object(members), Value::Object(expected_members)) => {
+                members.len() == expected_members.len() && cmp::equal(&whole(self.tree), expected)
+            }
+            _ => false,
+        }
+    }
+
+    /// Only violations ask for it, and their sentences are made from the document's text: a copy of the value in each of
+    /// thousands would cost more memory than the document deserves. A name is short, and has no place in the text.
+    fn to_value(&self) -> Cow<'a, Value> {
+        const NAME_BYTES_MAX: usize = 200;
+        if let Some(left) = self.left {
+            left.set(left.get().saturating_sub(1));
+        }
+        Cow::Owned(match self.tree {
+            Tree::Text(text) if text.len() <= NAME_BYTES_MAX => Value::String(text.to_string()),
+            _ => Value::Null,
+        })
+    }
+
+    fn identity(&self) -> Option<NodeIdentity> {
+        Some(NodeIdentity::new(std::ptr::from_ref(self.tree) as usize))
+    }
+}
+
+/// A value with everything in it, to be compared.
+fn whole(tree: &Tree<'_>) -> Value {
+    match tree {
+        Tree::Null => Value::Null,
+        Tree::Boolean(value) => Value::Bool(*value),
+        Tree::Number(digits) => number(digits).map_or(Value::Null, Value::Number),
+        Tree::Text(text) => Value::String(text.to_string()),
+        Tree::Array(elements) => Value::Array(elements.iter().map(whole).collect()),
+        Tree::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (name.to_string(), whole(value))).collect())
+        }
+    }
+}
+
+fn number(digits: &str) -> Option<serde_json::Number> {
+    // The digits come from our reader, which lets only JSON's numbers through.
+    serde_json::from_str(digits).ok()
+}
+
+/// The digits of a number.
+#[derive(Debug)]
+pub(super) struct Digits<'a>(&'a str);
+
+impl JsonNumber for Digits<'_> {
+    fn as_u64(&self) -> Option<u64> {
+        self.0.parse().ok()
+    }
+
+    fn as_i64(&self) -> Option<i64> {
+        self.0.parse().ok()
+    }
+
+    fn as_f64(&self) -> Option<f64> {
+        self.0.parse::<f64>().ok().filter(|value| value.is_finite())
+    }
+
+    fn as_str(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.0)
+    }
+
+    fn to_number(&self) -> Cow<'_, serde_json::Number> {
+        Cow::Owned(number(self.0).unwrap_or_else(|| 0.into()))
+    }
+
+    fn is_integer(&self) -> bool {
+        !self.0.contains(['.', 'e', 'E']) || jsonschema_is_integer(&self.to_number())
+    }
+}
+
+/// Whether a number written with a point or an exponent is whole all the same: `1.0`, `1e2`.
+fn jsonschema_is_integer(number: &serde_json::Number) -> bool {
+    jsonschema::json::JsonNumber::is_integer(&number)
+}
+
+/// The members of an object.
+#[derive(Debug)]
+pub(super) struct Members<'a> {
+    members: &'a [(Cow<'a, str>, Tree<'a>)],
+    node: Node<'a>,
+}
+
+/// Walks over members.
+#[derive(Debug)]
+pub(super) struct MembersIter<'a> {
+    members: std::slice::Iter<'a, (Cow<'a, str>, Tree<'a>)>,
+    left: Option<&'a Cell<usize>>,
+}
+
+impl<'a> Iterator for MembersIter<'a> {
+    type Item = (&'a str, Node<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let left = self.left;
+        self.members.next().map(|(name, tree)| (&**name, Node { tree, left }))
+    }
+}
+
+impl<'a> Object<'a, Instance> for Members<'a> {
+    type Node = Node<'a>;
+    type MemberName = &'a str;
+    type MembersIter = MembersIter<'a>;
+
+    fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    fn get(&self, key: &Box<str>) -> Option<Node<'a>> {
+        let left = self.node.left;
+        self.members.iter().find(|(name, _)| **name == **key).map(|(_, tree)| Node { tree, left })
+    }
+
+    fn members(&self) -> MembersIter<'a> {
+        let members = if self.node.is_spent() { &[] } else { self.members };
+        MembersIter { members: members.iter(), left: self.node.left }
+    }
+}
+
+/// The elements of an array.
+#[derive(Debug)]
+pub(super) struct Elements<'a> {
+    elements: &'a [Tree<'a>],
+    node: Node<'a>,
+}
+
+/// Walks over elements.
+#[derive(Debug)]
+pub(super) struct ElementsIter<'a> {
+    elements: std::slice::Iter<'a, Tree<'a>>,
+    left: Option<&'a Cell<usize>>,
+}
+
+impl<'a> Iterator for ElementsIter<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        let left = self.left;
+        self.elements.next().map(|tree| Node { tree, left })
+    }
+}
+
+impl<'a> Array<'a, Instance> for Elements<'a> {
+    type Node = Node<'a>;
+    type ElementsIter = ElementsIter<'a>;
+
+    fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    fn elements(&self) -> ElementsIter<'a> {
+        let elements = if self.node.is_spent() { &[] } else { self.elements };
+        ElementsIter { elements: elements.iter(), left: self.node.left }
+    }
+
+    fn is_unique(&self) -> bool {
+        let values: Vec<Value> = self.elements.iter().map(whole).collect();
+        unique::is_unique(&values)
+    }
+}

@@ -1,0 +1,224 @@
+//! Schemas of every draft, in one file and in several; broken ones, and what is said of them.
+
+use std::collections::HashMap;
+
+use super::*;
+use crate::json::{Json, Kind, Path, Reader};
+use crate::judgement::Rules;
+
+fn tree<'a>(reader: &mut Reader<'a>) -> Tree<'a> {
+    let judged = &mut crate::json::Judged;
+    match reader.peek().unwrap() {
+        Kind::Array => {
+            let mut elements = Vec::new();
+            reader.begin_array().unwrap();
+            while reader.next_element().unwrap() {
+                elements.push(tree(reader));
+            }
+            Tree::Array(elements)
+        }
+        Kind::Object => {
+            let mut members = Vec::new();
+            reader.begin_object().unwrap();
+            while let Some(name) = reader.next_member().unwrap() {
+                members.push((name, tree(reader)));
+            }
+            Tree::Object(members)
+        }
+        _ => Tree::leaf(reader.value(&Path::ROOT, judged).unwrap_or(Json::Null)),
+    }
+}
+
+fn compile_files(files: &[(&str, &str)], asserts_formats: bool) -> Result<Schema, BrokenSchema> {
+    let files: HashMap<String, String> =
+        files.iter().map(|(name, text)| (format!("/schemas/{name}"), (*text).to_owned())).collect();
+    let read: ReadFile = Arc::new(move |path: &str| files.get(path).cloned().ok_or(format!("there is no {path}")));
+    Schema::compile("/schemas/person.json", asserts_formats, read)
+}
+
+#[track_caller]
+fn compile(text: &str) -> Schema {
+    compile_files(&[("person.json", text)], false).unwrap()
+}
+
+/// Pointers and sentences.
+fn violations(schema: &Schema, document: &str) -> Vec<(String, String)> {
+    let rules = Rules::default();
+    let mut judge = Judge::new(&rules);
+    schema.judge(document, &tree(&mut Reader::new(document)), &mut judge);
+    judge.into_problem().errors.into_iter().map(|error| (error.pointer, error.detail)).collect()
+}
+
+#[track_caller]
+fn check(schema: &Schema, document: &str, expected: &[(&str, &str)]) {
+    let found = violations(schema, document);
+    let found: Vec<_> = found.iter().map(|(pointer, detail)| (pointer.as_str(), detail.as_str())).collect();
+    assert_eq!(found, expected, "{document}");
+}
+
+#[test]
+fn every_violation_names_its_place_in_the_document_and_in_the_schema() {
+    let schema = compile(
+        r#"{"type":"object","required":["name"],"additionalProperties":false,"properties":{
+            "name":{"type":"string","minLength":2,"pattern":"^[a-z]+$"},"age":{"type":"integer","minimum":0},
+            "tags":{"type":"array","items":{"enum":["a","b"]},"uniqueItems":true,"maxItems":3}}}"#,
+    );
+    check(&schema, r#"{"name":"george","age":24.0,"tags":["a","b"]}"#, &[]);
+    check(
+        &schema,
+        r#"{"age":-1.5,"tags":["a","c"],"x":1}"#,
+        &[
+            ("/age", "-1.5 is not of type integer (person.json#/properties/age/type)"),
+            ("/age", "-1.5 is less than 0 (person.json#/properties/age/minimum)"),
+            ("/tags/1", "\"c\" is not one of [\"a\",\"b\"] (person.json#/properties/tags/items/enum)"),
+            ("", "\"x\" is not allowed here (person.json#/additionalProperties)"),
+            ("", "\"name\" is missing (person.json#/required)"),
+        ],
+    );
+    check(&schema, "5", &[("", "5 is not of type object (person.json#/type)")]);
+    assert_eq!(violations(&schema, r#"{"name":"G","tags":["a","a","b","b"]}"#).len(), 4);
+}
+
+#[test]
+fn numbers_are_judged_by_all_their_digits() {
+    let schema = compile(r#"{"maximum": 12345678901234567890.5, "multipleOf": 0.1}"#);
+    for (number, count) in
+        [("12345678901234567890.5", 0), ("12345678901234567890.6", 1), ("0.3", 0), ("0.35", 1), ("1e400", 1)]
+    {
+        assert_eq!(violations(&schema, number).len(), count, "{number}");
+    }
+    let integer = compile(r#"{"type":"integer"}"#);
+    for (number, count) in
+        [("1.0", 0), ("1e2", 0), ("1e-2", 1), ("123456789012345678901234567890", 0), ("1e999999999", 0)]
+    {
+        assert_eq!(violations(&integer, number).len(), count, "{number}");
+    }
+}
+
+#[test]
+fn the_draft_is_the_one_that_the_schema_names() {
+    for (draft, keyword, document, count) in [
+        // In draft 4 `exclusiveMinimum` is a remark to `minimum`, and 1.0 is not written as an integer.
+        ("http://json-schema.org/draft-04/schema#", r#""minimum":1,"exclusiveMinimum":true"#, "1", 1),
+        ("http://json-schema.org/draft-04/schema#", r#""type":"integer""#, "1.0", 1),
+        ("http://json-schema.org/draft-06/schema#", r#""exclusiveMinimum":1"#, "1", 1),
+        ("http://json-schema.org/draft-07/schema#", r#""if":{"type":"string"},"then":false"#, "\"x\"", 1),
+        ("https://json-schema.org/draft/2019-09/schema", r#""dependentRequired":{"a":["b"]}"#, r#"{"a":1}"#, 1),
+        ("https://json-schema.org/draft/2020-12/schema", r#""prefixItems":[{"type":"string"}]"#, "[1]", 1),
+        ("http://json-schema.org/draft-07/schema#", r#""prefixItems":[{"type":"string"}]"#, "[1]", 0),
+    ] {
+        let schema = compile(&format!(r#"{{"$schema":"{draft}",{keyword}}}"#));
+        assert_eq!(violations(&schema, document).len(), count, "{draft} {keyword}");
+    }
+}
+
+#[test]
+fn formats_are_asserted_when_that_is_asked_for() {
+    for draft in ["http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"] {
+        let text = format!(r#"{{"$schema":"{draft}","format":"date-time"}}"#);
+        for (asserts, count) in [(false, 0), (true, 1)] {
+            let schema = compile_files(&[("person.json", &text)], asserts).unwrap();
+            assert_eq!(violations(&schema, "\"yesterday\"").len(), count, "{draft} {asserts}");
+        }
+    }
+}
+
+#[test]
+fn references_lead_to_files_beside_and_round_in_circles() {
+    let files = [
+        (
+            "person.json",
+            r##"{"$id":"https://example.com/s/person.json","properties":{"home":{"$ref":"parts/address.json"},"friend":{"$ref":"#"}}}"##,
+        ),
+        (
+            "parts/address.json",
+            r##"{"properties":{"city":{"$ref":"../city.json#/$defs/name"},"owner":{"$ref":"../person.json"}}}"##,
+        ),
+        ("city.json", r#"{"$defs":{"name":{"type":"string"}}}"#),
+    ];
+    let schema = compile_files(&files, false).unwrap();
+    check(&schema, r#"{"home":{"city":"Oslo","owner":{"home":{"city":"Bergen"}}},"friend":{"friend":{}}}"#, &[]);
+    let found = violations(&schema, r#"{"home":{"owner":{"home":{"city":5}}}}"#);
+    assert_eq!(found[0].0, "/home/owner/home/city");
+    assert!(found[0].1.ends_with("city.json#/$defs/name/type)"), "{found:?}");
+    let files = [("person.json", r#"{"$ref":"other.json"}"#), ("other.json", r#"{"$ref":"person.json"}"#)];
+    assert!(violations(&compile_files(&files, false).unwrap(), r#"{"a":[1]}"#).is_empty());
+    assert!(violations(&compile(r##"{"$ref":"#"}"##), r#"{"a":[1]}"#).is_empty());
+    assert!(violations(&compile(r##"{"allOf":[{"$ref":"#/allOf/0"}]}"##), "1").is_empty());
+}
+
+#[test]
+fn a_broken_schema_is_refused_with_file_and_place() {
+    for (files, file, pointer, part) in [
+        (&[("person.json", "{")][..], "person.json", "", "it is not JSON: the text ends inside an object"),
+        (&[("person.json", "5")], "person.json", "", "a schema is an object"),
+        (&[("person.json", r#"{"type":1}"#)], "person.json", "/type", "1"),
+        (&[("person.json", r#"{"properties":{"a":{"minimum":"x"}}}"#)], "person.json", "/properties/a/minimum", "x"),
+        (&[("person.json", r#"{"a":1,"a":2}"#)], "person.json", "/a", "twice"),
+        (&[("person.json", r#"{"properties":{"a":{"pattern":"("}}}"#)], "person.json", "/properties/a/pattern", ""),
+        (&[("person.json", r##"{"items":{"$ref":"#/$defs/x"}}"##)], "person.json", "/items/$ref", "/$defs/x"),
+        (&[("person.json", r#"{"items":{"$ref":"x.json"}}"#)], "person.json", "/items/$ref", "there is no"),
+        (
+            &[("person.json", r#"{"items":{"$ref":"https://example.com/x.json"}}"#)],
+            "person.json",
+            "/items/$ref",
+            "nothing is, from the network",
+        ),
+        (&[("person.json", r#"{"items":{"$ref":"x.json"}}"#), ("x.json", r#"{"type":1}"#)], "x.json", "/type", "1"),
+        (&[("person.json", r#"{"$schema":"https://example.com/mine"}"#)], "person.json", "/$schema", "mine"),
+        (&[], "person.json", "", "there is no"),
+    ] {
+        let broken = compile_files(files, false).expect_err(&format!("{files:?}"));
+        assert_eq!((broken.file.as_str(), broken.pointer.as_str()), (file, pointer), "{files:?}: {broken}");
+        assert!(broken.what.contains(part), "{files:?}: {broken}");
+    }
+}
+
+#[test]
+fn violations_without_end_cost_little() {
+    let schema =
+        compile(r##"{"anyOf":[{"items":{"$ref":"#"},"type":"array"},{"type":"string"}],"items":{"type":"null"}}"##);
+    let many = format!("[{}]", vec!["[[[1]]]"; 50_000].join(","));
+    let begin = std::time::Instant::now();
+    assert_eq!(violations(&schema, &many).len(), 50);
+    assert!(begin.elapsed() < std::time::Duration::from_secs(20));
+}
+
+#[test]
+fn types_of_columns_are_told_from_the_schema() {
+    let schema = compile_files(
+        &[
+            (
+                "person.json",
+                r##"{"properties":{"age":{"type":["integer","null"]},"height":{"type":"number"},"ok":{"type":"boolean"},
+                    "name":{"type":"string"},"born":{"type":"string","format":"date"},"id":{"$ref":"#/$defs/id"},
+                    "at":{"anyOf":[{"type":"string","format":"date-time"},{"type":"null"}]},"mixed":{"type":["string","integer"]},
+                    "tags":{"type":"array","items":{"type":"string"}},"home":{"$ref":"home.json"},"kind":{"enum":["a","b"]},
+                    "open":{}},
+                    "$defs":{"id":{"type":"string","format":"uuid"},"loop":{"$ref":"#/$defs/loop"}}}"##,
+            ),
+            ("home.json", r#"{"allOf":[{"properties":{"city":{"type":"string"},"floor":{"const":1}}}]}"#),
+        ],
+        false,
+    )
+    .unwrap();
+    for (pointer, expected) in [
+        ("/age", Some("bigint")),
+        ("/height", Some("numeric")),
+        ("/ok", Some("boolean")),
+        ("/name", Some("text")),
+        ("/born", Some("date")),
+        ("/id", Some("uuid")),
+        ("/at", Some("timestamptz")),
+        ("/mixed", Some("jsonb")),
+        ("/tags", Some("jsonb")),
+        ("/tags/0", Some("text")),
+        ("/home/city", Some("text")),
+        ("/home/floor", Some("bigint")),
+        ("/kind", Some("text")),
+        ("/open", None),
+        ("/nobody", None),
+    ] {
+        assert_eq!(schema.column_type(pointer), expected, "{pointer}");
+    }
+}
