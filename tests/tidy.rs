@@ -75,10 +75,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "task",
         ],
     ),
-    (
-        "intake::files",
-        &["digest", "format", "gate", "intake", "problem", "record", "stream"],
-    ),
+    ("intake::files", &["digest", "format", "gate", "intake", "problem", "record", "stream"]),
     ("intake::directory::memory", &["intake::files", "sqlite"]),
     (
         "intake::directory",
