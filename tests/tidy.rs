@@ -79,16 +79,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("intake::directory::memory", &["intake::files", "sqlite"]),
     (
         "intake::directory",
-        &[
-            "clock",
-            "intake::directory::memory",
-            "intake::files",
-            "journal",
-            "problem",
-            "record",
-            "shutdown",
-            "stream",
-        ],
+        &["clock", "intake::directory::memory", "intake::files", "journal", "problem", "record", "shutdown", "stream"],
     ),
     (
         "query",
