@@ -13,6 +13,7 @@ pub mod judgement;
 pub mod schema;
 pub mod format;
 pub mod gate;
+pub mod action;
 
 pub mod clock;
 pub mod sqlite;

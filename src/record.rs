@@ -59,7 +59,33 @@ pub const EVENT_KEY: &str = "\u{1}event:";
 /// The only version of CloudEvents there is.
 pub const SPECVERSION: &str = "1.0";
 
+/// The form of an event that is bare text and no JSON. It is judged, and kept in a table, as the JSON string of it.
+pub const TEXT: &str = "text";
+
+/// The `datacontenttype` of bare text, by which it is known: of CloudEvents the gate takes JSON only.
+const TEXT_MEDIA: &str = "text/plain; charset=utf-8";
+
 impl Headers {
+    /// Whether the value is bare text.
+    pub fn is_text(&self) -> bool {
+        let essence =
+            self.further.get("datacontenttype").map(|media| media.split(';').next().unwrap_or_default().trim());
+        essence.is_some_and(|essence| essence.eq_ignore_ascii_case("text/plain"))
+    }
+
+    /// Says that the value is bare text.
+    pub fn mark_text(&mut self) {
+        self.further.insert("datacontenttype".to_owned(), TEXT_MEDIA.to_owned());
+    }
+
+    /// Takes back that the value is bare text: it is JSON of the form `form` from now on.
+    pub fn unmark_text(&mut self, form: &str) {
+        if self.is_text() {
+            self.further.remove("datacontenttype");
+            form.clone_into(&mut self.form);
+        }
+    }
+
     /// The attribute of CloudEvents called `name`, such as `type` or an extension.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         match name {

@@ -36,6 +36,10 @@ pub struct Service {
     by_name: HashMap<String, Arc<Served>>,
 }
 
+/// Who sent a request, as far as the connection tells: an extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller(pub std::net::IpAddr);
+
 /// A stream and how far it is applied.
 pub struct Served {
     /// The stream.

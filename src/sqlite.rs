@@ -25,10 +25,18 @@ const BUSY_LOOKS_MAX: i32 = 10_000;
 pub fn connect(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_handler(Some(wait))?;
-    connection.execute_batch(&format!(
+    let settings = format!(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-{cache_kib}; \
          PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=4000;"
-    ))?;
+    );
+    let mut looks = 0;
+    // Two processes that make one file WAL at the same moment: SQLite tells one of them so without asking the handler.
+    while let Err(error) = connection.execute_batch(&settings) {
+        if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) || !wait(looks) {
+            return Err(error);
+        }
+        looks += 1;
+    }
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
 }

@@ -1,12 +1,14 @@
 //! A stream: a named way in. What its documents must look like, which topic keeps them, how they are applied.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::change::Cell;
+use crate::action::Action;
+use crate::change::{Cell, ChangeSet};
 use crate::document::{Receipt, StreamName, TopicName};
 use crate::format::event;
-use crate::gate::{Gate, Takes};
+use crate::gate::{Gate, Takes, quoted};
 use crate::problem::{Problem, ProblemType};
 use crate::record::{Kept, Record};
 use crate::store::{ApplyRules, Document, Idempotency};
@@ -32,6 +34,10 @@ pub struct Stream {
     pub on_failure: OnFailure,
     /// HTTP routes besides `/v1/streams/NAME`.
     pub routes: Vec<String>,
+    /// Routes that stand for an event.
+    pub actions: Vec<Action>,
+    /// Folders whose files are published to it.
+    pub directories: Vec<PathBuf>,
     /// The answers on those routes.
     pub reply: Reply,
     /// How long the journal keeps its documents.
@@ -96,7 +102,19 @@ impl Stream {
     /// Reads a record of the stream's topic as a document. It is judged again: other programs may write to the topic.
     pub fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
         let Record { value, headers, timestamp_ms, .. } = &kept.record;
-        let accepted = self.gate.judge_with(value, Some(headers)).map_err(|problem| Problem {
+        let bare = match &self.gate.takes {
+            // The judge says it when it is not UTF-8.
+            Takes::Events(_) if headers.is_text() => Some(std::str::from_utf8(value).unwrap_or_default()),
+            _ => None,
+        };
+        let judged = match (bare, &self.gate.takes) {
+            (Some(bare), Takes::Events(rules)) => {
+                let judged = self.gate.judge_text(value, Some(headers));
+                judged.map(|()| (ChangeSet::default(), rules.fields_of_text(bare, Some(headers))))
+            }
+            _ => self.gate.judge_with(value, Some(headers)).map(|accepted| (accepted.changes, accepted.fields)),
+        };
+        let (changes, fields) = judged.map_err(|problem| Problem {
             detail: format!("the record is no document of this stream: {}", problem.detail),
             errors: problem.errors,
             ..Problem::new(ProblemType::UnreadableRecord, "")
@@ -105,15 +123,16 @@ impl Stream {
             (Target::Records { table, document_column }, Takes::Events(rules)) => {
                 // The judge has found it to be UTF-8.
                 let text = std::str::from_utf8(value).unwrap_or_default();
+                let text = bare.map_or(Cow::Borrowed(text), |bare| Cow::Owned(quoted(bare)));
                 let receipt = Receipt(kept.position.clone());
-                let cells = rules.columns().iter().zip(accepted.fields).map(|(column, value)| Cell {
+                let cells = rules.columns().iter().zip(fields).map(|(column, value)| Cell {
                     name: Cow::Borrowed(column.name.as_str()),
                     column_type: column.column_type.clone(),
                     value,
                 });
                 event::row(table, document_column, &receipt, *timestamp_ms, cells, text)
             }
-            _ => accepted.changes,
+            _ => changes,
         };
         let key = kept.record.headers.idempotency_key.as_deref();
         let idempotency = key.map(|key| Idempotency { key, digest: crate::digest(&kept.record.value) });

@@ -24,6 +24,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("schema", &["json", "judgement"]),
     ("format", &["change", "clock", "document", "json", "judgement", "problem", "record", "schema"]),
     ("gate", &["change", "format", "json", "judgement", "problem", "record"]),
+    ("action", &["gate", "problem"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
     ("sqlite", &[]),
@@ -35,7 +36,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store::postgres", &["change", "clock", "digest", "document", "json", "problem", "record", "store"]),
     ("store::sqlite", &["change", "clock", "digest", "document", "json", "problem", "record", "sqlite", "store"]),
     ("task", &["store"]),
-    ("stream", &["change", "digest", "document", "format", "gate", "problem", "record", "store"]),
+    ("stream", &["action", "change", "digest", "document", "format", "gate", "problem", "record", "store"]),
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
     ("apply::progress", &[]),
     (
@@ -59,6 +60,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "intake",
         &[
+            "action",
             "clock",
             "digest",
             "document",
@@ -74,6 +76,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "stream",
             "task",
         ],
+    ),
+    ("intake::files", &["digest", "format", "gate", "intake", "problem", "record", "stream"]),
+    ("intake::directory::memory", &["intake::files", "sqlite"]),
+    (
+        "intake::directory",
+        &["clock", "intake::directory::memory", "intake::files", "journal", "problem", "record", "shutdown", "stream"],
     ),
     (
         "query",
@@ -92,9 +100,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     // The edges.
-    ("http", &["http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
+    ("http", &["action", "http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
     ("telemetry", &[]),
-    ("config", &["change"]),
+    ("config", &["action", "change"]),
     (
         "registry",
         &[
@@ -122,6 +130,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "http",
             "http::answer",
             "intake",
+            "intake::directory",
+            "intake::files",
             "journal",
             "json",
             "judgement",
@@ -143,7 +153,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Other crates, and parts of the standard library, that only some units may use.
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("rdkafka::", &["journal::kafka"]),
-    ("rusqlite::", &["journal::sqlite", "sqlite", "store::sqlite"]),
+    ("rusqlite::", &["intake::directory::memory", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("axum::", &["http", "http::answer", "http::body", "intake", "query"]),
     ("hyper::", &["http"]),
     ("hyper_util::", &["http"]),
@@ -162,6 +172,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "http",
             "http::body",
             "intake",
+            "intake::directory",
             "journal::kafka",
             "journal::memory",
             "journal::sqlite",
@@ -174,7 +185,10 @@ const OUTSIDE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tokio_postgres::", &["store::postgres"]),
-    ("std::fs", &["command", "config", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"]),
+    (
+        "std::fs",
+        &["command", "config", "intake::directory", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"],
+    ),
     ("std::env", &["command", "config", "telemetry"]),
     ("std::thread", &["apply", "command", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::process", &["apply", "command", "journal::sqlite", "main"]),

@@ -36,8 +36,10 @@ pub async fn retry(
     let original = crate::digest(&kept.record.value);
     let is_mended = mended.is_some();
     if let Some(mended) = mended {
-        if let Err(problem) = stream.gate.judge(&mended) {
-            return Ok(Retried::Rejected(problem));
+        match stream.gate.judge(&mended) {
+            // What was bare text is a document from now on.
+            Ok(accepted) => kept.record.headers.unmark_text(accepted.form),
+            Err(problem) => return Ok(Retried::Rejected(problem)),
         }
         kept.record.value = mended;
     }

@@ -1,11 +1,24 @@
 //! `sluicegate check`: what would run, and what is wrong.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::streams;
 use super::{Done, Failed, Global};
 use crate::registry;
 use crate::stream::Target;
+
+/// The folder, or why it cannot be read. It may come later.
+fn readable(folder: &Path) -> Result<String, String> {
+    match std::fs::read_dir(folder) {
+        Ok(_) => Ok(folder.display().to_string()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(format!("{} (not there yet)", folder.display()))
+        }
+        Err(error) => Err(format!("{}: {error}", folder.display())),
+    }
+}
 
 #[derive(Debug, Args)]
 pub(super) struct Check {}
@@ -56,6 +69,13 @@ impl Check {
             let mut routes = vec![format!("/v1/streams/{}", stream.name)];
             routes.extend(stream.routes.iter().cloned());
             say("stream       ", Ok(format!("{}: POST {}, {goes}", stream.name, routes.join(" and "))));
+            for action in &stream.actions {
+                let (method, path) = (action.method.word(), action.path.as_str());
+                say("action       ", Ok(format!("{method} {path}: into {}", stream.name)));
+            }
+            for directory in &stream.directories {
+                say("directory    ", readable(directory).map(|found| format!("{found}: into {}", stream.name)));
+            }
         }
         if is_right { Ok(()) } else { Err(Failed::Said) }
     }

@@ -9,6 +9,7 @@ mod publish;
 mod receipt;
 mod rows;
 mod schema;
+mod tail;
 mod up;
 mod verify;
 mod streams;
@@ -67,6 +68,8 @@ enum Command {
     Check(check::Check),
     /// Judge documents from files and append them to the journal
     Publish(publish::Publish),
+    /// Print the records of a topic
+    Tail(tail::Tail),
     /// Print rows of a table
     Rows(rows::Rows),
     /// Say what became of a document
@@ -126,11 +129,15 @@ pub fn run(arguments: Arguments) -> ExitCode {
     };
     let Arguments { global, command } = arguments;
     let done = runtime.block_on(async {
+        if global.output == Some(Output::Value) && !matches!(command, Command::Tail(_)) {
+            return Err(Failed::Usage("`--output value` is for `tail`".into()));
+        }
         match command {
             Command::Up(command) => command.run(&global).await,
             Command::Init(command) => command.run(&global),
             Command::Check(command) => command.run(&global).await,
             Command::Publish(command) => command.run(&global).await,
+            Command::Tail(command) => command.run(&global).await,
             Command::Rows(command) => command.run(&global).await,
             Command::Receipt(command) => command.run(&global).await,
             Command::DeadLetters(command) => command.run(&global).await,

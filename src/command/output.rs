@@ -13,6 +13,8 @@ pub(super) enum Output {
     Json,
     /// Comma-separated values (RFC 4180).
     Csv,
+    /// Bare values, one a line: `tail` only.
+    Value,
 }
 
 impl Output {

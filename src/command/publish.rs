@@ -1,26 +1,19 @@
 //! `sluicegate publish STREAM FILE…`: documents from files, or from standard input without end, into the journal.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use clap::Args;
 use tokio::sync::mpsc;
 
 use super::wiring::{self, Outside};
 use super::{Done, Failed, Global};
-use crate::format::lines::{Cutter, Layout, Piece};
-use crate::gate::Takes;
-use crate::intake;
+use crate::intake::files::{CHUNK_BYTES, Documents, Found};
 use crate::journal::AppendError;
 use crate::problem::Problem;
-use crate::record::{FILE_KEY, Record};
+use crate::record::Record;
 use crate::stream::Stream;
-
-/// So much of a file is read at once.
-const CHUNK_BYTES: usize = 256 << 10;
 
 /// So many documents go to the journal together.
 const GROUP_MAX: usize = 500;
@@ -45,10 +38,7 @@ struct Source<'p> {
     name: String,
     outside: &'p Outside,
     stream: &'p Stream,
-    layout: Layout,
-    cutter: Cutter,
-    /// How often each document of the file was met, by its digest; none when documents may repeat.
-    met: Option<HashMap<[u8; 16], u32>>,
+    documents: Documents<'p>,
     group: Vec<Record>,
     accepted: u64,
     rejected: u64,
@@ -72,15 +62,12 @@ impl Publish {
                 true => Ok(Box::new(std::io::stdin())),
                 false => File::open(path).map(|file| Box::new(file) as Box<dyn Read + Send>),
             };
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            let layout = Layout::of_file(extension, matches!(stream.gate.takes, Takes::Events { .. }));
+            let record_bytes_max = outside.journal.record_bytes_max();
             let mut source = Source {
                 name,
                 outside: &outside,
                 stream,
-                layout,
-                cutter: Cutter::new(layout, stream.gate.document_bytes_max),
-                met: (!is_input && !self.again).then(HashMap::new),
+                documents: Documents::new(stream, record_bytes_max, path, is_input || self.again),
                 group: Vec::new(),
                 accepted: 0,
                 rejected: 0,
@@ -123,7 +110,6 @@ impl Source<'_> {
     async fn publish(&mut self, reader: Box<dyn Read + Send>) -> Done {
         let mut signals = crate::shutdown::Signals::listen()?;
         let mut chunks = chunks(reader);
-        let mut buffer: Vec<u8> = Vec::new();
         let shows_progress = std::io::stderr().is_terminal();
         loop {
             let chunk = tokio::select! {
@@ -134,30 +120,19 @@ impl Source<'_> {
                 }
             };
             let is_all = chunk.is_empty();
-            buffer.extend_from_slice(&chunk);
-            let mut done = 0;
-            loop {
-                let cut = self.cutter.cut(&buffer[done..], is_all);
-                let Some(piece) = cut.piece else {
-                    done += cut.used;
-                    break;
-                };
-                match judge(self.stream, &piece, self.layout) {
-                    Ok((form, key, value)) => {
-                        let key_of_file = self.met.as_mut().map(|met| file_key(met, &value));
-                        self.group.push(intake::record(self.stream, form, key, value, key_of_file));
-                    }
-                    Err(problem) => {
+            self.documents.push(&chunk);
+            while let Some(found) = self.documents.next(is_all) {
+                match found {
+                    Found::Document { record, .. } => self.group.push(*record),
+                    Found::Refused { line, lines, problem } => {
                         self.rejected += 1;
-                        report(&self.name, &piece, &problem);
+                        report(&self.name, line, lines, &problem);
                     }
                 }
-                done += cut.used;
                 if self.group.len() >= GROUP_MAX {
                     self.flush().await?;
                 }
             }
-            buffer.drain(..done);
             self.flush().await?;
             if shows_progress {
                 eprint!("\r{}: {} documents\r", self.name, self.accepted + self.rejected);
@@ -189,28 +164,11 @@ impl Source<'_> {
     }
 }
 
-/// The form of a document, its key, and its JSON.
-fn judge(stream: &Stream, piece: &Piece<'_>, layout: Layout) -> Result<(&'static str, Option<Bytes>, Bytes), Problem> {
-    let document = piece.document(layout, stream.gate.document_bytes_max)?;
-    let accepted = stream.gate.judge(&document)?;
-    Ok((accepted.form, accepted.key, Bytes::copy_from_slice(&document)))
-}
-
-/// The key under which a document of a file is applied once: its digest, and which occurrence of it in the file it is.
-fn file_key(met: &mut HashMap<[u8; 16], u32>, document: &[u8]) -> String {
-    let mut short = [0; 16];
-    short.copy_from_slice(&crate::digest(document)[..16]);
-    let occurrence = met.entry(short).or_insert(0);
-    *occurrence += 1;
-    let hex: String = short.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{FILE_KEY}{hex}:{occurrence}")
-}
-
 /// Prints a rejection as a compiler prints an error.
-fn report(name: &str, piece: &Piece<'_>, problem: &Problem) {
+fn report(name: &str, line: usize, lines: usize, problem: &Problem) {
     eprintln!("error[{}]: {}", problem.kind.name(), problem.detail);
-    let lines = if piece.lines > 1 { format!("-{}", piece.line + piece.lines - 1) } else { String::new() };
-    eprintln!("  --> {name}:{}{lines}", piece.line);
+    let lines = if lines > 1 { format!("-{}", line + lines - 1) } else { String::new() };
+    eprintln!("  --> {name}:{line}{lines}");
     for violation in &problem.errors {
         let pointer = if violation.pointer.is_empty() { "/" } else { &violation.pointer };
         eprintln!("   | {pointer}: {}", violation.detail);

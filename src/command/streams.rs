@@ -76,6 +76,8 @@ pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result
             config::OnFailure::Stop => OnFailure::Stop,
         },
         routes: said.routes.clone(),
+        actions: said.actions.clone(),
+        directories: said.directories.clone(),
         reply: match said.reply {
             config::Reply::Receipt => Reply::Receipt,
             config::Reply::Echo => Reply::Echo,

@@ -12,6 +12,7 @@ use crate::apply::Applier;
 use crate::apply::progress::Progress;
 use crate::config::Config;
 use crate::http;
+use crate::intake::directory::Watch;
 use crate::journal::{Journal, Retention};
 use crate::service::{Served, Service};
 use crate::shutdown::{self, Signals, Stop};
@@ -30,6 +31,8 @@ enum Role {
     Gateway,
     /// Journal to store.
     Apply,
+    /// Directories into the journal.
+    Watch,
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +87,20 @@ impl Up {
                 threads.push(start(applier, stop.clone())?);
             }
         }
+        let watched: Vec<_> = service
+            .streams
+            .iter()
+            .map(|served| &served.stream)
+            .filter(|stream| !stream.directories.is_empty())
+            .collect();
+        if watched.is_empty() && self.role.contains(&Role::Watch) {
+            return Err(Failed::Usage("no stream has `directories` to watch".into()));
+        }
+        for stream in watched.into_iter().filter(|_| has(Role::Watch)) {
+            let memory = config.data.join("watch");
+            let watch = Watch { stream: Arc::clone(stream), journal: Arc::clone(&journal), memory };
+            threads.push(start_watch(watch, stop.clone())?);
+        }
         tokio::spawn(tidy(
             Arc::clone(&journal),
             service.streams.iter().map(|served| Arc::clone(&served.stream)).collect(),
@@ -98,7 +115,7 @@ impl Up {
             server = Some(tokio::spawn(http::server::serve(listener, routes, stop.clone())));
             greet(&config, &service, address);
         } else {
-            tracing::info!(streams = service.streams.len(), "Apply is running.");
+            tracing::info!(streams = service.streams.len(), roles = ?self.role, "Running.");
         }
 
         signals.next().await;
@@ -133,6 +150,13 @@ fn start(applier: Applier, stop: Stop) -> std::io::Result<std::thread::JoinHandl
     let runtime = tokio::runtime::Handle::current();
     let name = format!("apply-{}", applier.stream.name);
     std::thread::Builder::new().name(name).spawn(move || runtime.block_on(applier.run(stop)))
+}
+
+/// Watches the directories of a stream on a thread of its own, since files and the memory of them may block it.
+fn start_watch(watch: Watch, stop: Stop) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let runtime = tokio::runtime::Handle::current();
+    let name = format!("watch-{}", watch.stream.name);
+    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(watch.run(stop)))
 }
 
 /// Removes old records of the topics that are kept in the journal only.

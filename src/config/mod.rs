@@ -17,6 +17,7 @@ mod tree;
 mod fields;
 mod load;
 mod read;
+mod read_action;
 mod read_columns;
 mod read_stream;
 mod refuse;
@@ -37,7 +38,7 @@ pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
 pub use self::schema::schema;
 pub use self::stream::{
-    Allow, Column, Form, Formats, From, Key, Misfit, OnFailure, Operation, Reply, Retention, Stream, Takes,
+    ActionSettings, Allow, Column, Form, Formats, From, Key, Misfit, OnFailure, Operation, Reply, Retention, Stream, Takes,
     UnknownTypes,
 };
 pub use self::template::TEMPLATE;

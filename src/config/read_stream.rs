@@ -3,19 +3,22 @@
 //! It does not see the other streams, except what they have claimed.
 
 use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
 
 use super::fields::{Field, Fields};
 use super::problem::{Place, Problems};
 use super::schema::{ALLOW, RETENTION, STREAM};
 use super::stream::{Allow, Key, Retention, Stream, Takes};
 use super::tree::{Name, Node};
-use super::{read_columns, refuse};
+use super::{read_action, read_columns, refuse};
+use crate::action::{Content, Method};
 
-/// What streams have taken for themselves: each topic and route, with its stream and line.
+/// What streams have taken for themselves: each topic, route and folder, with its stream and line.
 #[derive(Default)]
 pub(super) struct Claims {
     topics: HashMap<String, (String, usize)>,
     routes: HashMap<String, (String, usize)>,
+    directories: HashMap<String, (String, usize)>,
 }
 
 /// Reads the stream called `name`; what is wrong is reported, and stands at its default in the result.
@@ -140,12 +143,20 @@ fn claim(fields: &Fields<'_>, stream: &mut Stream, name: Option<Place>, claims: 
     if let Some(place) = place {
         claim_one(&mut claims.topics, "topic", &stream.topic, stream, place, problems);
     }
+    claim_actions(fields, stream, claims, problems);
+    if let Some(field) = fields.take("directories") {
+        for (folder, place) in field.texts("[inbox]", problems).unwrap_or_default() {
+            let plain: PathBuf = Path::new(folder).components().filter(|part| *part != Component::CurDir).collect();
+            claim_one(&mut claims.directories, "folder", &plain.display().to_string(), stream, place, problems);
+            stream.directories.push(plain);
+        }
+    }
     let Some(field) = fields.take("routes") else { return };
     for (route, place) in field.texts("[/api/orders]", problems).unwrap_or_default() {
         match refuse::route(route) {
             Ok(()) if stream.routes.iter().any(|other| other == route) => {}
             Ok(()) => {
-                claim_one(&mut claims.routes, "route", route, stream, place, problems);
+                claim_route(claims, Method::Post, route, route, stream, place, problems);
                 stream.routes.push(route.to_owned());
             }
             Err(words) => problems.add(place, format!("a route in `{}` {words}", field.label)),
@@ -157,7 +168,7 @@ fn claim(fields: &Fields<'_>, stream: &mut Stream, name: Option<Place>, claims: 
 fn refuse_beside_source(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
     let from = fields.take("from");
     if fields.take("source").is_some() {
-        for setting in ["topic", "routes", "reply"] {
+        for setting in ["topic", "routes", "reply", "actions", "directories"] {
             if let Some(field) = fields.take(setting) {
                 let words =
                     format!("`{}` is not for a stream with `source`, which takes nothing in; remove it", field.label);
@@ -171,6 +182,36 @@ fn refuse_beside_source(fields: &Fields<'_>, stream: &mut Stream, problems: &mut
     set(&mut stream.from, from, |field| field.choice(problems));
 }
 
+/// Actions and their routes. Two routes of one shape are one, whatever their parameters are called.
+fn claim_actions(fields: &Fields<'_>, stream: &mut Stream, claims: &mut Claims, problems: &mut Problems) {
+    let Some(field) = fields.take("actions") else { return };
+    for (action, place) in read_action::actions(&field, problems) {
+        let shown = format!("{} {}", action.method.word(), action.path.as_str());
+        claim_route(claims, action.method, &action.path.shape(), &shown, stream, place, problems);
+        if matches!((&action.record, &stream.key), (Content::Text(_), Some(Key::Pointer(_)))) {
+            let words = format!(
+                "`{shown}` records bare text, in which the `key` of `{}` names no place; record JSON, such as `{{user: \"{{query.user}}\"}}`",
+                stream.name
+            );
+            problems.add(place, words);
+        }
+        stream.actions.push(action);
+    }
+}
+
+fn claim_route(
+    claims: &mut Claims,
+    method: Method,
+    shape: &str,
+    shown: &str,
+    stream: &Stream,
+    place: Place,
+    problems: &mut Problems,
+) {
+    let wanted = format!("{} {shape}", method.word());
+    claim_shown(&mut claims.routes, "route", &wanted, shown, stream, place, problems);
+}
+
 fn claim_one(
     claimed: &mut HashMap<String, (String, usize)>,
     what: &str,
@@ -179,11 +220,23 @@ fn claim_one(
     place: Place,
     problems: &mut Problems,
 ) {
+    claim_shown(claimed, what, wanted, wanted, stream, place, problems);
+}
+
+fn claim_shown(
+    claimed: &mut HashMap<String, (String, usize)>,
+    what: &str,
+    wanted: &str,
+    shown: &str,
+    stream: &Stream,
+    place: Place,
+    problems: &mut Problems,
+) {
     match claimed.get(wanted) {
         Some((owner, line)) => problems.add(
             place,
             format!(
-                "the {what} `{wanted}` of `{}` belongs to `{owner}` (line {line}); a {what} belongs to one stream",
+                "the {what} `{shown}` of `{}` belongs to `{owner}` (line {line}); a {what} belongs to one stream",
                 stream.name
             ),
         ),

@@ -14,7 +14,7 @@ const COLUMN_TYPES: [&str; 9] =
 pub(super) const NOT_BUILT: [&str; 1] = ["rollups"];
 
 /// Settings of a stream that later versions have.
-pub(super) const NOT_BUILT_IN_STREAM: [&str; 3] = ["directories", "queries", "actions"];
+pub(super) const NOT_BUILT_IN_STREAM: [&str; 1] = ["queries"];
 
 /// Forms that later versions have.
 pub(super) const NOT_BUILT_FORMS: [&str; 1] = ["debezium"];

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Allow, Column, Config, Retention, Stream};
+use super::{ActionSettings, Allow, Column, Config, Retention, Stream};
 
 /// The JSON Schema (draft 2020-12) of sluicegate.yaml, for editors.
 pub fn schema() -> Value {
@@ -34,6 +34,8 @@ pub(super) static CONFIG: LazyLock<Keys> = LazyLock::new(Keys::of::<Config>);
 pub(super) static STREAM: LazyLock<Keys> = LazyLock::new(Keys::of::<Stream>);
 /// The keys of a stream's `allow`.
 pub(super) static ALLOW: LazyLock<Keys> = LazyLock::new(Keys::of::<Allow>);
+/// The keys of one of a stream's `actions`.
+pub(super) static ACTION: LazyLock<Keys> = LazyLock::new(Keys::of::<ActionSettings>);
 /// The keys of a stream's `retention`.
 pub(super) static RETENTION: LazyLock<Keys> = LazyLock::new(Keys::of::<Retention>);
 /// The keys of a column.

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::choice::choice;
 use super::units;
+use crate::action::Action;
 
 /// A named way in: what it takes, which topic keeps it, and how it is applied.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
@@ -40,6 +41,21 @@ pub struct Stream {
     /// (`/v1`, `/health`, `/metrics`, `/openapi.json`, `/problems`, `/console`).
     #[schemars(extend("examples" = [["/api/activities"]]))]
     pub routes: Vec<String>,
+    /// Routes that stand for an event, as `METHOD /path`; the methods are `GET` and `POST`. A path may have parameters,
+    /// each a whole segment: `GET /buy/{item}`. A `HEAD` is answered as its `GET`, and records nothing.
+    #[schemars(with = "BTreeMap<String, ActionSettings>", skip_serializing)]
+    #[schemars(extend(
+        "x-takes" = "events",
+        "x-default" = "none",
+        "examples" = [{"GET /join_guild": {"record": "joined_guild", "answer": "\"Guild Joined!\""}}]
+    ))]
+    pub actions: Vec<Action>,
+    /// Folders whose files are published to the stream, each document once: `.json`, `.ndjson`, `.yaml` and `.yml`. New
+    /// and changed files are seen at once, and left until they rest. A file that is wrong gets a `NAME.problem.json`
+    /// beside it. A folder belongs to one stream; folders within it are not looked into.
+    #[schemars(skip_serializing)]
+    #[schemars(extend("x-default" = "none", "examples" = [["inbox"]]))]
+    pub directories: Vec<PathBuf>,
     /// How acceptance and refusal are answered on `routes`; `/v1/streams/NAME` always answers with a receipt.
     pub reply: Reply,
     /// The key of its records: documents of one key stay in order, documents of different keys have none between them.
@@ -131,6 +147,8 @@ impl Default for Stream {
             source: None,
             from: From::Beginning,
             routes: Vec::new(),
+            actions: Vec::new(),
+            directories: Vec::new(),
             reply: Reply::Receipt,
             key: None,
             keys: BTreeMap::new(),
@@ -312,6 +330,31 @@ fn key_schema(_: &mut SchemaGenerator) -> Schema {
         "pattern": "^(table|(/([^~/]|~[01])*)+)$",
         "x-type": "`table` or a JSON Pointer",
     })
+}
+
+/// What an action records and answers.
+///
+/// Texts in it are templates: `{query.NAME}`, `{path.NAME}`, `{header.NAME}` and `{address}` (the caller's) stand for
+/// values of the request, `{{` and `}}` for the brackets. A value that is missing is answered with 422.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields, extend("required" = ["record"]))]
+pub struct ActionSettings {
+    /// The event. A text is recorded as it is, bare; anything else is a JSON template, and values become strings of it,
+    /// whatever they hold. Bare text is judged, and kept in a table, as the JSON string of it.
+    #[schemars(schema_with = "record_schema", skip_serializing)]
+    #[schemars(extend(
+        "x-default" = "none; it must be said",
+        "examples" = ["joined_guild", {"user": "\"{query.user}\"", "item": "sword"}]
+    ))]
+    pub record: String,
+    /// The text it answers.
+    #[schemars(skip_serializing)]
+    #[schemars(extend("x-default" = "`OK`", "examples" = ["\"{path.item} purchased!\""]))]
+    pub answer: String,
+}
+
+fn record_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "x-type": "text or a JSON template" })
 }
 
 /// What change documents may do.

@@ -44,6 +44,9 @@ streams:
     # schema: event.schema.json               # a JSON Schema beside this file; without: any JSON
     # formats: annotate                       # annotate | assert: whether `format` in the schema is a rule
     # key: /userId                            # what stays in order: a JSON Pointer
+    # directories: [inbox]                    # folders whose files are published: .json, .ndjson, .yaml, .yml
+    # actions:                                # routes that stand for an event
+    #   GET /buy/{item}: {record: {userId: \"{query.user}\", item: \"{path.item}\"}, answer: \"{path.item} bought\"}
 
   # A topic that other programs write, applied as it is; nothing is taken in.
   # orders:

@@ -61,6 +61,21 @@ impl Gate {
 
     /// Judges the one document that `bytes` hold, with what is said beside it.
     pub fn judge_with<'a>(&self, bytes: &'a [u8], headers: Option<&'a Headers>) -> Result<Accepted<'a>, Problem> {
+        self.judge_keyed(bytes, headers, &self.key)
+    }
+
+    /// Judges bare text, as the JSON string of it. It has no key: there is no place in it that a pointer could name.
+    pub fn judge_text(&self, bytes: &[u8], headers: Option<&Headers>) -> Result<(), Problem> {
+        let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(bytes))?;
+        self.judge_keyed(quoted(text).as_bytes(), headers, &KeyRule::None).map(drop)
+    }
+
+    fn judge_keyed<'a>(
+        &self,
+        bytes: &'a [u8],
+        headers: Option<&'a Headers>,
+        key: &KeyRule,
+    ) -> Result<Accepted<'a>, Problem> {
         if bytes.len() > self.document_bytes_max {
             return Err(format::lines::too_large(self.document_bytes_max));
         }
@@ -78,7 +93,7 @@ impl Gate {
             }),
         };
         let (form, changes) = read.map_err(not_json)?;
-        let key = match self.key.find(text, &changes) {
+        let key = match key.find(text, &changes) {
             Ok(key) => key,
             Err(missing) => {
                 judge.violation(&crate::json::Path::ROOT, || missing);
@@ -90,6 +105,11 @@ impl Gate {
             _ => Err(judge.into_problem()),
         }
     }
+}
+
+/// A text as a JSON string.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 fn not_json(fault: Fault) -> Problem {

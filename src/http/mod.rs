@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::{any, get, post};
 
 use self::answer::{Failure, respond, with_type};
+use crate::action;
 use crate::intake;
 use crate::problem::ProblemType;
 use crate::query;
@@ -38,6 +39,17 @@ pub fn routes(service: Arc<Service>) -> Router {
                 respond(intake::post(&service, &served, true, request).await)
             };
             router = router.route(route, post(handler));
+        }
+        for (nth, action) in served.stream.actions.iter().enumerate() {
+            let served = Arc::clone(served);
+            let handler = move |State(service): State<Arc<Service>>, request: Request| async move {
+                intake::action::call(&service, &served, &served.stream.actions[nth], request).await
+            };
+            let methods = match action.method {
+                action::Method::Get => get(handler),
+                action::Method::Post => post(handler),
+            };
+            router = router.route(&action.path.shape(), methods);
         }
     }
     finish(router.merge(health_routes())).with_state(service)

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service as _;
 
+use crate::service::Caller;
 use crate::shutdown::Stop;
 
 /// So many connections are open at most; further ones wait in the system's queue.
@@ -38,14 +39,15 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: Stop) {
             accepted = accept(&listener, &places) => accepted,
             () = stop.wait() => break,
         };
-        let Some((stream, place)) = accepted else { continue };
+        let Some((stream, caller, place)) = accepted else { continue };
         let routes = routes.clone();
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             let mut routes = routes.clone();
             async move {
                 if super::is_unreadable(request.uri().path()) {
                     return Ok(super::unreadable());
                 }
+                request.extensions_mut().insert(caller);
                 Ok::<_, Infallible>(match routes.call(request).await {
                     Ok(response) => response,
                 })
@@ -68,14 +70,14 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: Stop) {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(tokio::net::TcpStream, Caller, tokio::sync::OwnedSemaphorePermit)> {
     // The semaphore is never closed.
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, address)) => {
             // An answer is one small packet; waiting to fill it costs 40 ms.
             let _ = stream.set_nodelay(true);
-            Some((stream, place))
+            Some((stream, Caller(address.ip()), place))
         }
         Err(error) => {
             tracing::warn!(%error, "A connection could not be accepted.");

@@ -1,8 +1,11 @@
 //! Documents in, over HTTP: read, judged, appended, answered.
 
+pub mod action;
 mod arrived;
 mod batch;
+pub mod directory;
 mod events;
+pub mod files;
 mod request;
 mod single;
 

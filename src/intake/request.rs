@@ -134,7 +134,7 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// A quoted string of RFC 8941; a bare one is accepted.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let name = HeaderName::from_static("idempotency-key");
     let Some(value) = text(headers, &name)?.map(str::trim) else { return Ok(None) };
     let wrong = |why: &str| Err(Failure::new(ProblemType::BadHeader, format!("Idempotency-Key {why}")));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{AppendError, Batch, Consumer, Delivery, Extent, Journal, JournalError, Retention};
+use super::{AppendError, Batch, Consumer, Delivery, Extent, Follower, Journal, JournalError, Retention};
 use crate::clock;
 use crate::document::{Position, TopicName};
 use crate::record::{Kept, Record};
@@ -47,9 +47,30 @@ impl MemoryJournal {
     }
 }
 
+impl Topic {
+    /// The records from `from` on, at most `records_max`; none when there is none.
+    fn batch(&self, topic: &TopicName, from: usize, records_max: usize) -> Option<Batch> {
+        let rest = self.records.get(from.checked_sub(self.start)?..)?;
+        let kept = |(index, record): (usize, &Record)| Kept {
+            position: Position { topic: topic.clone(), partition: 0, offset: offset(from + index) },
+            record: record.clone(),
+        };
+        let records: Vec<_> = rest.iter().take(records_max).enumerate().map(kept).collect();
+        let next_offset = offset(from + records.len());
+        (!records.is_empty()).then_some(Batch { partition: 0, records, next_offset })
+    }
+}
+
 impl Shared {
     fn topics(&self) -> MutexGuard<'_, HashMap<TopicName, Topic>> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The offset `at`, if the topic holds it or ends there.
+    fn find(&self, topic: &TopicName, at: i64) -> Result<usize, JournalError> {
+        let (start, end) = self.topics().get(topic).map_or((0, 0), |log| (log.start, log.start + log.records.len()));
+        let found = usize::try_from(at).ok().filter(|at| (start..=end).contains(at));
+        found.ok_or_else(|| JournalError::Stop(format!("topic {topic} holds {start} to {end}, and not {at}")))
     }
 }
 
@@ -107,6 +128,15 @@ impl Journal for MemoryJournal {
         }))
     }
 
+    async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError> {
+        let [(0, at)] = from else {
+            return Err(JournalError::Stop(format!("topic {topic} has one partition, which is 0")));
+        };
+        let next_offset = self.shared.find(topic, *at)?;
+        let shared = Arc::clone(&self.shared);
+        Ok(Box::new(MemoryFollower { changed: shared.changed.subscribe(), shared, topic: topic.clone(), next_offset }))
+    }
+
     async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {
         let topics = self.shared.topics();
         let extent =
@@ -162,6 +192,34 @@ fn rand_id() -> u64 {
     uuid::Uuid::now_v7().as_u64_pair().1
 }
 
+struct MemoryFollower {
+    shared: Arc<Shared>,
+    changed: watch::Receiver<u64>,
+    topic: TopicName,
+    next_offset: usize,
+}
+
+#[async_trait]
+impl Follower for MemoryFollower {
+    async fn next(&mut self, patience: Duration) -> Result<Option<Batch>, JournalError> {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            self.changed.mark_unchanged();
+            let batch = self.shared.topics().get(&self.topic).and_then(|log| {
+                // What retention took meanwhile is passed over.
+                log.batch(&self.topic, self.next_offset.max(log.start), BATCH_RECORDS_MAX)
+            });
+            if let Some(batch) = batch {
+                self.next_offset = usize::try_from(batch.next_offset).unwrap_or(usize::MAX);
+                return Ok(Some(batch));
+            }
+            if tokio::time::timeout_at(deadline, self.changed.changed()).await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
 struct MemoryConsumer {
     shared: Arc<Shared>,
     changed: watch::Receiver<u64>,
@@ -188,21 +246,9 @@ impl MemoryConsumer {
             return Some(Delivery::Assigned(0));
         }
         let from = self.next_offset.filter(|_| !self.is_held)?;
-        let rest = log.records.get(from.checked_sub(log.start)?..)?;
-        let records: Vec<_> = rest
-            .iter()
-            .take(self.records_max)
-            .enumerate()
-            .map(|(index, record)| Kept {
-                position: Position { topic: self.topic.clone(), partition: 0, offset: offset(from + index) },
-                record: record.clone(),
-            })
-            .collect();
-        if records.is_empty() {
-            return None;
-        }
-        self.next_offset = Some(from + records.len());
-        Some(Delivery::Records(Batch { partition: 0, next_offset: offset(from + records.len()), records }))
+        let batch = log.batch(&self.topic, from, self.records_max)?;
+        self.next_offset = Some(from + batch.records.len());
+        Some(Delivery::Records(batch))
     }
 
     fn give_up(&self) {
@@ -231,14 +277,7 @@ impl Consumer for MemoryConsumer {
     }
 
     async fn seek(&mut self, _partition: i32, at: i64) -> Result<(), JournalError> {
-        let topics = self.shared.topics();
-        let (start, end) = topics.get(&self.topic).map_or((0, 0), |log| (log.start, log.start + log.records.len()));
-        match usize::try_from(at).ok().filter(|at| (start..=end).contains(at)) {
-            Some(at) => self.next_offset = Some(at),
-            None => {
-                return Err(JournalError::Stop(format!("topic {} holds {start} to {end}, and not {at}", self.topic)));
-            }
-        }
+        self.next_offset = Some(self.shared.find(&self.topic, at)?);
         Ok(())
     }
 

@@ -38,6 +38,10 @@ pub trait Journal: Send + Sync {
         records_max: usize,
     ) -> Result<Box<dyn Consumer>, JournalError>;
 
+    /// Reads a topic outside of any group: each of the partitions that `from` names, from the offset beside it on. It
+    /// holds up no retention, and nobody else's reading. Fails when a partition does not hold its offset.
+    async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError>;
+
     /// What the partitions of a topic hold. Empty when there is no such topic.
     async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError>;
 
@@ -82,6 +86,14 @@ pub trait Consumer: Send {
 
     /// Leaves the group, so that another member takes over at once.
     async fn leave(self: Box<Self>);
+}
+
+/// Reads a topic without being a member of anything.
+#[async_trait]
+pub trait Follower: Send {
+    /// The next records of one of the partitions; none when nothing came within `patience`. A batch without records says
+    /// by its `next_offset` only that nothing stands before it. Cancelling it loses nothing.
+    async fn next(&mut self, patience: Duration) -> Result<Option<Batch>, JournalError>;
 }
 
 /// What a consumer is given.

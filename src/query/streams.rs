@@ -38,6 +38,13 @@ pub fn describe(stream: &Stream) -> Value {
         "document_bytes_max": stream.gate.document_bytes_max,
         "on_failure": if stream.on_failure == OnFailure::Stop { "stop" } else { "set-aside" },
     });
+    if !stream.directories.is_empty() {
+        value["directories"] = stream.directories.iter().map(|folder| folder.display().to_string()).collect();
+    }
+    if !stream.actions.is_empty() {
+        let routes = stream.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str()));
+        value["actions"] = routes.collect();
+    }
     match &stream.gate.takes {
         Takes::Changes { forms } => {
             value["takes"] = "changes".into();

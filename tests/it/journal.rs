@@ -104,6 +104,8 @@ every_journal! {
     one_member_of_a_group_reads_and_the_other_takes_over_when_it_leaves
     two_groups_each_get_everything
     topics_do_not_mix
+    a_follower_reads_without_being_a_member_and_is_woken
+    a_follower_begins_where_the_topic_holds_records
     extents_tell_what_is_there
 }
 
@@ -439,6 +441,39 @@ async fn topics_do_not_mix(journal: &Arc<dyn Journal>) {
     let found = read(&mut *reader(journal, &other, "g", 0).await, 1).await;
     assert_eq!((&found[0].position.topic, &found[0].record.value[..]), (&other, &b"10"[..]));
     assert_eq!(bounds(journal, &one).await, (0, 2));
+}
+
+async fn a_follower_reads_without_being_a_member_and_is_woken(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, records(0..1200)).await;
+    let mut follower = journal.follow(&topic, &[(0, 3)]).await.unwrap();
+    let mut found = Vec::new();
+    while found.len() < 1197 {
+        let batch = follower.next(PATIENCE).await.unwrap().unwrap();
+        found.extend(offsets(&batch.records));
+        assert_eq!((batch.partition, Some(&(batch.next_offset - 1))), (0, found.last()));
+    }
+    assert_eq!(found, (3..1200).collect::<Vec<_>>());
+    assert!(follower.next(A_MOMENT).await.unwrap().is_none(), "the end holds nothing yet");
+    let waiting = tokio::spawn(async move { follower.next(PATIENCE).await.unwrap().unwrap() });
+    tokio::task::yield_now().await;
+    append(journal, &topic, records(0..1)).await;
+    assert_eq!(offsets(&waiting.await.unwrap().records), [1200]);
+    assert_eq!(journal.groups(&topic).await.unwrap(), [""; 0]);
+    assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 1201, "nothing is kept for it");
+}
+
+async fn a_follower_begins_where_the_topic_holds_records(journal: &Arc<dyn Journal>) {
+    let topic = topic("t");
+    append(journal, &topic, records(0..10)).await;
+    journal.retain(&topic, NOTHING, false).await.unwrap();
+    append(journal, &topic, records(0..2)).await;
+    for offset in [-1, 9, 13, i64::MAX] {
+        let refused = journal.follow(&topic, &[(0, offset)]).await.err();
+        assert!(matches!(refused, Some(JournalError::Stop(_))), "{offset}: {refused:?}");
+    }
+    let mut follower = journal.follow(&topic, &[(0, 10)]).await.unwrap();
+    assert_eq!(offsets(&follower.next(PATIENCE).await.unwrap().unwrap().records), [10, 11]);
 }
 
 async fn extents_tell_what_is_there(journal: &Arc<dyn Journal>) {

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod actions;
 mod cli;
 mod cloud_events;
 mod crash;
 mod dead_letters;
+mod directories;
 mod events;
 mod faults;
 mod fixtures;
@@ -24,5 +26,6 @@ mod source;
 mod store;
 mod support;
 mod tables;
+mod tail;
 mod verify;
 mod yaml;

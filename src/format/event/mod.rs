@@ -101,6 +101,16 @@ impl EventRules {
         });
         Ok(values.collect())
     }
+
+    /// The values of the columns for bare text that was judged as a JSON string: attributes, and the text itself where a
+    /// column takes the whole document. What does not fit is NULL; the judge has said so where that is refused.
+    pub fn fields_of_text<'a>(&self, text: &'a str, attributes: Option<&'a Headers>) -> Vec<Value<'a>> {
+        let value = |column: &RecordColumn| match &column.at {
+            At::Document(pointer) => column.read_attribute(Some(text).filter(|_| pointer.is_empty())),
+            At::Attribute(name) => column.read_attribute(attributes.and_then(|all| all.attribute(name))),
+        };
+        self.columns.iter().map(|column| value(column).unwrap_or(Value::Null)).collect()
+    }
 }
 
 /// The row that keeps an event: `receipt` (primary key), `received_at`, the columns, and the document itself.
@@ -110,7 +120,7 @@ pub fn row<'a>(
     receipt: &Receipt,
     received_at_ms: i64,
     columns: impl Iterator<Item = Cell<'a>>,
-    text: &'a str,
+    text: impl Into<Cow<'a, str>>,
 ) -> ChangeSet<'a> {
     let cell = |name: &'a str, column_type: &str, value: Value<'a>| Cell {
         name: Cow::Borrowed(name),
@@ -122,7 +132,7 @@ pub fn row<'a>(
         cell("received_at", "timestamptz", Value::Text(Cow::Owned(crate::clock::timestamp(received_at_ms)))),
     ];
     row.extend(columns);
-    row.push(cell(document_column, "jsonb", Value::Json(Cow::Borrowed(text))));
+    row.push(cell(document_column, "jsonb", Value::Json(text.into())));
     let primary_key = vec![Cow::Borrowed("receipt")];
     let table = TableName::parse(Cow::Borrowed(table));
     ChangeSet { changes: vec![Change { table, action: Action::Insert { row, primary_key } }] }

@@ -22,13 +22,16 @@ use super::rebalance::{Move, Rebalances};
 use super::tail::Tail;
 use super::url::Settings;
 use crate::document::TopicName;
-use crate::journal::{Batch, Consumer, Delivery, JournalError};
+use crate::journal::{Batch, Consumer, Delivery, Follower, JournalError};
 
 /// How often the group's offsets are noted in Kafka: for lag tools, which look less often.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 
 /// How long leaving may keep anybody waiting. What is not done by then goes on behind.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Whoever follows a topic takes batches of so many records.
+const FOLLOWED_RECORDS_MAX: usize = 500;
 
 const DEFAULTS: &[(&str, &str)] = &[
     // A member that is gone is missed soon: brokers take no shorter session than 6 s unless told to.
@@ -81,7 +84,43 @@ impl KafkaConsumer {
         group: &str,
         records_max: usize,
     ) -> Result<Self, JournalError> {
-        let id = seat.instance_id();
+        let consumer = KafkaConsumer::new(settings, lookup, Some(seat), topic, group, records_max)?;
+        if let Some(reading) = &consumer.reading {
+            let subscribed = reading.client.subscribe(&[topic.as_str()]);
+            subscribed.map_err(|error| failed(&format!("the topic {topic} as {group}"), &error))?;
+        }
+        Ok(consumer)
+    }
+
+    /// Reads partitions from the offsets beside them on, and is a member of nothing: a group that is not subscribed to
+    /// and never committed to is not known to Kafka.
+    pub(super) fn follow(
+        settings: &Settings,
+        lookup: &Arc<Lookup>,
+        topic: &TopicName,
+        from: &[(i32, i64)],
+    ) -> Result<Self, JournalError> {
+        let group = format!("sluicegate-follower-{}", uuid::Uuid::now_v7());
+        let mut follower = KafkaConsumer::new(settings, lookup, None, topic, &group, FOLLOWED_RECORDS_MAX)?;
+        if let Some(reading) = &mut follower.reading {
+            for (partition, offset) in from {
+                reading.partitions.insert(*partition, Partition::default());
+                reading.fetch(topic, *partition, *offset, Tail::default(), &follower.ready)?;
+            }
+        }
+        Ok(follower)
+    }
+
+    /// A client that reads nothing yet.
+    fn new(
+        settings: &Settings,
+        lookup: &Arc<Lookup>,
+        seat: Option<Seat>,
+        topic: &TopicName,
+        group: &str,
+        records_max: usize,
+    ) -> Result<Self, JournalError> {
+        let id = seat.as_ref().and_then(Seat::instance_id);
         let mut fixed = FIXED.to_vec();
         fixed.push(("group.id", group));
         if let Some(id) = &id {
@@ -93,10 +132,8 @@ impl KafkaConsumer {
         let ready = Arc::new(Notify::new());
         let wake = Arc::clone(&ready);
         client.set_nonempty_callback(move || wake.notify_one());
-        client.subscribe(&[topic.as_str()]).map_err(|error| failed(&what, &error))?;
-        let reading = Reading::new(client, seat);
         Ok(KafkaConsumer {
-            reading: Some(reading),
+            reading: Some(Reading::new(client, seat)),
             lookup: Arc::clone(lookup),
             topic: topic.clone(),
             records_max: records_max.max(1),
@@ -268,6 +305,17 @@ impl Drop for KafkaConsumer {
             if let Err(error) = leave {
                 tracing::debug!(%error, "A reader of Kafka was dropped where it stood.");
             }
+        }
+    }
+}
+
+#[async_trait]
+impl Follower for KafkaConsumer {
+    async fn next(&mut self, patience: Duration) -> Result<Option<Batch>, JournalError> {
+        match Consumer::next(self, patience).await? {
+            Delivery::Records(batch) => Ok(Some(batch)),
+            // It is in no group that could give or take a partition.
+            Delivery::Assigned(_) | Delivery::Lost(_) | Delivery::Nothing => Ok(None),
         }
     }
 }

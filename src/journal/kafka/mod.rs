@@ -181,6 +181,19 @@ impl Journal for KafkaJournal {
         Ok(Box::new(consumer))
     }
 
+    async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError> {
+        self.must_exist(topic).await?;
+        let extents = self.extents(topic).await?;
+        for (partition, offset) in from {
+            let holds = |extent: &&Extent| extent.partition == *partition && (extent.start..=extent.end).contains(offset);
+            if !extents.iter().any(|extent| holds(&extent)) {
+                let reason = format!("partition {partition} of topic {topic} does not hold offset {offset}");
+                return Err(JournalError::Stop(reason));
+            }
+        }
+        Ok(Box::new(KafkaConsumer::follow(&self.settings, &self.lookup, topic, from)?))
+    }
+
     async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {
         let topic = topic.clone();
         self.lookup.ask(move |lookup| lookup.extents(&topic)).await

@@ -43,8 +43,8 @@ pub(super) struct Reading {
     /// Before the client, which the queues keep alive.
     pub(super) partitions: BTreeMap<i32, Partition>,
     pub(super) client: Arc<Client>,
-    /// Free only when the client is gone.
-    _seat: Seat,
+    /// Free only when the client is gone; none of who is no member of a group.
+    _seat: Option<Seat>,
 }
 
 /// An assigned partition.
@@ -61,7 +61,7 @@ pub(super) struct Fetching {
 }
 
 impl Reading {
-    pub(super) fn new(client: Client, seat: Seat) -> Self {
+    pub(super) fn new(client: Client, seat: Option<Seat>) -> Self {
         Reading { partitions: BTreeMap::new(), client: Arc::new(client), _seat: seat }
     }
 

@@ -1,20 +1,16 @@
 //! Reads a topic for a group. The reader holds a lease row in the file; others stand by until it is given up, runs out,
 //! or its process is gone.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 use tokio::sync::watch;
 
+use super::records::Records;
 use super::writer::Writer;
-use super::{File, failed, table};
 use crate::clock;
-use crate::document::{Position, TopicName};
 use crate::journal::{Batch, Consumer, Delivery, JournalError};
-use crate::record::{Headers, Kept, Record};
 
 /// How often a reader looks for records of other processes, and for a lease that is free.
 pub(super) const POLL: Duration = Duration::from_millis(20);
@@ -25,17 +21,12 @@ const LEASE: Duration = Duration::from_secs(3);
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(1);
 
-/// A batch ends at so many bytes: larger ones cost latency and memory and gain little.
-const BATCH_BYTES_MAX: usize = 4 << 20;
-
 pub(super) struct SqliteConsumer {
-    file: Arc<File>,
+    records: Records,
     writer: Writer,
-    connection: Connection,
-    topic: TopicName,
     topic_id: i64,
     group: String,
-    records_max: i64,
+    records_max: usize,
     owner: String,
     end: watch::Receiver<i64>,
     /// When the lease was renewed last; none without a lease.
@@ -46,26 +37,15 @@ pub(super) struct SqliteConsumer {
 }
 
 impl SqliteConsumer {
-    pub(super) fn new(
-        file: Arc<File>,
-        writer: Writer,
-        connection: Connection,
-        topic: TopicName,
-        topic_id: i64,
-        group: &str,
-        records_max: usize,
-    ) -> Self {
-        let end = file.end_of(&topic).subscribe();
+    pub(super) fn new(records: Records, writer: Writer, topic_id: i64, group: &str, records_max: usize) -> Self {
+        let end = records.end();
         let owner = format!("{}:{}:{}", pid_namespace(), std::process::id(), uuid::Uuid::now_v7());
-        let group = group.to_owned();
         SqliteConsumer {
-            file,
+            records,
             writer,
-            connection,
-            topic,
             topic_id,
-            group,
-            records_max: i64::try_from(records_max).unwrap_or(i64::MAX),
+            group: group.to_owned(),
+            records_max,
             owner,
             end,
             renewed: None,
@@ -105,45 +85,6 @@ impl SqliteConsumer {
             })
             .await
     }
-
-    fn read(&mut self, from: i64) -> rusqlite::Result<Vec<Kept>> {
-        let sql = format!(
-            "SELECT offset, timestamp_ms, key, headers, value FROM {} WHERE offset >= ?1 ORDER BY offset LIMIT ?2",
-            table(self.topic_id)
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query((from, self.records_max))?;
-        let mut records = Vec::new();
-        let mut bytes = 0;
-        while bytes < BATCH_BYTES_MAX {
-            let Some(row) = rows.next()? else { break };
-            let headers = row.get_ref(3)?.as_str().unwrap_or_default();
-            let record = Record {
-                key: row.get_ref(2)?.as_blob_or_null()?.map(Bytes::copy_from_slice),
-                value: Bytes::copy_from_slice(row.get_ref(4)?.as_bytes_or_null()?.unwrap_or_default()),
-                // Headers that somebody damaged say nothing; the document itself still does.
-                headers: serde_json::from_str::<Headers>(headers).unwrap_or_default(),
-                timestamp_ms: row.get(1)?,
-            };
-            bytes += record.size();
-            let position = Position { topic: self.topic.clone(), partition: 0, offset: row.get(0)? };
-            records.push(Kept { position, record });
-        }
-        Ok(records)
-    }
-
-    /// The end of the topic when `from` is not in it.
-    fn check_range(&self, from: i64) -> Result<(), JournalError> {
-        let extent = super::extent_bounds(&self.connection, self.topic_id)
-            .map_err(|error| failed(self.file.open.path(), error))?;
-        if (extent.0..=extent.1).contains(&from) {
-            return Ok(());
-        }
-        Err(JournalError::Stop(format!(
-            "topic {} holds offsets {} to {}, and not {from}: `sluicegate positions` shows it",
-            self.topic, extent.0, extent.1
-        )))
-    }
 }
 
 #[async_trait]
@@ -151,7 +92,7 @@ impl Consumer for SqliteConsumer {
     async fn next(&mut self, patience: Duration) -> Result<Delivery, JournalError> {
         let deadline = Instant::now() + patience;
         loop {
-            self.file.check()?;
+            self.records.check_file()?;
             if self.renewed.is_none_or(|renewed| renewed.elapsed() >= RENEW) {
                 let until_ms = clock::now_ms() + i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX);
                 let before = Instant::now();
@@ -172,7 +113,7 @@ impl Consumer for SqliteConsumer {
             }
             if let (Some(_), Some(from), false) = (self.renewed, self.next_offset, self.is_held) {
                 self.end.mark_unchanged();
-                let records = self.read(from).map_err(|error| failed(self.file.open.path(), error))?;
+                let records = self.records.read(from, self.records_max)?;
                 if let Some(last) = records.last() {
                     let next_offset = last.position.offset + 1;
                     self.next_offset = Some(next_offset);
@@ -190,7 +131,7 @@ impl Consumer for SqliteConsumer {
     }
 
     async fn seek(&mut self, _partition: i32, offset: i64) -> Result<(), JournalError> {
-        self.check_range(offset)?;
+        self.records.check_range(offset)?;
         self.next_offset = Some(offset);
         Ok(())
     }

@@ -5,6 +5,8 @@
 
 mod consumer;
 mod error;
+mod follower;
+mod records;
 mod retention;
 mod writer;
 
@@ -18,8 +20,10 @@ use tokio::sync::watch;
 
 use self::consumer::SqliteConsumer;
 use self::error::failed;
+use self::follower::SqliteFollower;
+use self::records::Records;
 use self::writer::Writer;
-use super::{AppendError, Consumer, Extent, Journal, JournalError, Outcome, Retention};
+use super::{AppendError, Consumer, Extent, Follower, Journal, JournalError, Outcome, Retention};
 use crate::document::{Position, TopicName};
 use crate::record::Record;
 use crate::sqlite::OpenFile;
@@ -221,16 +225,19 @@ impl Journal for SqliteJournal {
                 Ok(id)
             })
             .await?;
-        let connection = connect(self.file.open.path())?;
-        Ok(Box::new(SqliteConsumer::new(
-            Arc::clone(&self.file),
-            self.writer.clone(),
-            connection,
-            topic.clone(),
-            topic_id,
-            group,
-            records_max,
-        )))
+        let records = Records::open(Arc::clone(&self.file), topic)?;
+        Ok(Box::new(SqliteConsumer::new(records, self.writer.clone(), topic_id, group, records_max)))
+    }
+
+    async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError> {
+        let [(0, at)] = from else {
+            return Err(JournalError::Stop(format!("topic {topic} has one partition, which is 0")));
+        };
+        // Opening a file that is gone would make an empty one.
+        self.file.check()?;
+        let records = Records::open(Arc::clone(&self.file), topic)?;
+        records.check_range(*at)?;
+        Ok(Box::new(SqliteFollower::new(records, *at)))
     }
 
     async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {

@@ -35,6 +35,8 @@ pub(crate) fn stream() -> Stream {
         table: Target::Tables,
         apply: ApplyRules { create: true, ..ApplyRules::default() },
         on_failure: OnFailure::SetAside,
+        actions: Vec::new(),
+        directories: Vec::new(),
         routes: Vec::new(),
         reply: Reply::Receipt,
         retention_age: Duration::from_secs(3600),

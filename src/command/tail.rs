@@ -1,0 +1,153 @@
+//! `sluicegate tail TOPIC`: a topic's records, as kcat prints them.
+//!
+//! It is a member of no group: nobody's reading is held up by it, and nothing is kept for it.
+
+use std::io::{self, BufWriter, Write};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::output::Output;
+use super::{Done, Failed, Global};
+use crate::document::TopicName;
+use crate::journal::Extent;
+use crate::record::Kept;
+use crate::registry;
+use crate::shutdown::Signals;
+
+/// How long a wait for records lasts before it is begun again.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+pub(super) struct Tail {
+    /// The topic
+    topic: String,
+    /// Where to begin
+    #[arg(long, value_name = "beginning|end|OFFSET", default_value = "beginning", allow_hyphen_values = true)]
+    from: From,
+    /// Leave at the topic's end, as it is at the start
+    #[arg(long)]
+    exit: bool,
+    /// This partition only
+    #[arg(long, value_name = "N")]
+    partition: Option<i32>,
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Beginning,
+    End,
+    Offset(i64),
+}
+
+impl std::str::FromStr for From {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "beginning" => Ok(From::Beginning),
+            "end" => Ok(From::End),
+            _ => match text.parse() {
+                Ok(offset) if offset >= 0 => Ok(From::Offset(offset)),
+                _ => Err("write `beginning`, `end` or an offset, such as 42"),
+            },
+        }
+    }
+}
+
+impl Tail {
+    pub(super) async fn run(self, global: &Global) -> Done {
+        let config = global.load()?;
+        let print = match global.output {
+            None | Some(Output::Value) => value as Print,
+            Some(Output::Json) => message,
+            Some(_) => return Err(Failed::Usage("`tail` prints `--output value` or `--output json`".into())),
+        };
+        let topic = TopicName::parse(&self.topic)?;
+        let journal = registry::open_journal(&config.journal)?;
+        let mut extents = journal.extents(&topic).await?;
+        if extents.is_empty() {
+            let known: Vec<_> = config.streams.iter().map(|stream| stream.topic.as_str()).collect();
+            let words =
+                format!("there is no topic {topic}; the streams of the configuration have {}", known.join(", "));
+            return Err(Failed::Error(words.into()));
+        }
+        if let Some(partition) = self.partition {
+            extents.retain(|extent| extent.partition == partition);
+            if extents.is_empty() {
+                return Err(Failed::Error(format!("topic {topic} has no partition {partition}").into()));
+            }
+        }
+        let from = self.begin(&topic, &extents)?;
+        // Of each partition that is not read to its end: the end.
+        let mut left: Vec<(i32, i64)> = extents
+            .iter()
+            .zip(&from)
+            .filter(|(extent, (_, at))| *at < extent.end)
+            .map(|(extent, _)| (extent.partition, extent.end))
+            .collect();
+        let mut follower = journal.follow(&topic, &from).await?;
+        let mut signals = Signals::listen()?;
+        let mut out = BufWriter::new(io::stdout().lock());
+        while !(self.exit && left.is_empty()) {
+            let batch = tokio::select! {
+                batch = follower.next(PATIENCE) => batch?,
+                () = signals.next() => return Ok(()),
+            };
+            let Some(batch) = batch else { continue };
+            let end = left.iter().find(|(partition, _)| *partition == batch.partition).map_or(0, |(_, end)| *end);
+            let is_wanted = |kept: &&Kept| !self.exit || kept.position.offset < end;
+            let printed = batch.records.iter().filter(is_wanted).try_for_each(|kept| print(&mut out, kept));
+            match printed.and_then(|()| out.flush()) {
+                // Whoever read has had enough, as `head` has.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                printed => printed?,
+            }
+            left.retain(|(partition, end)| *partition != batch.partition || batch.next_offset < *end);
+        }
+        Ok(())
+    }
+
+    /// Where to begin in each partition.
+    fn begin(&self, topic: &TopicName, extents: &[Extent]) -> Result<Vec<(i32, i64)>, Failed> {
+        if matches!(self.from, From::Offset(_)) && extents.len() > 1 {
+            let words = format!("topic {topic} has {} partitions; say which with --partition", extents.len());
+            return Err(Failed::Usage(words));
+        }
+        let at = |extent: &Extent| match self.from {
+            From::Beginning => extent.start,
+            From::End => extent.end,
+            From::Offset(offset) => offset,
+        };
+        Ok(extents.iter().map(|extent| (extent.partition, at(extent))).collect())
+    }
+}
+
+type Print = fn(&mut dyn Write, &Kept) -> io::Result<()>;
+
+/// The value and the end of a line.
+fn value(out: &mut dyn Write, kept: &Kept) -> io::Result<()> {
+    out.write_all(&kept.record.value)?;
+    out.write_all(b"\n")
+}
+
+/// One line of JSON, as `kcat -J` writes it. Which broker it came from is not known.
+fn message(out: &mut dyn Write, kept: &Kept) -> io::Result<()> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = serde_json::to_value(&kept.record.headers)?;
+    let headers = headers.as_object().into_iter().flatten();
+    let line = json!({
+        "topic": kept.position.topic.as_str(),
+        "partition": kept.position.partition,
+        "offset": kept.position.offset,
+        "tstype": "create",
+        "ts": kept.record.timestamp_ms,
+        "broker": -1,
+        "headers": headers.flat_map(|(name, value)| [Value::from(name.as_str()), value.clone()]).collect::<Vec<_>>(),
+        "key": kept.record.key.as_deref().map(text),
+        "payload": text(&kept.record.value),
+    });
+    writeln!(out, "{line}")
+}

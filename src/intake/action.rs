@@ -1,0 +1,104 @@
+//! A call of an action: its event is made, judged, appended, and answered with the action's text.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+
+use super::{record, request};
+use crate::action::{Action, Content, Source};
+use crate::http::answer::{Answer, Failure, respond, with_type};
+use crate::problem::{Problem, ProblemType};
+use crate::record::TEXT;
+use crate::service::{Caller, Served, Service};
+
+/// Calls `action`. `HEAD` is answered as `GET` is, and records nothing. The request's body is not read.
+pub async fn call(service: &Service, served: &Served, action: &Action, request: Request) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    let mut response = respond(run(service, served, action, &head).await);
+    let headers = response.headers_mut();
+    // Every call is an event of its own: nobody on the way may answer for us.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // The text may hold what the caller sent: no browser shall take it for a page.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn run(service: &Service, served: &Served, action: &Action, head: &Parts) -> Answer {
+    let stream = &served.stream;
+    let idempotency_key = request::idempotency_key(&head.headers)?;
+    let filled = action.fill(&|source| value(source, action, head)).map_err(missing)?;
+    let value = Bytes::from(filled.value);
+    let (form, key) = match &action.record {
+        Content::Text(_) => stream.gate.judge_text(&value, None).map(|()| (TEXT, None))?,
+        Content::Json(_) => stream.gate.judge(&value).map(|accepted| (accepted.form, accepted.key))?,
+    };
+    let mut kept = record(stream, form, key, value.clone(), idempotency_key);
+    if let Content::Text(_) = &action.record {
+        kept.headers.mark_text();
+    }
+    if kept.size() > service.journal.record_bytes_max() {
+        return Err(crate::format::lines::too_large(service.journal.record_bytes_max()).into());
+    }
+    if head.method != Method::HEAD {
+        service.journal.append(&stream.topic, vec![kept]).await?;
+    }
+    Ok(with_type(StatusCode::OK, "text/plain; charset=utf-8", filled.answer))
+}
+
+fn missing(violations: Vec<crate::problem::Violation>) -> Failure {
+    let detail = match &violations[..] {
+        [violation] => violation.detail.clone(),
+        more => format!("{} violations", more.len()),
+    };
+    let mut problem = Problem::new(ProblemType::InvalidDocument, detail);
+    problem.errors = violations;
+    problem.into()
+}
+
+/// The value of a source in this request, or why there is none.
+fn value(source: &Source, action: &Action, head: &Parts) -> Result<String, String> {
+    let missing = || format!("{} is missing", source.words());
+    match source {
+        Source::Query(name) => {
+            let mut found = query(head).filter(|(known, _)| decode(known, true).as_deref() == Some(name.as_str()));
+            let (_, value) = found.next().ok_or_else(missing)?;
+            if found.next().is_some() {
+                return Err(format!("{} is there more than once", source.words()));
+            }
+            decode(value, true).ok_or_else(|| not_text(source))
+        }
+        Source::Path(name) => {
+            let segment = action.path.find(head.uri.path(), name).ok_or_else(missing)?;
+            decode(segment, false).ok_or_else(|| not_text(source))
+        }
+        Source::Header(name) => {
+            // Lines of one name are one value (RFC 9110, 5.3).
+            let lines = head.headers.get_all(name.as_str()).iter();
+            let lines: Option<Vec<_>> = lines.map(|line| std::str::from_utf8(line.as_bytes()).ok()).collect();
+            let lines = lines.ok_or_else(|| not_text(source))?;
+            if lines.is_empty() { Err(missing()) } else { Ok(lines.join(", ")) }
+        }
+        Source::Address => {
+            let caller = head.extensions.get::<Caller>().ok_or_else(missing)?;
+            Ok(caller.0.to_canonical().to_string())
+        }
+    }
+}
+
+fn not_text(source: &Source) -> String {
+    format!("{} is not UTF-8", source.words())
+}
+
+fn query(head: &Parts) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = head.uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Undoes the percent-encoding; in a query, where `is_form`, a plus sign is a space.
+fn decode(text: &str, is_form: bool) -> Option<String> {
+    let text = if is_form { text.replace('+', " ") } else { text.to_owned() };
+    percent_decode_str(&text).decode_utf8().ok().map(|decoded| decoded.into_owned())
+}
