@@ -61,6 +61,8 @@ pub(crate) fn stream(keys: HashMap<String, Vec<String>>) -> Fallible<Stream> {
         apply: ApplyRules { create: true, keys, ..ApplyRules::default() },
         on_failure: OnFailure::SetAside,
         routes: Vec::new(),
+        actions: Vec::new(),
+        directories: Vec::new(),
         reply: Reply::Receipt,
         retention_age: std::time::Duration::from_secs(7 * 86_400),
         retention_bytes: 10 << 30,

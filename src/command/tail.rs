@@ -66,7 +66,7 @@ impl Tail {
             Some(_) => return Err(Failed::Usage("`tail` prints `--output value` or `--output json`".into())),
         };
         let topic = TopicName::parse(&self.topic)?;
-        let journal = registry::open_journal(&config.journal)?;
+        let journal = registry::open_journal(&config.journal, &config.data)?;
         let mut extents = journal.extents(&topic).await?;
         if extents.is_empty() {
             let known: Vec<_> = config.streams.iter().map(|stream| stream.topic.as_str()).collect();

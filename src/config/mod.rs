@@ -38,8 +38,8 @@ pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
 pub use self::schema::schema;
 pub use self::stream::{
-    ActionSettings, Allow, Column, Form, Formats, From, Key, Misfit, OnFailure, Operation, Reply, Retention, Stream, Takes,
-    UnknownTypes,
+    ActionSettings, Allow, Column, Form, Formats, From, Key, Misfit, OnFailure, Operation, Reply, Retention, Stream,
+    Takes, UnknownTypes,
 };
 pub use self::template::TEMPLATE;
 pub use self::url::BackendUrl;

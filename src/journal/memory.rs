@@ -12,6 +12,9 @@ use crate::clock;
 use crate::document::{Position, TopicName};
 use crate::record::{Kept, Record};
 
+/// Whoever follows a topic takes batches of so many records.
+const FOLLOWED_RECORDS_MAX: usize = 500;
+
 /// A journal that is gone with its process.
 #[derive(Debug, Default)]
 pub struct MemoryJournal {
@@ -207,7 +210,7 @@ impl Follower for MemoryFollower {
             self.changed.mark_unchanged();
             let batch = self.shared.topics().get(&self.topic).and_then(|log| {
                 // What retention took meanwhile is passed over.
-                log.batch(&self.topic, self.next_offset.max(log.start), BATCH_RECORDS_MAX)
+                log.batch(&self.topic, self.next_offset.max(log.start), FOLLOWED_RECORDS_MAX)
             });
             if let Some(batch) = batch {
                 self.next_offset = usize::try_from(batch.next_offset).unwrap_or(usize::MAX);

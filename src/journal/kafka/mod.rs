@@ -32,7 +32,7 @@ use self::lookup::Lookup;
 use self::member::Members;
 use self::producer::Producer;
 use self::url::Settings;
-use super::{AppendError, Consumer, Extent, Journal, JournalError, Outcome, Retention};
+use super::{AppendError, Consumer, Extent, Follower, Journal, JournalError, Outcome, Retention};
 use crate::document::{Position, TopicName};
 use crate::record::Record;
 
@@ -185,7 +185,8 @@ impl Journal for KafkaJournal {
         self.must_exist(topic).await?;
         let extents = self.extents(topic).await?;
         for (partition, offset) in from {
-            let holds = |extent: &&Extent| extent.partition == *partition && (extent.start..=extent.end).contains(offset);
+            let holds =
+                |extent: &&Extent| extent.partition == *partition && (extent.start..=extent.end).contains(offset);
             if !extents.iter().any(|extent| holds(&extent)) {
                 let reason = format!("partition {partition} of topic {topic} does not hold offset {offset}");
                 return Err(JournalError::Stop(reason));

@@ -44,7 +44,8 @@ impl Records {
 
     /// The records from the offset `from` on, at most `records_max`, and as many bytes as a batch holds.
     pub(super) fn read(&self, from: i64, records_max: usize) -> Result<Vec<Kept>, JournalError> {
-        self.rows(from, i64::try_from(records_max).unwrap_or(i64::MAX)).map_err(|error| failed(self.file.open.path(), error))
+        self.rows(from, i64::try_from(records_max).unwrap_or(i64::MAX))
+            .map_err(|error| failed(self.file.open.path(), error))
     }
 
     fn rows(&self, from: i64, records_max: i64) -> rusqlite::Result<Vec<Kept>> {
