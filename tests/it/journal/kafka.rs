@@ -389,10 +389,10 @@ async fn a_copied_data_folder_is_an_error_that_says_so() {
     let second = tempfile::tempdir().unwrap();
     let open_in = |folder: &Path| -> Arc<dyn Journal> { Arc::new(KafkaJournal::open(&servers, folder).unwrap()) };
     let journal = open_in(first.path());
-    std::fs::copy(first.path().join("kafka-member-0"), second.path().join("kafka-member-0")).unwrap();
-    let copy = open_in(second.path());
     let topic = open(&journal, "copied").await;
     let mut victim = reader(&journal, &topic, "g", 0).await;
+    std::fs::copy(first.path().join("kafka-member-0"), second.path().join("kafka-member-0")).unwrap();
+    let copy = open_in(second.path());
     let _usurper = reader(&copy, &topic, "g", 0).await;
     let until = Instant::now() + PATIENCE;
     let reason = loop {
