@@ -18,6 +18,8 @@ pub struct Stream {
     pub topic: TopicName,
     /// Judges its documents.
     pub gate: Gate,
+    /// Whether the routes that query records answer from its table.
+    pub queries: bool,
     /// How its documents are applied; none when they are kept in the journal only.
     pub table: Target,
     /// The rules of apply.

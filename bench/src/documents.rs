@@ -56,6 +56,7 @@ pub(crate) fn stream(keys: HashMap<String, Vec<String>>) -> Fallible<Stream> {
         topic: TopicName::parse("activities")?,
         gate: gate(),
         table: Target::Tables,
+        queries: false,
         apply: ApplyRules { create: true, keys },
         on_failure: OnFailure::SetAside,
         routes: Vec::new(),

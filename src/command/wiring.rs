@@ -88,6 +88,7 @@ fn stream(said: &config::Stream, limits: Limits) -> Result<Stream, Failed> {
         topic: TopicName::parse(&said.topic)?,
         gate: Gate { takes, rules, key, document_bytes_max },
         table,
+        queries: said.queries,
         apply: ApplyRules { create: said.allow.create, keys: said.keys.clone().into_iter().collect() },
         on_failure: match said.on_failure {
             config::OnFailure::SetAside => OnFailure::SetAside,

@@ -80,6 +80,10 @@ pub struct Stream {
     /// The column of `table` that holds the whole document as JSON.
     #[schemars(extend("x-takes" = "events", "examples" = ["body"]))]
     pub document_column: String,
+    /// Whether `POST /api/v1/query_unstructured_data` and `POST /api/v1/query_relational_data` answer from its `table`. One
+    /// stream may say so.
+    #[schemars(extend("x-takes" = "events"))]
+    pub queries: bool,
 }
 
 impl Default for Stream {
@@ -103,6 +107,7 @@ impl Default for Stream {
             duplicates_kept: week,
             table: None,
             document_column: "document".to_owned(),
+            queries: false,
         }
     }
 }

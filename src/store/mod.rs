@@ -4,6 +4,7 @@
 
 pub mod books;
 pub mod rows;
+pub mod selecting;
 pub mod sqlite;
 
 use std::collections::HashMap;

@@ -31,6 +31,7 @@ pub(crate) fn stream() -> Stream {
         topic: TopicName::parse("topic").unwrap(),
         gate,
         table: Target::Tables,
+        queries: false,
         apply: ApplyRules { create: true, ..ApplyRules::default() },
         on_failure: OnFailure::SetAside,
         routes: Vec::new(),
@@ -174,9 +175,7 @@ impl Bench {
     /// The rows of a table as JSON, in the order in which they were made; none without such a table.
     pub(crate) async fn rows(&self, table: &str) -> Option<Vec<String>> {
         let columns = self.store.rows().columns(table).await.unwrap()?;
-        let select = columns.into_iter().map(|column| column.name).collect();
-        let query = RowQuery { table: table.into(), select, limit: 1_000, ..RowQuery::default() };
-        Some(self.store.rows().page(&query).await.unwrap().rows)
+        Some(self.store.rows().page(&RowQuery::of(table, &columns)).await.unwrap().rows)
     }
 
     pub(crate) async fn balances(&self) -> Balance {
