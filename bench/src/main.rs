@@ -8,6 +8,7 @@ mod apply;
 mod client;
 mod deletes;
 mod documents;
+mod export;
 mod gate;
 mod http;
 mod latency;
@@ -39,6 +40,7 @@ const MEASUREMENTS: &[Measurement] = &[
     ("deletes", deletes::measure),
     ("latency", latency::measure),
     ("startup", startup::measure),
+    ("export", export::measure),
 ];
 
 fn main() -> ExitCode {

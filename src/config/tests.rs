@@ -155,6 +155,17 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
         ("? [a]\n: b", &["1:3: a key must be text"]),
         ("streams: {a: {takes: events, topic: ${X}}}", &["this is not YAML; within `{ }` and `[ ]` a text with"]),
         ("listen: [a", &["this is not YAML"]),
+        ("streams: {a: {takes: events, queries: true}}", &["`streams.a.queries` reads the rows of `table`"]),
+        ("streams: {a: {takes: changes, queries: true}}", &["`queries` is for streams that take events"]),
+        (
+            "streams:\n  a: {takes: events, table: a, queries: true}\n  b: {takes: events, table: b, queries: true}",
+            &["3:33: `streams.b.queries` is said by `a` already (line 2); one stream answers queries"],
+        ),
+        ("streams: {a: {takes: events, table: a, queries: maybe}}", &["must be `true` or `false`"]),
+        (
+            "streams: {a: {takes: events, routes: [/api/v1/query_relational_data]}}",
+            &["the gate itself answers at /api/v1/query_relational_data"],
+        ),
     ];
     for (text, expected) in table {
         let said = said_of(text);
@@ -208,7 +219,7 @@ streams:
     document_bytes_max: &size 2MiB
     retention: {age: 2h}
     duplicates_kept: 500ms
-  apple: {takes: events, key: /userId, table: apples, document_column: body, document_bytes_max: *size}
+  apple: {takes: events, key: /userId, table: apples, document_column: body, queries: true, document_bytes_max: *size}
 "#,
     )
     .unwrap();
@@ -237,6 +248,7 @@ streams:
         key: Some(Key::Pointer("/userId".to_owned())),
         table: Some("apples".to_owned()),
         document_column: "body".to_owned(),
+        queries: true,
         document_bytes_max: 2 << 20,
         ..Stream::named("apple", Takes::Events)
     };

@@ -60,7 +60,7 @@ pub struct Tie {
     /// The expression.
     pub expression: String,
     /// What a placeholder is followed by to compare with it, such as a cast.
-    pub cast: &'static str,
+    pub cast: String,
 }
 
 /// A statement and the values for its placeholders.
@@ -235,7 +235,7 @@ impl<D: Dialect> Writer<'_, D> {
         let values: Vec<_> = ties
             .iter()
             .zip(after)
-            .map(|(tie, value)| value.map_or("NULL".into(), |value| self.bind(value) + tie.cast))
+            .map(|(tie, value)| value.map_or("NULL".into(), |value| self.bind(value) + &tie.cast))
             .collect();
         equal.push(match (&names[..], &values[..]) {
             ([name], [value]) => format!("{name} > {value}"),

@@ -144,7 +144,7 @@ fn check(table: &Table, query: &RowQuery) -> Result<(), StoreError> {
 fn ties(table: &Table) -> Vec<Tie> {
     // A column may bear one of the names that SQLite gives to the rowid.
     let is_free = |name: &&str| !table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
-    let tie = |expression: String| Tie { expression, cast: "" };
+    let tie = |expression: String| Tie { expression, cast: String::new() };
     match ["rowid", "_rowid_", "oid"].iter().find(|name| is_free(name)) {
         Some(name) if table.has_rowid => vec![tie((*name).to_owned())],
         _ => table.primary_key.iter().map(|column| tie(quote(column))).collect(),
