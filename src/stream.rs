@@ -16,6 +16,10 @@ pub struct Stream {
     pub name: StreamName,
     /// The topic that keeps its documents; no other stream's.
     pub topic: TopicName,
+    /// Whether others write to the topic: then nothing is taken in, and the topic is neither made nor emptied here.
+    pub is_foreign: bool,
+    /// Where apply begins in a topic that it has not read before.
+    pub from: Where,
     /// Judges its documents.
     pub gate: Gate,
     /// Whether the routes that query records answer from its table.
@@ -36,6 +40,15 @@ pub struct Stream {
     pub retention_bytes: u64,
     /// How long an idempotency key is remembered.
     pub duplicates_kept: Duration,
+}
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Where {
+    /// At the first record that is there.
+    Beginning,
+    /// Behind the last one.
+    End,
 }
 
 /// Where a stream's documents end.

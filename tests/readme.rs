@@ -1,7 +1,8 @@
 //! The commands of README.md and of the examples' READMEs, tried on a real `sluicegate up`, and their answers compared.
 //!
 //! A ```console block holds commands, after `$ `, and what they print. Before a document's commands run, `sluicegate up`
-//! is started in a folder of its own with the files that lie beside the document, on a port of its own.
+//! is started in a folder of its own with the files that lie beside the document, on a port of its own. An example that
+//! speaks of `SLUICEGATE_TEST_…` gets servers of its own by `dev/services`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -116,6 +117,7 @@ fn changing(text: &str) -> Option<usize> {
 /// Whether a command only looks, so that it can be asked again until apply is as far as the document says.
 fn only_looks(command: &str) -> bool {
     match command.split_once(' ') {
+        Some(("psql" | "kcat", _)) => true,
         Some(("curl", _)) => !["--json", "--data", "-X", "-d "].iter().any(|word| command.contains(word)),
         Some(("sluicegate", rest)) => {
             ["rows", "receipt", "verify", "positions", "dead-letters list", "dead-letters show"]
@@ -130,12 +132,14 @@ fn only_looks(command: &str) -> bool {
 struct Running {
     process: Child,
     address: String,
+    variables: Vec<(String, String)>,
 }
 
 impl Running {
-    fn start(folder: &Path) -> Self {
+    fn start(folder: &Path, variables: &[(String, String)]) -> Self {
         let mut process = Command::new(BINARY)
             .args(["up", "--listen", "127.0.0.1:0"])
+            .envs(variables.iter().cloned())
             .current_dir(folder)
             .stderr(Stdio::piped())
             .spawn()
@@ -148,7 +152,7 @@ impl Running {
             .expect("`sluicegate up` says where it listens");
         // A pipe that nobody reads fills up.
         std::thread::spawn(move || lines.for_each(drop));
-        Running { process, address }
+        Running { process, address, variables: variables.to_vec() }
     }
 
     fn run(&self, folder: &Path, command: &str) -> String {
@@ -158,6 +162,7 @@ impl Running {
             .args(["-c", &format!("exec 2>&1; {command}")])
             .env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap_or_default()))
             .env("CURL_HOME", folder)
+            .envs(self.variables.iter().cloned())
             .current_dir(folder)
             .output()
             .unwrap();
@@ -200,7 +205,13 @@ fn check(document: &Path, with_files: bool) {
             }
         }
     }
-    let up = Running::start(folder.path());
+    let services = needs_services(document).then(|| Services::up(folder.path()));
+    let variables = match &services {
+        Some(None) => return,
+        Some(Some(services)) => services.variables(),
+        None => Vec::new(),
+    };
+    let up = Running::start(folder.path(), &variables);
     for Step { line, command, output } in &steps {
         let wanted = plain(output);
         let begun = Instant::now();
@@ -214,6 +225,50 @@ fn check(document: &Path, with_files: bool) {
             "{}:{line}\n$ {command}\n--- as printed there\n{wanted}\n--- as it is\n{found}\n",
             document.display()
         );
+    }
+}
+
+/// Servers of one document's own, which are gone when this is dropped.
+struct Services {
+    folder: PathBuf,
+}
+
+fn needs_services(document: &Path) -> bool {
+    let config = fs::read_to_string(document.with_file_name("sluicegate.yaml")).unwrap_or_default();
+    config.contains("SLUICEGATE_TEST_")
+}
+
+impl Services {
+    /// Starts Kafka and PostgreSQL. None, with one loud line, when they cannot be had; with `REQUIRE_SERVICES=1` a failure.
+    fn up(folder: &Path) -> Option<Self> {
+        let services = Services { folder: folder.join("services") };
+        let is_up = services.run("up") && ["psql", "kcat"].into_iter().all(has);
+        if !is_up {
+            eprintln!("SKIPPED: dev/services up did not work, so an example is not tried");
+            assert!(std::env::var_os("REQUIRE_SERVICES").is_none_or(|value| value != "1"), "there are no services");
+        }
+        is_up.then_some(services)
+    }
+
+    fn run(&self, command: &str) -> bool {
+        let script = root().join("dev/services");
+        // Its output is no pipe: the servers would keep it open.
+        let status = Command::new(script).arg(command).arg("--dir").arg(&self.folder).stdout(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    }
+
+    /// What `. target/services/env` sets.
+    fn variables(&self) -> Vec<(String, String)> {
+        let text = fs::read_to_string(self.folder.join("env")).unwrap();
+        text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        if !self.run("down") {
+            eprintln!("the services in {} stay behind", self.folder.display());
+        }
     }
 }
 
@@ -245,7 +300,14 @@ fn the_commands_of_every_example_answer_as_it_says() {
 fn every_example_configuration_passes_check() {
     for folder in examples() {
         let data = tempfile::tempdir().unwrap();
+        let services = needs_services(&folder.join("README.md")).then(|| Services::up(data.path()));
+        let variables = match &services {
+            Some(None) => continue,
+            Some(Some(services)) => services.variables(),
+            None => Vec::new(),
+        };
         let output = Command::new(BINARY)
+            .envs(variables)
             .arg("check")
             .arg("--config")
             .arg(folder.join("sluicegate.yaml"))

@@ -156,7 +156,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ),
     ("std::fs", &["command", "config", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::env", &["command", "config", "telemetry"]),
-    ("std::thread", &["command", "journal::sqlite", "sqlite", "store::sqlite"]),
+    ("std::thread", &["apply", "command", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::process", &["apply", "command", "journal::sqlite", "main"]),
 ];
 

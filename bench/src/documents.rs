@@ -7,7 +7,7 @@ use sluicegate::gate::{Gate, KeyRule, Takes};
 use sluicegate::judgement::Rules;
 use sluicegate::record::{Headers, Kept, Record};
 use sluicegate::store::ApplyRules;
-use sluicegate::stream::{OnFailure, Reply, Stream, Target};
+use sluicegate::stream::{OnFailure, Reply, Stream, Target, Where};
 
 use crate::Fallible;
 
@@ -54,6 +54,8 @@ pub(crate) fn stream(keys: HashMap<String, Vec<String>>) -> Fallible<Stream> {
     Ok(Stream {
         name: StreamName::parse("activities")?,
         topic: TopicName::parse("activities")?,
+        is_foreign: false,
+        from: Where::Beginning,
         gate: gate(),
         table: Target::Tables,
         queries: false,

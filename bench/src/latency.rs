@@ -18,8 +18,8 @@ use crate::scratch::Scratch;
 use crate::server::Server;
 use crate::{Fallible, client};
 
-const PER_SECOND: i64 = 1_000;
-const SECONDS: i64 = 10;
+pub(crate) const PER_SECOND: i64 = 1_000;
+pub(crate) const SECONDS: i64 = 10;
 const CONNECTIONS: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_micros(500);
 
@@ -43,27 +43,32 @@ pub(crate) fn measure() -> Fallible {
     let sender = std::thread::spawn(move || send(&address, begin, count));
     let seen = watch(&scratch.path().join("store.db"), begin, count)?;
     sender.join().map_err(|_| "the sender panicked")??;
+    report(&seen, begin, "the store's file", Target::AtMost(20.0))
+}
+
+/// Prints how long the documents took, by when each second number of theirs was seen in `place`.
+pub(crate) fn report(seen: &HashMap<i64, Instant>, begin: Instant, place: &str, target: Target) -> Fallible {
     let mut times = Rounds::default();
-    for n in 0..count {
+    for n in 0..PER_SECOND * SECONDS {
         let visible = seen.get(&(FIRST + 2 * n + 1)).ok_or_else(|| format!("document {n} never became a row"))?;
         times.push((*visible - due(begin, n)).as_secs_f64() * 1e3);
     }
     println!(
         "{PER_SECOND} documents/s for {SECONDS} s over {CONNECTIONS} connections, 3 changes each; POST due to row visible \
-         to a reader of the store's file:\n"
+         to a reader of {place}:\n"
     );
     let quantile = |share| short(times.quantile(share));
     println!("- median {} ms, 99 % within {} ms, most {} ms", quantile(0.5), quantile(0.99), quantile(1.0));
-    value("95 % within", times.quantile(0.95), "ms", Target::AtMost(20.0));
+    value("95 % within", times.quantile(0.95), "ms", target);
     Ok(())
 }
 
-fn due(begin: Instant, n: i64) -> Instant {
+pub(crate) fn due(begin: Instant, n: i64) -> Instant {
     begin + Duration::from_micros(n.unsigned_abs() * 1_000_000 / PER_SECOND.unsigned_abs())
 }
 
 /// Posts each document when it is due, on whichever connection is free.
-fn send(address: &str, begin: Instant, count: i64) -> Fallible {
+pub(crate) fn send(address: &str, begin: Instant, count: i64) -> Fallible {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let next = Arc::new(AtomicI64::new(0));

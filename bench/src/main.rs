@@ -6,6 +6,7 @@
 mod append;
 mod apply;
 mod client;
+mod cluster;
 mod deletes;
 mod documents;
 mod export;
@@ -41,6 +42,11 @@ const MEASUREMENTS: &[Measurement] = &[
     ("latency", latency::measure),
     ("startup", startup::measure),
     ("export", export::measure),
+    // With the servers of `dev/services up`.
+    ("rows", cluster::rows::measure),
+    ("mixture", cluster::mixture::measure),
+    ("kafka", cluster::http::measure),
+    ("cluster-latency", cluster::latency::measure),
 ];
 
 fn main() -> ExitCode {
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
     let done = match arguments.first().map_or("", String::as_str) {
         // What this program starts itself in processes of their own.
         server::PLAIN => server::serve_plain(),
+        cluster::http::PLAIN => cluster::http::serve_plain(&arguments[1..]),
         load::LOAD => load::serve(&arguments[1..]),
         _ => measure(&arguments),
     };

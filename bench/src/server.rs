@@ -45,8 +45,13 @@ impl Server {
 
     /// The handler that reads the body and answers 200.
     pub(crate) fn plain() -> Fallible<Self> {
+        Server::of_this(&[PLAIN])
+    }
+
+    /// A hidden subcommand of this program that serves.
+    pub(crate) fn of_this(arguments: &[&str]) -> Fallible<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(PLAIN);
+        command.args(arguments);
         Server::start(command)
     }
 

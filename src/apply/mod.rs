@@ -1,41 +1,39 @@
 //! Journal to store: one transaction holds rows, position, dead letters and deduplication.
 //!
-//! [`Applier::run`] is the loop: it claims the partitions it is assigned, applies batch after batch, and after every
-//! failure begins again from the position in the store, which is the one truth. `settle` isolates a bad document.
+//! [`Applier::run`] reads a stream's topic as a member of its group and hands each partition's batches to a `worker`, which
+//! claims the partition and applies them; partitions of different workers go on side by side. `settle` isolates a bad
+//! document.
 
 pub mod letters;
 pub mod progress;
 mod judged;
 mod settle;
+mod worker;
 pub mod verify;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
 
 use self::judged::Ahead;
 use self::progress::Progress;
-use crate::clock;
-use crate::journal::{Consumer, Delivery, Journal, JournalError, Retention};
+use self::worker::{Order, PAUSE_FIRST, PAUSE_MAX, Report, Worker};
+use crate::journal::{Batch, Consumer, Delivery, Journal, JournalError, Retention};
 use crate::shutdown::Stop;
-use crate::store::{Claim, ClaimRequest, Next, Place, Store, StoreError};
+use crate::store::Store;
 use crate::stream::Stream;
 
 /// How long a wait for records lasts at most: bounds how late a stop is seen.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Pauses after failures that time can heal double from the first to the second.
-const PAUSE_FIRST: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
-
-/// A partition that stands still for a person is looked at again this often: what was mended goes on by itself.
-const HALT_PAUSE: Duration = Duration::from_secs(1);
-
-/// How often an idle partition looks whether a person has moved it.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// How often old records, keys and duplicates are removed.
+/// How often old records are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(15);
+
+/// One batch of a partition is applied while the next is judged: more of them would only take memory.
+const BATCHES_MAX: usize = 2;
 
 /// Applies the documents of one stream.
 pub struct Applier {
@@ -49,237 +47,105 @@ pub struct Applier {
     pub progress: Arc<Progress>,
 }
 
-/// Where an assigned partition stands.
-enum State {
-    /// To be claimed at this time; so many attempts failed before.
-    Waiting { until: Instant, attempts: u32 },
-    /// Claimed; records are coming.
-    Running(Claim),
-}
-
 /// The name of the consumer group that reads a stream for a store. Two stores never share one.
 pub fn group_of(stream: &Stream, store: &dyn Store) -> String {
     format!("sluicegate.{}.{}", stream.name, store.identity())
 }
 
 impl Applier {
-    /// Runs until it is stopped. Blocks its thread in the store's transactions.
+    /// Runs until it is stopped.
     pub async fn run(self, stop: Stop) {
         let mut pause = PAUSE_FIRST;
+        let records_max = self.store.limits().batch_records_max;
+        let group = group_of(&self.stream, &*self.store);
         while !stop.is_set() {
-            let group = group_of(&self.stream, &*self.store);
-            match self.journal.subscribe(&self.stream.topic, &group, self.store.limits().batch_records_max).await {
-                Ok(consumer) => {
-                    pause = PAUSE_FIRST;
-                    self.consume(consumer, &stop).await;
-                }
-                Err(error) => {
-                    self.progress.halt(0, Some(error.to_string()));
-                    tracing::error!(stream = %self.stream.name, %error, "The topic cannot be read; trying again.");
-                }
+            match self.journal.subscribe(&self.stream.topic, &group, records_max).await {
+                Ok(consumer) => match self.consume(consumer, &stop).await {
+                    Ok(()) => pause = PAUSE_FIRST,
+                    Err(error) => self.say_unreadable(&error),
+                },
+                Err(error) => self.say_unreadable(&error),
             }
             stop.wait_for(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
+    fn say_unreadable(&self, error: &JournalError) {
+        if self.progress.cut_off(Some(error.to_string())) {
+            tracing::error!(stream = %self.stream.name, %error, "The topic cannot be read: apply stands still, and tries again.");
+        }
+    }
+
     /// Reads as a member of the group until it is stopped or the journal fails.
-    async fn consume(&self, mut consumer: Box<dyn Consumer>, stop: &Stop) {
-        let mut partitions: HashMap<i32, State> = HashMap::new();
+    async fn consume(&self, mut consumer: Box<dyn Consumer>, stop: &Stop) -> Result<(), JournalError> {
+        let (mut crew, mut reports) = match self.hire(stop) {
+            Ok(hired) => hired,
+            Err(error) => return Err(JournalError::Later(format!("no thread can be started: {error}"))),
+        };
         let mut tidied: Option<Instant> = None;
-        let mut looked = Instant::now();
-        let mut ahead: Option<Ahead> = None;
-        while !stop.is_set() {
-            for (partition, state) in &mut partitions {
-                if let State::Waiting { until, attempts } = *state
-                    && until <= Instant::now()
-                {
-                    *state = self.claim(&mut *consumer, *partition, attempts).await;
-                }
-            }
-            // The batch that comes now is judged while the one before is applied.
-            let patience = if ahead.is_some() { Duration::ZERO } else { PATIENCE };
-            let mut coming = None;
-            match consumer.next(patience).await {
-                Ok(Delivery::Assigned(partition)) => {
-                    partitions.insert(partition, State::Waiting { until: Instant::now(), attempts: 0 });
-                }
-                Ok(Delivery::Lost(partition)) => {
-                    tracing::info!(stream = %self.stream.name, partition, "Another process reads the partition now.");
-                    partitions.remove(&partition);
-                    self.progress.stand_by(partition);
-                }
-                Ok(Delivery::Records(batch)) => {
-                    if let Some(State::Running(_)) = partitions.get(&batch.partition) {
-                        coming = Some(Ahead::begin(&self.stream, batch));
+        let mut read = Ok(());
+        while !stop.is_set() && read.is_ok() {
+            tokio::select! {
+                biased;
+                Some(report) = reports.recv() => crew.heed(report, &mut *consumer).await,
+                delivery = consumer.next(PATIENCE) => match delivery {
+                    Ok(delivery) => {
+                        self.progress.cut_off(None);
+                        read = crew.give(delivery, &self.stream, &mut *consumer);
                     }
-                }
-                Ok(Delivery::Nothing) if looked.elapsed() >= LOOK_EVERY => {
-                    looked = Instant::now();
-                    self.note_idle(&mut partitions).await;
-                }
-                Ok(Delivery::Nothing) => {}
-                Err(error) => {
-                    self.halt(0, &error.to_string()).await;
-                    break;
-                }
+                    Err(error) => read = Err(error),
+                },
             }
-            if let Some(before) = ahead.take() {
-                let partition = before.partition();
-                if let Some(State::Running(claim)) = partitions.get(&partition) {
-                    let state = self.apply(&mut *consumer, claim.clone(), before).await;
-                    if matches!(state, State::Waiting { .. }) {
-                        // What follows is read again after the next claim.
-                        consumer.pause(partition);
-                        coming = coming.filter(|coming| coming.partition() != partition);
-                    }
-                    partitions.insert(partition, state);
-                }
-            }
-            ahead = coming;
             if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY_EVERY) {
                 tidied = Some(Instant::now());
-                self.tidy(&partitions).await;
+                self.tidy().await;
             }
         }
+        // Answers what the workers still ask for, until they have finished their batches.
+        drop(crew.orders);
+        while let Some(report) = reports.recv().await {
+            if let Report::Done { partition, next_offset: Some(next_offset) } = report {
+                consumer.commit(partition, next_offset).await;
+            }
+        }
+        let joined = crew.threads.into_iter().all(|thread| thread.join().is_ok());
         consumer.leave().await;
-    }
-
-    fn place(&self, partition: i32) -> Place {
-        Place { stream: self.stream.name.clone(), topic: self.stream.topic.clone(), partition }
-    }
-
-    /// Claims a partition and goes to where the store left off.
-    async fn claim(&self, consumer: &mut dyn Consumer, partition: i32, attempts: u32) -> State {
-        match self.try_claim(consumer, partition).await {
-            Ok(claim) => {
-                tracing::debug!(stream = %self.stream.name, partition, epoch = claim.epoch, from = claim.next_offset,
-                    "Claimed a partition.");
-                self.progress.claimed(partition, claim.next_offset);
-                State::Running(claim)
-            }
-            Err(error) => self.wait(partition, error, attempts).await,
+        self.progress.stand_by_all();
+        if !joined && read.is_ok() {
+            read = Err(JournalError::Later("apply failed by a fault of its own; the log says which".into()));
         }
+        read
     }
 
-    async fn try_claim(&self, consumer: &mut dyn Consumer, partition: i32) -> Result<Claim, StoreError> {
-        let place = self.place(partition);
-        let extents = self.journal.extents(&place.topic).await.map_err(from_journal)?;
-        let extent = extents.iter().find(|extent| extent.partition == partition);
-        let (start, end) = extent.map_or((0, 0), |extent| (extent.start, extent.end));
-        let owner = format!("process {}", std::process::id());
-        let request = ClaimRequest { place: &place, journal: self.journal.identity(), start, owner: &owner };
-        let claim = self.store.claim(request).await?;
-        let stream = &self.stream.name;
-        if claim.next_offset > end || claim.next_offset < start {
-            let next = claim.next_offset;
-            return Err(StoreError::Stop(format!(
-                "the journal holds offsets {start} to {end} of topic {}, and {stream} is to go on at {next}: what lies \
-                 between is gone; give it up with `sluicegate positions accept-loss {stream}`, or restore the journal",
-                place.topic
-            )));
+    /// Starts the workers.
+    fn hire(&self, stop: &Stop) -> std::io::Result<(Crew, mpsc::UnboundedReceiver<Report>)> {
+        let (reports, reported) = mpsc::unbounded_channel();
+        let mut crew = Crew { orders: Vec::new(), threads: Vec::new(), partitions: HashMap::new() };
+        for number in 0..self.store.limits().writers_max.max(1) {
+            let (orders, ordered) = mpsc::unbounded_channel();
+            let worker = Worker {
+                stream: Arc::clone(&self.stream),
+                journal: Arc::clone(&self.journal),
+                store: Arc::clone(&self.store),
+                progress: Arc::clone(&self.progress),
+                orders: ordered,
+                reports: reports.clone(),
+                partitions: HashMap::new(),
+                seeks: 0,
+            };
+            let (runtime, stop) = (tokio::runtime::Handle::current(), stop.clone());
+            let thread = std::thread::Builder::new().name(format!("apply-{}-{number}", self.stream.name));
+            crew.threads.push(thread.spawn(move || runtime.block_on(worker.run(stop)))?);
+            crew.orders.push(orders);
         }
-        consumer.seek(partition, claim.next_offset).await.map_err(from_journal)?;
-        Ok(claim)
-    }
-
-    /// Applies one batch and says how the partition stands afterwards.
-    async fn apply(&self, consumer: &mut dyn Consumer, claim: Claim, ahead: Ahead) -> State {
-        let partition = ahead.partition();
-        let Some(judged) = ahead.judged().await else {
-            let error = StoreError::Later("a batch could not be judged; the log says why".into());
-            return self.wait(partition, error, 0).await;
-        };
-        match settle::apply(&*self.store, &claim, &judged).await {
-            Ok(settled) => {
-                match settled.held {
-                    None => self.progress.advance(partition, settled.next_offset),
-                    Some(_) => self.progress.claimed(partition, settled.next_offset),
-                }
-                consumer.commit(partition, settled.next_offset).await;
-                for (receipt, problem) in &settled.set_aside {
-                    tracing::warn!(stream = %self.stream.name, %receipt, reason = problem.kind.name(),
-                        "A document could not be applied and was set aside.");
-                }
-                match settled.held {
-                    None => State::Running(Claim { next_offset: settled.next_offset, ..claim }),
-                    Some(problem) => {
-                        let reason = format!(
-                            "the document {}-{partition}-{} cannot be applied, and the stream says `on_failure: stop`: \
-                             {problem}; mend what is wrong, or skip it with `sluicegate positions set {} --to {}`",
-                            self.stream.topic,
-                            settled.next_offset,
-                            self.stream.name,
-                            settled.next_offset + 1
-                        );
-                        self.halt(partition, &reason).await;
-                        State::Waiting { until: Instant::now() + HALT_PAUSE, attempts: 0 }
-                    }
-                }
-            }
-            Err(error) => self.wait(partition, error, 0).await,
-        }
-    }
-
-    /// Decides what follows a failure that is no document's.
-    async fn wait(&self, partition: i32, error: StoreError, attempts: u32) -> State {
-        let pause = match error.next() {
-            Next::Retry => {
-                if attempts == 3 {
-                    tracing::warn!(stream = %self.stream.name, partition, %error, "Apply waits and tries again.");
-                }
-                if attempts >= 3 {
-                    self.progress.halt(partition, Some(error.to_string()));
-                }
-                (PAUSE_FIRST * 2u32.saturating_pow(attempts.min(10))).min(PAUSE_MAX)
-            }
-            Next::Leave => HALT_PAUSE,
-            Next::Stop | Next::SetAside => {
-                self.halt(partition, &error.to_string()).await;
-                HALT_PAUSE
-            }
-        };
-        State::Waiting { until: Instant::now() + pause, attempts: attempts + 1 }
-    }
-
-    /// Says, once, that a partition stands still.
-    async fn halt(&self, partition: i32, reason: &str) {
-        if self.progress.halt(partition, Some(reason.into())) {
-            tracing::error!(stream = %self.stream.name, partition, reason, "Apply stands still.");
-            // Where the store itself fails, only the log and /health/ready can say it.
-            let _ = self.store.books().note_halt(&self.place(partition), Some(reason)).await;
-        }
-    }
-
-    /// A claimed partition with nothing left to apply no longer stands still; and it sees when a person has moved it.
-    async fn note_idle(&self, partitions: &mut HashMap<i32, State>) {
-        for (partition, state) in partitions {
-            let State::Running(claim) = state else { continue };
-            if self.progress.halt(*partition, None) {
-                // Only for people; the next claim says it again.
-                let _ = self.store.books().note_halt(&claim.place, None).await;
-            }
-            // What cannot be read now is seen when the next document comes.
-            let Ok(standings) = self.store.books().positions(Some(&self.stream.name)).await else { continue };
-            if standings.iter().any(|standing| standing.place == claim.place && standing.epoch != claim.epoch) {
-                *state = State::Waiting { until: Instant::now(), attempts: 0 };
-            }
-        }
+        Ok((crew, reported))
     }
 
     /// Removes what the limits let go.
-    async fn tidy(&self, partitions: &HashMap<i32, State>) {
-        let now_ms = clock::now_ms();
-        let kept_ms = i64::try_from(self.stream.duplicates_kept.as_millis()).unwrap_or(i64::MAX);
-        let Ok(extents) = self.journal.extents(&self.stream.topic).await else { return };
-        for extent in extents {
-            if let Some(State::Running(_)) = partitions.get(&extent.partition) {
-                let place = self.place(extent.partition);
-                let before_ms = now_ms.saturating_sub(kept_ms);
-                if let Err(error) = self.store.books().prune(&place, before_ms, extent.start).await {
-                    tracing::warn!(stream = %self.stream.name, %error, "Old idempotency keys could not be removed.");
-                }
-            }
+    async fn tidy(&self) {
+        if self.stream.is_foreign {
+            return;
         }
         let limits = Retention { age: self.stream.retention_age, bytes_max: self.stream.retention_bytes };
         if let Err(error) = self.journal.retain(&self.stream.topic, limits, true).await {
@@ -288,10 +154,70 @@ impl Applier {
     }
 }
 
-/// What a failing journal means for apply.
-fn from_journal(error: JournalError) -> StoreError {
-    match error {
-        JournalError::Later(reason) => StoreError::Later(reason),
-        JournalError::Stop(reason) => StoreError::Stop(reason),
+/// The workers of a stream, and what the reader knows about their partitions.
+struct Crew {
+    orders: Vec<mpsc::UnboundedSender<Order>>,
+    threads: Vec<JoinHandle<()>>,
+    partitions: HashMap<i32, Flow>,
+}
+
+/// How the batches of a partition flow.
+#[derive(Default)]
+struct Flow {
+    /// The number of the last seek.
+    seek: u64,
+    /// How many batches are with the worker.
+    batches: usize,
+}
+
+impl Crew {
+    /// Hands a delivery to the partition's worker.
+    fn give(
+        &mut self,
+        delivery: Delivery,
+        stream: &Arc<Stream>,
+        consumer: &mut dyn Consumer,
+    ) -> Result<(), JournalError> {
+        let (partition, order) = match delivery {
+            Delivery::Assigned(partition) => (partition, Order::Assigned(partition)),
+            Delivery::Lost(partition) => (partition, Order::Lost(partition)),
+            Delivery::Records(batch) => (batch.partition, self.admit(batch, stream, consumer)),
+            Delivery::Nothing => return Ok(()),
+        };
+        // Each partition stays with one worker. The modulus fits: there are few workers.
+        let worker = partition.unsigned_abs() as usize % self.orders.len();
+        let gone = |_| JournalError::Later("apply failed by a fault of its own; the log says which".into());
+        self.orders[worker].send(order).map_err(gone)
+    }
+
+    /// Begins to judge a batch, and holds the partition when that is enough for now.
+    fn admit(&mut self, batch: Batch, stream: &Arc<Stream>, consumer: &mut dyn Consumer) -> Order {
+        let flow = self.partitions.entry(batch.partition).or_default();
+        flow.batches += 1;
+        if flow.batches >= BATCHES_MAX {
+            consumer.hold(batch.partition);
+        }
+        Order::Batch { seek: flow.seek, ahead: Ahead::begin(stream, batch) }
+    }
+
+    /// Does with the consumer what a worker asks for.
+    async fn heed(&mut self, report: Report, consumer: &mut dyn Consumer) {
+        match report {
+            Report::Seek { partition, offset, seek, answer } => {
+                let sought = consumer.seek(partition, offset).await;
+                self.partitions.entry(partition).or_default().seek = seek;
+                // A worker that no longer waits has ended.
+                let _ = answer.send(sought);
+            }
+            Report::Pause(partition) => consumer.pause(partition),
+            Report::Done { partition, next_offset } => {
+                let flow = self.partitions.entry(partition).or_default();
+                flow.batches = flow.batches.saturating_sub(1);
+                consumer.release(partition);
+                if let Some(next_offset) = next_offset {
+                    consumer.commit(partition, next_offset).await;
+                }
+            }
+        }
     }
 }

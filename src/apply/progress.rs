@@ -9,6 +9,8 @@ use tokio::sync::watch;
 #[derive(Debug, Default)]
 pub struct Progress {
     partitions: Mutex<BTreeMap<i32, Partition>>,
+    /// Why the topic cannot be read, if it cannot.
+    cut_off: Mutex<Option<String>>,
     /// Counts changes, to wake who waits.
     version: watch::Sender<u64>,
 }
@@ -50,13 +52,31 @@ impl Progress {
         self.partitions().remove(&partition);
     }
 
+    /// Nothing is applied here for now.
+    pub fn stand_by_all(&self) {
+        self.partitions().clear();
+    }
+
+    /// The topic cannot be read for `reason`, or can again. True when that is news.
+    pub fn cut_off(&self, reason: Option<String>) -> bool {
+        let mut cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *cut_off != reason;
+        *cut_off = reason;
+        is_news
+    }
+
     /// The first offset without an outcome, as far as this process applies the partition.
     pub fn next_offset(&self, partition: i32) -> Option<i64> {
         self.partitions().get(&partition).map(|partition| partition.next_offset)
     }
 
-    /// Why a partition stands still, if one does.
+    /// Why a partition stands still, or all of them, if that is so.
     pub fn halted(&self) -> Option<String> {
+        let cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        cut_off.or_else(|| self.halted_partition())
+    }
+
+    fn halted_partition(&self) -> Option<String> {
         self.partitions().values().find_map(|partition| partition.halted.clone())
     }
 

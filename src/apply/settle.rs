@@ -60,6 +60,9 @@ pub(super) async fn apply(store: &dyn Store, claim: &Claim, judged: &Judged) -> 
     Ok(Settled { next_offset, set_aside, held })
 }
 
+/// After a refusal runs grow from here again: where many documents are bad, each refusal costs what a short run does.
+const LENGTH_MIN: usize = 16;
+
 struct Settling<'s, 't> {
     stream: &'s Stream,
     records: &'s [Kept],
@@ -88,7 +91,7 @@ impl Settling<'_, '_> {
                         }
                     }
                     done += part.len();
-                    length = documents.len() - done;
+                    length = (2 * part.len()).max(LENGTH_MIN);
                 }
                 Err(refusal) if refusal.error.next() == Next::SetAside => {
                     match refusal.at.or((part.len() == 1).then_some(0)) {
@@ -99,7 +102,7 @@ impl Settling<'_, '_> {
                                 return Ok(Some(held));
                             }
                             done += 1;
-                            length = documents.len() - done;
+                            length = length.max(LENGTH_MIN);
                         }
                         Some(at) => length = at,
                         None => length = part.len() / 2,

@@ -58,6 +58,10 @@ impl Publish {
         let config = global.load()?;
         let outside = wiring::open(&config).await?;
         let stream = outside.stream(&self.stream)?;
+        if stream.is_foreign {
+            let words = format!("the stream {} reads a topic that others write, and takes nothing in", stream.name);
+            return Err(Failed::Usage(words));
+        }
         let mut rejected = 0;
         let mut unreadable = false;
         for path in &self.files {

@@ -10,7 +10,7 @@ use crate::journal::Journal;
 use crate::judgement::{Operation, Rules};
 use crate::registry;
 use crate::store::{ApplyRules, Limits, Store};
-use crate::stream::{OnFailure, Reply, Stream, Target};
+use crate::stream::{OnFailure, Reply, Stream, Target, Where};
 
 /// Without a store nobody has said what names it holds: PostgreSQL's limit fits every database.
 const LIMITS_UNKNOWN: Limits = Limits { identifier_bytes_max: 63, batch_records_max: 1, writers_max: 1 };
@@ -28,7 +28,9 @@ pub(super) async fn open(config: &Config) -> Result<Outside, Failed> {
     let store = config.store.as_ref().map(registry::open_store).transpose()?;
     let streams = streams(config, store.as_deref())?;
     for stream in &streams {
-        journal.open_topic(&stream.topic, stream.retention_bytes).await?;
+        if !stream.is_foreign {
+            journal.open_topic(&stream.topic, stream.retention_bytes).await?;
+        }
     }
     Ok(Outside { journal, store, streams })
 }
@@ -86,6 +88,11 @@ fn stream(said: &config::Stream, limits: Limits) -> Result<Stream, Failed> {
     Ok(Stream {
         name,
         topic: TopicName::parse(&said.topic)?,
+        is_foreign: said.source.is_some(),
+        from: match said.from {
+            config::From::Beginning => Where::Beginning,
+            config::From::End => Where::End,
+        },
         gate: Gate { takes, rules, key, document_bytes_max },
         table,
         queries: said.queries,

@@ -35,7 +35,7 @@ pub use self::load::load;
 pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
 pub use self::schema::schema;
-pub use self::stream::{Allow, Form, Key, OnFailure, Operation, Reply, Retention, Stream, Takes, UnknownTypes};
+pub use self::stream::{Allow, Form, From, Key, OnFailure, Operation, Reply, Retention, Stream, Takes, UnknownTypes};
 pub use self::template::TEMPLATE;
 pub use self::url::BackendUrl;
 

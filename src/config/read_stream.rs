@@ -165,15 +165,18 @@ fn queries(fields: &Fields<'_>, stream: &mut Stream, claims: &mut Claims, proble
 /// Topic and routes, which no other stream may have. A name that was refused claims nothing.
 fn claim(fields: &Fields<'_>, stream: &mut Stream, name: Option<Place>, claims: &mut Claims, problems: &mut Problems) {
     let mut place = name;
-    if let Some(field) = fields.take("topic") {
+    for setting in ["topic", "source"] {
+        let Some(field) = fields.take(setting) else { continue };
         place = None;
         if let Some(topic) = field.text("the name of a topic", problems)
             && judged(&field, refuse::topic(topic), problems)
         {
             stream.topic = topic.to_owned();
             place = Some(field.node.place);
+            stream.source = (setting == "source").then(|| topic.to_owned());
         }
     }
+    refuse_beside_source(fields, stream, problems);
     if let Some(place) = place {
         claim_one(&mut claims.topics, "topic", &stream.topic, stream, place, problems);
     }
@@ -188,6 +191,24 @@ fn claim(fields: &Fields<'_>, stream: &mut Stream, name: Option<Place>, claims: 
             Err(words) => problems.add(place, format!("a route in `{}` {words}", field.label)),
         }
     }
+}
+
+/// Settings of intake, which a topic of others does not have, and `from`, which only it has.
+fn refuse_beside_source(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
+    let from = fields.take("from");
+    if fields.take("source").is_some() {
+        for setting in ["topic", "routes", "reply"] {
+            if let Some(field) = fields.take(setting) {
+                let words =
+                    format!("`{}` is not for a stream with `source`, which takes nothing in; remove it", field.label);
+                problems.add(field.key_place, words);
+            }
+        }
+    } else if let Some(field) = &from {
+        let words = format!("`{}` is for streams with `source`, a topic that others write; remove it", field.label);
+        problems.add(field.key_place, words);
+    }
+    set(&mut stream.from, from, |field| field.choice(problems));
 }
 
 fn claim_one(

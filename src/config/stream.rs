@@ -28,6 +28,13 @@ pub struct Stream {
     /// one stream.
     #[schemars(skip_serializing, extend("x-default" = "the stream's name", "examples" = ["orders-v2"]))]
     pub topic: String,
+    /// A topic that others write, which is applied as it is: nothing is taken in over HTTP or from files, and the topic is
+    /// neither made nor emptied. It stands in place of `topic`.
+    #[schemars(with = "String", skip_serializing)]
+    #[schemars(extend("x-default" = "none: the stream writes its topic itself", "examples" = ["dbserver1.public.orders"]))]
+    pub source: Option<String>,
+    /// Where to begin in the topic of `source`, when it is read for the first time.
+    pub from: From,
     /// Paths it is posted to besides `/v1/streams/NAME`. A path belongs to one stream, and not to the gate itself
     /// (`/v1`, `/health`, `/metrics`, `/openapi.json`, `/problems`, `/console`).
     #[schemars(extend("examples" = [["/api/activities"]]))]
@@ -94,6 +101,8 @@ impl Default for Stream {
             takes: Takes::Changes,
             forms: vec![Form::Activities, Form::Wal2json],
             topic: String::new(),
+            source: None,
+            from: From::Beginning,
             routes: Vec::new(),
             reply: Reply::Receipt,
             key: None,
@@ -147,6 +156,16 @@ choice! {
         Activities = "activities",
         /// PostgreSQL's wal2json, version 1 and 2.
         Wal2json = "wal2json",
+    }
+}
+
+choice! {
+    /// Where reading a topic of others begins.
+    pub enum From {
+        /// At the first record that is there.
+        Beginning = "beginning",
+        /// Behind the last one: what comes from now on.
+        End = "end",
     }
 }
 

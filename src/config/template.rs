@@ -39,4 +39,10 @@ streams:
     table: events                             # without: kept in the journal only
     # document_column: document               # the column of the whole document
     # key: /userId                            # what stays in order: a JSON Pointer
+
+  # A topic that other programs write, applied as it is; nothing is taken in.
+  # orders:
+  #   takes: changes
+  #   source: dbserver1.public.orders         # the topic, in place of `topic`
+  #   from: beginning                         # beginning | end: where to begin the first time
 ";

@@ -134,12 +134,20 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
             ],
         ),
         (
-            "rollups: {}\nstreams: {a: {takes: events, schema: x, source: t}}",
+            "rollups: {}\nstreams: {a: {takes: events, schema: x}}",
+            &["1:1: `rollups` is not built yet in this version; remove it", "2:30: `schema` is not built"],
+        ),
+        (
+            "streams: {a: {takes: events, source: t, topic: u, routes: [/x]}, b: {takes: events, from: end}}",
             &[
-                "1:1: `rollups` is not built yet in this version; remove it",
-                "2:30: `schema` is not built",
-                "2:41: `source` is",
+                "`streams.a.topic` is not for a stream with `source`",
+                "`streams.a.routes` is not for a stream with `source`",
+                "`streams.b.from` is for streams with `source`",
             ],
+        ),
+        (
+            "streams:\n  a: {takes: events, source: t}\n  b: {takes: events, topic: t}\n",
+            &["3:29: the topic `t` of `b` belongs to `a` (line 2)"],
         ),
         (
             "listen: ${NONE}:80",
@@ -361,7 +369,7 @@ fn every_setting_of_the_schema_is_explained() {
         settings.sum()
     }
     let schema = schema();
-    assert_eq!(check(&schema, ""), 26);
+    assert_eq!(check(&schema, ""), 28);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let stream = &schema["properties"]["streams"]["additionalProperties"];
     assert_eq!(stream["required"], serde_json::json!(["takes"]));

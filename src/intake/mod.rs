@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::Response;
+use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
 
 use self::request::{Ask, Media};
@@ -35,6 +35,12 @@ pub async fn by_name(
 
 /// Takes the documents of one request. `is_own_route` says that the stream's `reply` governs the answer.
 pub async fn post(service: &Service, served: &Served, is_own_route: bool, request: Request) -> Answer {
+    if served.stream.is_foreign {
+        let detail = format!("the stream {} reads a topic that others write, and takes nothing in", served.stream.name);
+        let mut response = Failure::new(ProblemType::MethodNotAllowed, detail).into_response();
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return Ok(response);
+    }
     let (head, body) = request.into_parts();
     let ask = Ask::read(&head)?;
     match ask.media {

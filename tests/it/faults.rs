@@ -63,7 +63,6 @@ fn a_journal_that_is_deleted_or_swapped_while_in_use_takes_nothing_more() {
         let checks = ready(&process, 503);
         assert!(checks["journal"].as_str().unwrap().contains("deleted or replaced"), "{checks}");
         assert_eq!(process.get("/health/live").status, 200);
-        process.wait_to_say("Apply stands still");
         process.wait_to_say("The topic cannot be read");
         assert_eq!(home.journal().exists(), is_swapped, "no new journal is made behind the back of the old one");
         assert_eq!(ids(&home), [1]);

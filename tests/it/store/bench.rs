@@ -15,7 +15,7 @@ use sluicegate::record::{Headers, Kept, Record};
 use sluicegate::store::books::Standing;
 use sluicegate::store::rows::RowQuery;
 use sluicegate::store::{ApplyRules, Claim, ClaimRequest, Fate, Letter, Place, Store, StoreError, Tally};
-use sluicegate::stream::{OnFailure, Reply, Stream, Target};
+use sluicegate::stream::{OnFailure, Reply, Stream, Target, Where};
 
 /// The stream of change documents that these tests work with.
 pub(crate) fn stream() -> Stream {
@@ -29,6 +29,8 @@ pub(crate) fn stream() -> Stream {
     Stream {
         name: StreamName::parse("changes").unwrap(),
         topic: TopicName::parse("topic").unwrap(),
+        is_foreign: false,
+        from: Where::Beginning,
         gate,
         table: Target::Tables,
         queries: false,

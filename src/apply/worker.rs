@@ -1,0 +1,304 @@
+//! Applies the batches of some partitions of a stream, on a thread of its own, since a store may block it.
+//!
+//! It takes orders from the reader and reports back; it never touches the journal's consumer itself. After every failure
+//! it begins again from the position in the store, which is the one truth.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::judged::Ahead;
+use super::progress::Progress;
+use super::settle;
+use crate::clock;
+use crate::journal::{Journal, JournalError};
+use crate::shutdown::Stop;
+use crate::store::{Claim, ClaimRequest, Next, Place, Store, StoreError};
+use crate::stream::{Stream, Where};
+
+/// Pauses after failures that time can heal double from the first to the second.
+pub(super) const PAUSE_FIRST: Duration = Duration::from_millis(50);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// A partition that stands still for a person is looked at again this often: what was mended goes on by itself.
+const HALT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often an idle partition looks whether a person has moved it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often old keys and duplicates are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(15);
+
+/// What the reader asks for.
+pub(super) enum Order {
+    /// The partition is this process's: claim it.
+    Assigned(i32),
+    /// It is another's.
+    Lost(i32),
+    /// The next batch of a partition, read since the seek of that number.
+    Batch { seek: u64, ahead: Ahead },
+}
+
+/// What a worker tells the reader.
+pub(super) enum Report {
+    /// Read the partition from `offset`, and say whether that can be.
+    Seek { partition: i32, offset: i64, seek: u64, answer: oneshot::Sender<Result<(), JournalError>> },
+    /// Deliver nothing more of the partition until the next seek.
+    Pause(i32),
+    /// A batch is done with, and everything before `next_offset` is in the store, if it got there.
+    Done { partition: i32, next_offset: Option<i64> },
+}
+
+/// Applies the partitions that it is ordered to.
+pub(super) struct Worker {
+    pub(super) stream: Arc<Stream>,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) orders: mpsc::UnboundedReceiver<Order>,
+    pub(super) reports: mpsc::UnboundedSender<Report>,
+    pub(super) partitions: HashMap<i32, State>,
+    /// Numbers the seeks, so that batches from before one are known.
+    pub(super) seeks: u64,
+}
+
+/// Where an assigned partition stands.
+pub(super) enum State {
+    /// To be claimed at this time; so many attempts failed before.
+    Waiting { until: Instant, attempts: u32 },
+    /// Claimed; records are coming since the seek of that number.
+    Running { claim: Claim, seek: u64 },
+}
+
+impl Worker {
+    /// Runs until it is stopped, or the reader is gone. A batch that was begun is finished.
+    pub(super) async fn run(mut self, stop: Stop) {
+        let mut looked = Instant::now();
+        let mut pruned: Option<Instant> = None;
+        while !stop.is_set() {
+            self.claim_due().await;
+            match tokio::time::timeout(self.until_due(), self.orders.recv()).await {
+                Ok(None) => return,
+                Ok(Some(order)) => self.obey(order).await,
+                Err(_) if looked.elapsed() >= LOOK_EVERY => {
+                    looked = Instant::now();
+                    self.note_idle().await;
+                }
+                Err(_) => {}
+            }
+            if pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE_EVERY) {
+                pruned = Some(Instant::now());
+                self.prune().await;
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Assigned(partition) => {
+                self.partitions.insert(partition, State::Waiting { until: Instant::now(), attempts: 0 });
+            }
+            Order::Lost(partition) => {
+                tracing::info!(stream = %self.stream.name, partition, "Another process reads the partition now.");
+                self.partitions.remove(&partition);
+                self.progress.stand_by(partition);
+            }
+            Order::Batch { seek, ahead } => {
+                let partition = ahead.partition();
+                let mut next_offset = None;
+                if let Some(State::Running { claim, seek: current }) = self.partitions.get(&partition)
+                    && *current == seek
+                {
+                    let state = self.apply(claim.clone(), seek, ahead).await;
+                    match &state {
+                        State::Running { claim, .. } => next_offset = Some(claim.next_offset),
+                        // What follows is read again after the next claim.
+                        State::Waiting { .. } => self.report(Report::Pause(partition)),
+                    }
+                    self.partitions.insert(partition, state);
+                }
+                self.report(Report::Done { partition, next_offset });
+            }
+        }
+    }
+
+    /// A reader that is gone needs no report.
+    fn report(&self, report: Report) {
+        let _ = self.reports.send(report);
+    }
+
+    fn until_due(&self) -> Duration {
+        let due = self.partitions.values().filter_map(|state| match state {
+            State::Waiting { until, .. } => Some(until.saturating_duration_since(Instant::now())),
+            State::Running { .. } => None,
+        });
+        due.min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
+    }
+
+    fn place(&self, partition: i32) -> Place {
+        Place { stream: self.stream.name.clone(), topic: self.stream.topic.clone(), partition }
+    }
+
+    /// Claims the partitions whose pause is over, and goes to where the store left off.
+    async fn claim_due(&mut self) {
+        let now = Instant::now();
+        let is_due = |state: &State| matches!(state, State::Waiting { until, .. } if *until <= now);
+        let due: Vec<_> = self.partitions.iter().filter(|(_, state)| is_due(state)).map(|(it, _)| *it).collect();
+        for partition in due {
+            let Some(State::Waiting { attempts, .. }) = self.partitions.get(&partition) else { continue };
+            let attempts = *attempts;
+            self.seeks += 1;
+            let seek = self.seeks;
+            let state = match self.try_claim(partition, seek).await {
+                Ok(claim) => {
+                    tracing::debug!(stream = %self.stream.name, partition, epoch = claim.epoch,
+                        from = claim.next_offset, "Claimed a partition.");
+                    self.progress.claimed(partition, claim.next_offset);
+                    State::Running { claim, seek }
+                }
+                Err(error) => self.wait(partition, error, attempts).await,
+            };
+            self.partitions.insert(partition, state);
+        }
+    }
+
+    async fn try_claim(&self, partition: i32, seek: u64) -> Result<Claim, StoreError> {
+        let place = self.place(partition);
+        let extents = self.journal.extents(&place.topic).await.map_err(from_journal)?;
+        let extent = extents.iter().find(|extent| extent.partition == partition);
+        let (start, end) = extent.map_or((0, 0), |extent| (extent.start, extent.end));
+        let begin = match self.stream.from {
+            Where::Beginning => start,
+            Where::End => end,
+        };
+        let owner = format!("process {}", std::process::id());
+        let request = ClaimRequest { place: &place, journal: self.journal.identity(), start: begin, owner: &owner };
+        let claim = self.store.claim(request).await?;
+        let stream = &self.stream.name;
+        if claim.next_offset > end || claim.next_offset < start {
+            let next = claim.next_offset;
+            return Err(StoreError::Stop(format!(
+                "the journal holds offsets {start} to {end} of topic {}, and {stream} is to go on at {next}: what lies \
+                 between is gone; give it up with `sluicegate positions accept-loss {stream}`, or restore the journal",
+                place.topic
+            )));
+        }
+        let (answer, answered) = oneshot::channel();
+        self.report(Report::Seek { partition, offset: claim.next_offset, seek, answer });
+        match answered.await {
+            Ok(sought) => sought.map_err(from_journal)?,
+            Err(_) => return Err(StoreError::Later("the reader of the topic has ended".into())),
+        }
+        Ok(claim)
+    }
+
+    /// Applies one batch and says how the partition stands afterwards.
+    async fn apply(&self, claim: Claim, seek: u64, ahead: Ahead) -> State {
+        let partition = ahead.partition();
+        let Some(judged) = ahead.judged().await else {
+            let error = StoreError::Later("a batch could not be judged; the log says why".into());
+            return self.wait(partition, error, 0).await;
+        };
+        match settle::apply(&*self.store, &claim, &judged).await {
+            Ok(settled) => {
+                match settled.held {
+                    None => self.progress.advance(partition, settled.next_offset),
+                    Some(_) => self.progress.claimed(partition, settled.next_offset),
+                }
+                for (receipt, problem) in &settled.set_aside {
+                    tracing::warn!(stream = %self.stream.name, %receipt, reason = problem.kind.name(),
+                        "A document could not be applied and was set aside.");
+                }
+                match settled.held {
+                    None => State::Running { claim: Claim { next_offset: settled.next_offset, ..claim }, seek },
+                    Some(problem) => {
+                        let reason = format!(
+                            "the document {}-{partition}-{} cannot be applied, and the stream says `on_failure: stop`: \
+                             {problem}; mend what is wrong, or skip it with `sluicegate positions set {} --to {}`",
+                            self.stream.topic,
+                            settled.next_offset,
+                            self.stream.name,
+                            settled.next_offset + 1
+                        );
+                        self.halt(partition, &reason).await;
+                        State::Waiting { until: Instant::now() + HALT_PAUSE, attempts: 0 }
+                    }
+                }
+            }
+            Err(error) => self.wait(partition, error, 0).await,
+        }
+    }
+
+    /// Decides what follows a failure that is no document's.
+    async fn wait(&self, partition: i32, error: StoreError, attempts: u32) -> State {
+        let pause = match error.next() {
+            Next::Retry => {
+                if attempts == 3 {
+                    tracing::warn!(stream = %self.stream.name, partition, %error, "Apply waits and tries again.");
+                }
+                if attempts >= 3 {
+                    self.progress.halt(partition, Some(error.to_string()));
+                }
+                (PAUSE_FIRST * 2u32.saturating_pow(attempts.min(10))).min(PAUSE_MAX)
+            }
+            Next::Leave => HALT_PAUSE,
+            Next::Stop | Next::SetAside => {
+                self.halt(partition, &error.to_string()).await;
+                HALT_PAUSE
+            }
+        };
+        State::Waiting { until: Instant::now() + pause, attempts: attempts + 1 }
+    }
+
+    /// Says, once, that a partition stands still.
+    async fn halt(&self, partition: i32, reason: &str) {
+        if self.progress.halt(partition, Some(reason.into())) {
+            tracing::error!(stream = %self.stream.name, partition, reason, "Apply stands still.");
+            // Where the store itself fails, only the log and /health/ready can say it.
+            let _ = self.store.books().note_halt(&self.place(partition), Some(reason)).await;
+        }
+    }
+
+    /// A claimed partition with nothing left to apply no longer stands still; and it sees when a person has moved it.
+    async fn note_idle(&mut self) {
+        // What cannot be read now is seen when the next document comes.
+        let Ok(standings) = self.store.books().positions(Some(&self.stream.name)).await else { return };
+        for (partition, state) in &mut self.partitions {
+            let State::Running { claim, .. } = state else { continue };
+            if self.progress.halt(*partition, None) {
+                // Only for people; the next claim says it again.
+                let _ = self.store.books().note_halt(&claim.place, None).await;
+            }
+            if standings.iter().any(|standing| standing.place == claim.place && standing.epoch != claim.epoch) {
+                *state = State::Waiting { until: Instant::now(), attempts: 0 };
+            }
+        }
+    }
+
+    /// Removes keys and duplicates that the limits let go.
+    async fn prune(&self) {
+        if self.partitions.is_empty() {
+            return;
+        }
+        let kept_ms = i64::try_from(self.stream.duplicates_kept.as_millis()).unwrap_or(i64::MAX);
+        let before_ms = clock::now_ms().saturating_sub(kept_ms);
+        let Ok(extents) = self.journal.extents(&self.stream.topic).await else { return };
+        for extent in extents {
+            if let Some(State::Running { claim, .. }) = self.partitions.get(&extent.partition)
+                && let Err(error) = self.store.books().prune(&claim.place, before_ms, extent.start).await
+            {
+                tracing::warn!(stream = %self.stream.name, %error, "Old idempotency keys could not be removed.");
+            }
+        }
+    }
+}
+
+/// What a failing journal means for apply.
+fn from_journal(error: JournalError) -> StoreError {
+    match error {
+        JournalError::Later(reason) => StoreError::Later(reason),
+        JournalError::Stop(reason) => StoreError::Stop(reason),
+    }
+}
