@@ -8,8 +8,7 @@ use super::url::shown;
 pub(super) const NOT_BUILT: [&str; 1] = ["rollups"];
 
 /// Settings of a stream that later versions have.
-pub(super) const NOT_BUILT_IN_STREAM: [&str; 6] =
-    ["schema", "columns", "misfit", "directories", "actions", "formats"];
+pub(super) const NOT_BUILT_IN_STREAM: [&str; 6] = ["schema", "columns", "misfit", "directories", "actions", "formats"];
 
 /// Forms that later versions have.
 pub(super) const NOT_BUILT_FORMS: [&str; 1] = ["debezium"];

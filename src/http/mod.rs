@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod body;
 pub mod server;
+mod target;
 
 use std::sync::Arc;
 

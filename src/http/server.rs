@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service as _;
 
+use super::target::Encoding;
 use crate::shutdown::Stop;
 
 /// So many connections are open at most; further ones wait in the system's queue.
@@ -51,7 +52,7 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: Stop) {
                 })
             }
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(Encoding::new(stream)), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "A connection ended early.");
