@@ -9,7 +9,7 @@ use super::wiring;
 use super::{Done, Failed, Global};
 use crate::http::answer::Failure;
 use crate::json;
-use crate::query::{csv, postgrest, tables};
+use crate::query::{csv, postgrest, quoting, tables};
 use crate::store::rows::PAGE_ROWS_MAX;
 
 #[derive(Debug, Args)]
@@ -80,7 +80,7 @@ impl Rows {
     fn parameters(&self) -> Result<Vec<(String, String)>, Failed> {
         let mut parameters = Vec::new();
         for condition in &self.conditions {
-            let (name, value) = postgrest::cut(condition)
+            let (name, value) = quoting::cut(condition)
                 .ok_or_else(|| Failed::Usage(format!("{condition:?} is no condition; write COLUMN=eq.VALUE")))?;
             parameters.push((name.to_owned(), value.to_owned()));
         }

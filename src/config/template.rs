@@ -38,6 +38,7 @@ streams:
     takes: events
     table: events                             # without: kept in the journal only
     # document_column: document               # the column of the whole document
+    # queries: true                           # /api/v1/query_… answer from the table; one stream may say so
     # key: /userId                            # what stays in order: a JSON Pointer
 
   # A topic that other programs write, applied as it is; nothing is taken in.

@@ -167,7 +167,7 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
         ("streams: {a: {takes: changes, queries: true}}", &["`queries` is for streams that take events"]),
         (
             "streams:\n  a: {takes: events, table: a, queries: true}\n  b: {takes: events, table: b, queries: true}",
-            &["3:33: `streams.b.queries` is said by `a` already (line 2); one stream answers queries"],
+            &["3:32: `streams.b.queries` is said by `a` already (line 2); one stream answers queries"],
         ),
         ("streams: {a: {takes: events, table: a, queries: maybe}}", &["must be `true` or `false`"]),
         (
@@ -369,7 +369,7 @@ fn every_setting_of_the_schema_is_explained() {
         settings.sum()
     }
     let schema = schema();
-    assert_eq!(check(&schema, ""), 28);
+    assert_eq!(check(&schema, ""), 29);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let stream = &schema["properties"]["streams"]["additionalProperties"];
     assert_eq!(stream["required"], serde_json::json!(["takes"]));

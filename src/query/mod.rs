@@ -7,6 +7,7 @@ pub mod health;
 pub mod parameters;
 pub mod postgrest;
 pub mod problems;
+pub mod quoting;
 pub mod receipts;
 pub mod records;
 pub mod streams;

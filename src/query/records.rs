@@ -10,7 +10,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::parameters::bad;
-use super::postgrest::{holds_nul, in_quotes, near, plan};
+use super::postgrest::{holds_nul, near, plan};
+use super::quoting::in_quotes;
 use super::tables::{ask, link};
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::http::body;
