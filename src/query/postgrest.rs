@@ -266,11 +266,11 @@ fn is_condition(value: &str) -> bool {
 
 /// The name under which a field is given: that of the last member on its path, or of the column.
 fn last_name(field: &Field) -> &str {
-    let name = |step| match step {
-        &Step::Member(ref name) => Some(name.as_str()),
+    let last = field.path.iter().rev().find_map(|step| match step {
+        Step::Member(name) => Some(name.as_str()),
         Step::Element(_) => None,
-    };
-    field.path.iter().rev().find_map(name).unwrap_or(&field.column)
+    });
+    last.unwrap_or(&field.column)
 }
 
 fn being(name: &str, field: &Field, value: &str) -> Result<Being, Failure> {
