@@ -8,6 +8,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+/// The version of SQLite that this program carries.
+pub fn library_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// How often a wait for another process's transaction looks again. SQLite's own waits grow to 100 ms, and would miss the
 /// pauses that [`Turn`] makes.
 const BUSY_PAUSE: Duration = Duration::from_micros(500);

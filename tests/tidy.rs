@@ -27,9 +27,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("sqlite", &[]),
     ("journal", &["document", "record"]),
+    ("journal::kafka", &["clock", "document", "journal", "record"]),
     ("journal::memory", &["clock", "document", "journal", "record"]),
     ("journal::sqlite", &["clock", "document", "journal", "record", "sqlite"]),
     ("store", &["change", "document", "problem", "record"]),
+    ("store::postgres", &["change", "clock", "digest", "document", "json", "problem", "record", "store"]),
     ("store::sqlite", &["change", "clock", "digest", "document", "json", "problem", "record", "sqlite", "store"]),
     ("task", &["store"]),
     ("stream", &["digest", "document", "format", "gate", "problem", "record", "store"]),
@@ -94,7 +96,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("http", &["http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
     ("telemetry", &[]),
     ("config", &[]),
-    ("registry", &["config", "journal", "journal::sqlite", "store", "store::sqlite"]),
+    (
+        "registry",
+        &[
+            "config",
+            "journal",
+            "journal::kafka",
+            "journal::sqlite",
+            "sqlite",
+            "store",
+            "store::postgres",
+            "store::sqlite",
+        ],
+    ),
     (
         "command",
         &[
@@ -127,6 +141,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Other crates, and parts of the standard library, that only some units may use.
 const OUTSIDE: &[(&str, &[&str])] = &[
+    ("rdkafka::", &["journal::kafka"]),
     ("rusqlite::", &["journal::sqlite", "sqlite", "store::sqlite"]),
     ("axum::", &["http", "http::answer", "http::body", "intake", "query"]),
     ("hyper::", &["http"]),
@@ -145,18 +160,21 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "http",
             "http::body",
             "intake",
+            "journal::kafka",
             "journal::memory",
             "journal::sqlite",
             "query",
             "service",
             "shutdown",
+            "store::postgres",
             "store::sqlite",
             "task",
         ],
     ),
-    ("std::fs", &["command", "config", "journal::sqlite", "sqlite", "store::sqlite"]),
+    ("tokio_postgres::", &["store::postgres"]),
+    ("std::fs", &["command", "config", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::env", &["command", "config", "telemetry"]),
-    ("std::thread", &["apply", "command", "journal::sqlite", "sqlite", "store::sqlite"]),
+    ("std::thread", &["apply", "command", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"]),
     ("std::process", &["apply", "command", "journal::sqlite", "main"]),
 ];
 

@@ -31,7 +31,7 @@ impl Check {
         say("journal      ", journal.map(|()| config.journal.to_string()).map_err(|error| error.to_string()));
         let mut store = None;
         if let Some(url) = &config.store {
-            let opened = match registry::open_store(url) {
+            let opened = match registry::open_store(url).await {
                 Ok(opened) => opened.check().await.map(|()| store = Some(opened)),
                 Err(error) => Err(error),
             };

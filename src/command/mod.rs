@@ -25,7 +25,7 @@ use crate::{config, registry};
 
 /// The gate between the people who send data and the databases that must trust it.
 #[derive(Debug, Parser)]
-#[command(version, about, propagate_version = true, max_term_width = 110)]
+#[command(version, long_version = registry::versions(), about, propagate_version = true, max_term_width = 110)]
 pub struct Arguments {
     #[command(flatten)]
     global: Global,

@@ -25,7 +25,10 @@ pub(super) struct Outside {
 /// Opens journal and store, and builds the streams.
 pub(super) async fn open(config: &Config) -> Result<Outside, Failed> {
     let journal = registry::open_journal(&config.journal, &config.data)?;
-    let store = config.store.as_ref().map(registry::open_store).transpose()?;
+    let store = match &config.store {
+        Some(url) => Some(registry::open_store(url).await?),
+        None => None,
+    };
     let streams = streams(config, store.as_deref())?;
     for stream in &streams {
         if !stream.is_foreign {

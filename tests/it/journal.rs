@@ -1,10 +1,13 @@
 //! The contract of a journal: one list of promises, and every journal keeps each of them.
 //!
-//! A new journal is one line in [`every_journal`]. What only the SQLite file promises stands in `journal/sqlite.rs`.
+//! A new journal is one line in [`every_journal`], and one in [`every_journal_that_retains`] if it removes old records
+//! itself: Kafka's brokers do. What only one journal promises stands in `journal/sqlite.rs` and `journal/kafka.rs`.
 
-mod retention;
 #[path = "journal/sqlite.rs"]
 mod file;
+#[path = "journal/kafka.rs"]
+mod kafka_only;
+mod retention;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,10 +16,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sluicegate::clock;
 use sluicegate::document::TopicName;
+use sluicegate::journal::kafka::KafkaJournal;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::journal::sqlite::SqliteJournal;
 use sluicegate::journal::{Consumer, Delivery, Extent, Journal, JournalError, Retention};
 use sluicegate::record::{Headers, Kept, Record};
+
+use crate::support::services;
 
 use self::retention::{
     age_lets_old_records_go, retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read,
@@ -38,14 +44,26 @@ struct Tested {
     _folder: Option<tempfile::TempDir>,
 }
 
-fn open_memory() -> Tested {
-    Tested { journal: Arc::new(MemoryJournal::new()), _folder: None }
+fn open_memory() -> Option<Tested> {
+    Some(Tested { journal: Arc::new(MemoryJournal::new()), _folder: None })
 }
 
-fn open_sqlite() -> Tested {
+fn open_sqlite() -> Option<Tested> {
     let folder = tempfile::tempdir().unwrap();
     let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
-    Tested { journal: Arc::new(journal), _folder: Some(folder) }
+    Some(Tested { journal: Arc::new(journal), _folder: Some(folder) })
+}
+
+/// None when there is no Kafka, which was said.
+fn open_kafka() -> Option<Tested> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut url = services::kafka()?;
+    if std::env::var_os("KDEBUG").is_some() {
+        sluicegate::telemetry::start();
+        url += "?debug=cgrp,protocol";
+    }
+    let journal = KafkaJournal::open(&url, folder.path()).unwrap();
+    Some(Tested { journal: Arc::new(journal), _folder: Some(folder) })
 }
 
 macro_rules! suite {
@@ -53,7 +71,7 @@ macro_rules! suite {
         mod $journal {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
-                let tested = $open();
+                let Some(tested) = $open() else { return };
                 super::$promise(&tested.journal).await;
             })+
         }
@@ -64,6 +82,14 @@ macro_rules! every_journal {
     ($($promise:ident)+) => {
         suite!(memory, super::open_memory: $($promise)+);
         suite!(sqlite, super::open_sqlite: $($promise)+);
+        suite!(kafka, super::open_kafka: $($promise)+);
+    };
+}
+
+macro_rules! every_journal_that_retains {
+    ($($promise:ident)+) => {
+        suite!(memory_retains, super::open_memory: $($promise)+);
+        suite!(sqlite_retains, super::open_sqlite: $($promise)+);
     };
 }
 
@@ -75,13 +101,19 @@ every_journal! {
     a_reader_begins_where_it_seeks
     a_seek_to_where_nothing_is_stops
     nothing_is_delivered_before_a_seek
+    nothing_from_before_a_seek_is_delivered_after_it
     a_waiting_reader_is_woken_by_an_append
     a_paused_reader_gets_nothing_until_it_seeks
+    a_held_reader_goes_on_where_it_was
     a_cancelled_wait_loses_nothing
     one_member_of_a_group_reads_and_the_other_takes_over_when_it_leaves
     two_groups_each_get_everything
     topics_do_not_mix
     extents_tell_what_is_there
+}
+
+every_journal_that_retains! {
+    what_is_gone_is_not_read_and_its_offsets_are_not_given_again
     age_lets_old_records_go
     size_lets_the_oldest_records_go
     the_size_limit_holds_however_many_records_have_gone
@@ -90,8 +122,21 @@ every_journal! {
     nothing_is_kept_for_a_group_that_is_forgotten
 }
 
+/// A name that no other test has.
 fn topic(name: &str) -> TopicName {
-    TopicName::parse(name).unwrap()
+    TopicName::parse(&services::unique(name)).unwrap()
+}
+
+/// A new topic.
+async fn open(journal: &Arc<dyn Journal>, name: &str) -> TopicName {
+    let topic = topic(name);
+    journal.open_topic(&topic, u64::MAX).await.unwrap();
+    topic
+}
+
+/// A group that only readers of this topic are in.
+fn group(topic: &TopicName, name: &str) -> String {
+    format!("{topic}.{name}")
 }
 
 fn record(value: impl Into<Bytes>) -> Record {
@@ -124,7 +169,7 @@ async fn assigned(consumer: &mut dyn Consumer) {
 
 /// A member of `group` that reads from `offset`.
 async fn reader(journal: &Arc<dyn Journal>, topic: &TopicName, group: &str, offset: i64) -> Box<dyn Consumer> {
-    let mut consumer = journal.subscribe(topic, group, 500).await.unwrap();
+    let mut consumer = journal.subscribe(topic, &self::group(topic, group), 500).await.unwrap();
     assigned(&mut *consumer).await;
     consumer.seek(0, offset).await.unwrap();
     consumer
@@ -164,12 +209,12 @@ async fn it_is_itself_and_takes_documents(journal: &Arc<dyn Journal>) {
     assert!(!journal.identity().is_empty());
     assert!(journal.record_bytes_max() >= 1 << 20);
     for other in [open_memory(), open_sqlite()] {
-        assert_ne!(other.journal.identity(), journal.identity());
+        assert_ne!(other.unwrap().journal.identity(), journal.identity());
     }
 }
 
 async fn appended_records_stand_at_consecutive_positions(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     for (count, expected) in [(1, 0..1), (3, 1..4), (0, 4..4), (700, 4..704)] {
         assert_eq!(append(journal, &topic, records(0..count)).await, expected.collect::<Vec<i64>>());
     }
@@ -192,7 +237,7 @@ async fn records_come_back_byte_for_byte(journal: &Arc<dyn Journal>) {
     ]
     .map(|(key, value, headers, timestamp_ms)| Record { key, value, headers, timestamp_ms })
     .into();
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, sent.clone()).await;
     let mut consumer = reader(journal, &topic, "g", 0).await;
     let found = read(&mut *consumer, sent.len()).await;
@@ -203,7 +248,7 @@ async fn records_come_back_byte_for_byte(journal: &Arc<dyn Journal>) {
 
 async fn appends_of_many_tasks_get_distinct_positions_in_each_tasks_order(journal: &Arc<dyn Journal>) {
     const TASKS: usize = 40;
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     let mut tasks = Vec::new();
     for task in 0..TASKS {
         let (journal, topic) = (Arc::clone(journal), topic.clone());
@@ -234,7 +279,7 @@ async fn appends_of_many_tasks_get_distinct_positions_in_each_tasks_order(journa
 }
 
 async fn a_reader_begins_where_it_seeks(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, records(0..10)).await;
     let mut consumer = reader(journal, &topic, "g", 0).await;
     for from in [3, 0, 9, 5] {
@@ -250,26 +295,63 @@ async fn a_reader_begins_where_it_seeks(journal: &Arc<dyn Journal>) {
 }
 
 async fn a_seek_to_where_nothing_is_stops(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, records(0..10)).await;
-    let mut consumer = reader(journal, &topic, "g", 0).await;
-    consumer.commit(0, 4).await;
-    consumer.leave().await;
-    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 4);
     let mut consumer = reader(journal, &topic, "g", 4).await;
-    for offset in [-1, 0, 3, 11, i64::MAX] {
-        match consumer.seek(0, offset).await {
-            Err(JournalError::Stop(reason)) => assert!(reason.contains('t') && reason.contains("10"), "{reason}"),
-            other => panic!("{offset}: {other:?}"),
-        }
+    for offset in [-1, 11, i64::MAX] {
+        stops(&mut *consumer, offset, "10").await;
     }
     consumer.seek(0, 10).await.unwrap();
 }
 
+/// Fails unless a seek there stops, with a reason that names what is there.
+async fn stops(consumer: &mut dyn Consumer, offset: i64, named: &str) {
+    match consumer.seek(0, offset).await {
+        Err(JournalError::Stop(reason)) => assert!(reason.contains('t') && reason.contains(named), "{reason}"),
+        other => panic!("{offset}: {other:?}"),
+    }
+}
+
+async fn nothing_from_before_a_seek_is_delivered_after_it(journal: &Arc<dyn Journal>) {
+    let topic = open(journal, "t").await;
+    append(journal, &topic, records(0..2000)).await;
+    let mut consumer = journal.subscribe(&topic, &group(&topic, "g"), 7).await.unwrap();
+    assigned(&mut *consumer).await;
+    for turn in 0..60 {
+        let from = turn * 797 % 1990;
+        consumer.seek(0, from).await.unwrap();
+        // Of what was fetched, some is taken, and the rest is void.
+        let found = read(&mut *consumer, 7).await;
+        let expected: Vec<_> = (from..from + found.len() as i64).collect();
+        assert_eq!(offsets(&found), expected, "turn {turn}");
+    }
+}
+
+async fn a_held_reader_goes_on_where_it_was(journal: &Arc<dyn Journal>) {
+    let topic = open(journal, "t").await;
+    append(journal, &topic, records(0..10)).await;
+    let mut consumer = journal.subscribe(&topic, &group(&topic, "g"), 4).await.unwrap();
+    assigned(&mut *consumer).await;
+    consumer.seek(0, 0).await.unwrap();
+    let before = offsets(&read(&mut *consumer, 1).await);
+    consumer.hold(0);
+    assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing));
+    append(journal, &topic, records(10..12)).await;
+    assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing));
+    consumer.release(0);
+    let after = offsets(&read(&mut *consumer, 12 - before.len()).await);
+    assert_eq!([before, after].concat(), (0..12).collect::<Vec<_>>());
+    consumer.hold(0);
+    consumer.seek(0, 3).await.unwrap();
+    assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing), "a seek does not release");
+    consumer.release(0);
+    assert_eq!(offsets(&read(&mut *consumer, 9).await), (3..12).collect::<Vec<_>>());
+}
+
 async fn nothing_is_delivered_before_a_seek(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, records(0..1)).await;
-    let mut consumer = journal.subscribe(&topic, "g", 500).await.unwrap();
+    let mut consumer = journal.subscribe(&topic, &group(&topic, "g"), 500).await.unwrap();
     assigned(&mut *consumer).await;
     assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing));
     consumer.seek(0, 0).await.unwrap();
@@ -277,7 +359,7 @@ async fn nothing_is_delivered_before_a_seek(journal: &Arc<dyn Journal>) {
 }
 
 async fn a_paused_reader_gets_nothing_until_it_seeks(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, records(0..2)).await;
     let mut consumer = reader(journal, &topic, "g", 1).await;
     consumer.pause(0);
@@ -287,7 +369,7 @@ async fn a_paused_reader_gets_nothing_until_it_seeks(journal: &Arc<dyn Journal>)
 }
 
 async fn a_waiting_reader_is_woken_by_an_append(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, Vec::new()).await;
     let mut consumer = reader(journal, &topic, "g", 0).await;
     let waiting = tokio::spawn(async move { read(&mut *consumer, 1).await });
@@ -299,9 +381,9 @@ async fn a_waiting_reader_is_woken_by_an_append(journal: &Arc<dyn Journal>) {
 }
 
 async fn a_cancelled_wait_loses_nothing(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     journal.open_topic(&topic, u64::MAX).await.unwrap();
-    let mut consumer = journal.subscribe(&topic, "g", 500).await.unwrap();
+    let mut consumer = journal.subscribe(&topic, &group(&topic, "g"), 500).await.unwrap();
     let (mut found, mut sent) = (Vec::new(), 0);
     let until = Instant::now() + PATIENCE;
     while found.len() < 200 {
@@ -322,10 +404,10 @@ async fn a_cancelled_wait_loses_nothing(journal: &Arc<dyn Journal>) {
 }
 
 async fn one_member_of_a_group_reads_and_the_other_takes_over_when_it_leaves(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, records(0..4)).await;
     let mut first = reader(journal, &topic, "g", 0).await;
-    let mut second = journal.subscribe(&topic, "g", 500).await.unwrap();
+    let mut second = journal.subscribe(&topic, &group(&topic, "g"), 500).await.unwrap();
     assert!(matches!(second.next(A_MOMENT).await.unwrap(), Delivery::Nothing), "one of two is assigned");
     assert_eq!(offsets(&read(&mut *first, 4).await), [0, 1, 2, 3]);
     first.commit(0, 2).await;
@@ -338,7 +420,7 @@ async fn one_member_of_a_group_reads_and_the_other_takes_over_when_it_leaves(jou
 }
 
 async fn two_groups_each_get_everything(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     let expected = append(journal, &topic, records(0..600)).await;
     let mut readers = [reader(journal, &topic, "a", 0).await, reader(journal, &topic, "b", 0).await];
     for consumer in &mut readers {
@@ -347,7 +429,9 @@ async fn two_groups_each_get_everything(journal: &Arc<dyn Journal>) {
 }
 
 async fn topics_do_not_mix(journal: &Arc<dyn Journal>) {
-    let (one, other) = (topic("one"), topic("one.other-1"));
+    let one = open(journal, "one").await;
+    let other = TopicName::parse(&format!("{one}.other-1")).unwrap();
+    journal.open_topic(&other, u64::MAX).await.unwrap();
     assert_eq!(append(journal, &one, records(0..2)).await, [0, 1]);
     assert_eq!(append(journal, &other, records(10..11)).await, [0]);
     let found = read(&mut *reader(journal, &other, "g", 0).await, 1).await;
@@ -364,13 +448,28 @@ async fn extents_tell_what_is_there(journal: &Arc<dyn Journal>) {
     }
     append(journal, &topic, records(0..3)).await;
     assert_eq!(bounds(journal, &topic).await, (0, 3));
-    assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 3);
-    assert_eq!(bounds(journal, &topic).await, (3, 3), "an empty topic still knows where it ends");
-    assert_eq!(append(journal, &topic, records(0..1)).await, [3]);
+}
+
+async fn what_is_gone_is_not_read_and_its_offsets_are_not_given_again(journal: &Arc<dyn Journal>) {
+    let topic = open(journal, "t").await;
+    append(journal, &topic, records(0..10)).await;
+    let mut consumer = reader(journal, &topic, "g", 0).await;
+    consumer.commit(0, 4).await;
+    consumer.leave().await;
+    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 4);
+    let mut consumer = reader(journal, &topic, "g", 4).await;
+    for offset in [0, 3] {
+        stops(&mut *consumer, offset, "10").await;
+    }
+    consumer.commit(0, 10).await;
+    consumer.leave().await;
+    assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 6);
+    assert_eq!(bounds(journal, &topic).await, (10, 10), "an empty topic still knows where it ends");
+    assert_eq!(append(journal, &topic, records(0..1)).await, [10]);
 }
 
 async fn retention_does_not_pass_a_group_that_still_reads(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, records(0..10)).await;
     let mut fast = reader(journal, &topic, "fast", 0).await;
     let mut slow = reader(journal, &topic, "slow", 0).await;
@@ -386,16 +485,17 @@ async fn retention_does_not_pass_a_group_that_still_reads(journal: &Arc<dyn Jour
 }
 
 async fn nothing_is_kept_for_a_group_that_is_forgotten(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, records(0..10)).await;
     for (group, read) in [("gone", 0), ("here", 4)] {
         let mut reader = reader(journal, &topic, group, 0).await;
         reader.commit(0, read).await;
         reader.leave().await;
     }
-    assert_eq!(journal.groups(&topic).await.unwrap(), ["gone", "here"]);
+    let [gone, here] = ["gone", "here"].map(|name| group(&topic, name));
+    assert_eq!(journal.groups(&topic).await.unwrap(), [gone.clone(), here.clone()]);
     assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 0);
-    journal.forget_group(&topic, "gone").await.unwrap();
-    assert_eq!(journal.groups(&topic).await.unwrap(), ["here"]);
+    journal.forget_group(&topic, &gone).await.unwrap();
+    assert_eq!(journal.groups(&topic).await.unwrap(), [here]);
     assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 4);
 }

@@ -8,14 +8,29 @@ mod bench;
 mod changes;
 mod transactions;
 
-use std::path::Path;
+use std::sync::Arc;
 
+use sluicegate::store::Store;
+use sluicegate::store::postgres::PostgresStore;
 use sluicegate::store::sqlite::SqliteStore;
+use tempfile::TempDir;
 
 pub(crate) use self::bench::{Bench, balances, insert, stream};
+use crate::support::services::{self, Database};
 
-fn open_sqlite(folder: &Path) -> SqliteStore {
-    SqliteStore::open(&folder.join("store.db")).unwrap()
+/// A store, and what it stands on as long as the test lasts. None where its server is missing.
+type Opened<T> = Option<(Arc<dyn Store>, T)>;
+
+async fn open_sqlite() -> Opened<TempDir> {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
+    Some((Arc::new(store), folder))
+}
+
+async fn open_postgres() -> Opened<Database> {
+    let database = services::postgres()?;
+    let store = PostgresStore::open(&database.url()).await.unwrap();
+    Some((Arc::new(store), database))
 }
 
 macro_rules! suite {
@@ -23,8 +38,7 @@ macro_rules! suite {
         mod $store {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
-                let folder = tempfile::tempdir().unwrap();
-                let store = std::sync::Arc::new(super::$open(folder.path()));
+                let Some((store, _ground)) = super::$open().await else { return };
                 super::$module::$promise(&mut super::Bench::new(store).await).await;
             })+
         }
@@ -34,6 +48,7 @@ macro_rules! suite {
 macro_rules! every_store {
     ($($promise:tt)+) => {
         suite!(sqlite open_sqlite $($promise)+);
+        suite!(postgres open_postgres $($promise)+);
     };
 }
 

@@ -104,6 +104,6 @@ async fn by_documents(changes: &[Change]) -> Fallible<f64> {
         journal.append(&stream.topic, some.iter().map(document).map(record).collect()).await?;
     }
     let progress = Arc::new(Progress::default());
-    let applier = Applier { stream, journal, store: database.store()?, progress: Arc::clone(&progress) };
+    let applier = Applier { stream, journal, store: database.store().await?, progress: Arc::clone(&progress) };
     run(applier, &progress, DOCUMENTS).await
 }

@@ -45,8 +45,8 @@ impl Database {
         connect(&self.url()).await
     }
 
-    pub(crate) fn store(&self) -> Fallible<Arc<dyn Store>> {
-        Ok(registry::open_store(&BackendUrl::new(self.url()))?)
+    pub(crate) async fn store(&self) -> Fallible<Arc<dyn Store>> {
+        Ok(registry::open_store(&BackendUrl::new(self.url())).await?)
     }
 }
 

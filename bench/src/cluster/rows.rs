@@ -88,7 +88,7 @@ async fn memory_to_rows() -> Fallible<f64> {
         journal.append(&stream.topic, records).await?;
     }
     let progress = Arc::new(Progress::default());
-    let applier = Applier { stream, journal, store: database.store()?, progress: Arc::clone(&progress) };
+    let applier = Applier { stream, journal, store: database.store().await?, progress: Arc::clone(&progress) };
     let seconds = run(applier, &progress, DOCUMENTS).await?;
     expect_rows(&database.connect().await?).await?;
     Ok(seconds)

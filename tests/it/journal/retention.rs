@@ -7,10 +7,10 @@ use sluicegate::clock;
 use sluicegate::journal::{Journal, Retention};
 use sluicegate::record::{Headers, Record};
 
-use super::{FOREVER, NOTHING, append, bounds, record, records, topic};
+use super::{FOREVER, NOTHING, append, bounds, open, record, records};
 
 pub(super) async fn age_lets_old_records_go(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     let now_ms = clock::now_ms();
     let aged = |age_ms| Record { timestamp_ms: now_ms - age_ms, ..record("x") };
     append(journal, &topic, [90_000, 70_000, 1_000, 80_000].map(aged).into()).await;
@@ -21,7 +21,7 @@ pub(super) async fn age_lets_old_records_go(journal: &Arc<dyn Journal>) {
 }
 
 pub(super) async fn size_lets_the_oldest_records_go(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, (0..10).map(|_| record(vec![0; 10_000])).collect()).await;
     let limits = Retention { bytes_max: 35_000, ..FOREVER };
     assert_eq!(journal.retain(&topic, limits, false).await.unwrap(), 7, "three are left, and smaller than the limit");
@@ -29,7 +29,7 @@ pub(super) async fn size_lets_the_oldest_records_go(journal: &Arc<dyn Journal>) 
 }
 
 pub(super) async fn the_size_limit_holds_however_many_records_have_gone(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     // Small values, so that keys and headers weigh.
     let headers = Headers { idempotency_key: Some("kläüß".into()), ..record("").headers };
     let small = Record { key: Some("key".into()), headers, ..record("1") };
@@ -43,7 +43,7 @@ pub(super) async fn the_size_limit_holds_however_many_records_have_gone(journal:
 }
 
 pub(super) async fn retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read(journal: &Arc<dyn Journal>) {
-    let topic = topic("t");
+    let topic = open(journal, "t").await;
     append(journal, &topic, records(0..10)).await;
     assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 0);
     assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 10);

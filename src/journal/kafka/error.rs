@@ -1,0 +1,97 @@
+//! Errors of librdkafka as errors of a journal: what happened, and what mends it.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use crate::journal::JournalError;
+
+/// What an error means, said of `what`, such as "the topic people".
+pub(super) fn failed(what: &str, error: &KafkaError) -> JournalError {
+    match error {
+        KafkaError::ClientConfig(_, _, name, _) => {
+            JournalError::Stop(format!("the journal's URL: librdkafka does not take the value of `{name}`"))
+        }
+        // The reason may name a file, such as one with certificates, and holds no secret.
+        KafkaError::ClientCreation(reason) => JournalError::Stop(format!("the journal's URL: {reason}")),
+        _ => match error.rdkafka_error_code() {
+            Some(code) => meaning(what, code),
+            None => JournalError::Later(format!("{what}: {error}")),
+        },
+    }
+}
+
+/// What an error code means, said of `what`.
+pub(super) fn meaning(what: &str, code: Code) -> JournalError {
+    let stop = |mend: &str| JournalError::Stop(format!("{what}: {code}; {mend}"));
+    match code {
+        Code::TopicAuthorizationFailed => stop("grant this user Describe, Read and Write on it"),
+        Code::GroupAuthorizationFailed => {
+            stop("grant this user Read on the consumer groups that begin with `sluicegate.`")
+        }
+        Code::ClusterAuthorizationFailed => stop("grant this user IdempotentWrite, or Write on the topics"),
+        Code::Authentication | Code::SaslAuthenticationFailed => stop("check user and password in the journal's URL"),
+        Code::UnsupportedSASLMechanism => stop("set sasl.mechanism in the journal's URL to one that the broker has"),
+        Code::SSL => stop("check security.protocol and the ssl properties in the journal's URL"),
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+            stop("there is no such topic; restart Sluicegate to create it anew, or create it by hand")
+        }
+        Code::MessageSizeTooLarge => stop("raise max.message.bytes of the topic, or lower document.max of the stream"),
+        Code::InvalidTimestamp => stop("the clocks of this machine and of the broker differ too much: set them"),
+        Code::PolicyViolation | Code::InvalidTopic | Code::InvalidConfig => stop("create the topic by hand"),
+        Code::InvalidReplicationFactor => stop("set replication in the journal's URL to at most the number of brokers"),
+        Code::FencedInstanceId => stop(
+            "another process uses the same data folder's id: give each process a data folder of its own, and copy none",
+        ),
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => {
+            stop("what was to be read next is gone: `sluicegate positions` shows where the journal begins")
+        }
+        Code::InconsistentGroupProtocol => stop("the consumer group is used by another program: let it leave"),
+        Code::Fatal => stop("restart Sluicegate"),
+        _ => JournalError::Later(format!("{what}: {code}")),
+    }
+}
+
+/// Whether a record that failed so is certainly not in the topic.
+pub(super) fn is_certain(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TopicAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::UnknownTopicOrPartition
+            | Code::UnknownTopic
+            | Code::UnknownPartition
+            | Code::MessageSizeTooLarge
+            | Code::InvalidTimestamp
+            | Code::InvalidRecord
+            | Code::InvalidTopic
+            | Code::PolicyViolation
+            | Code::QueueFull
+            | Code::Fatal
+            | Code::PurgeQueue
+    )
+}
+
+/// Whether librdkafka goes on by itself, and a reader has nothing to do but wait.
+pub(super) fn is_passing(code: Code) -> bool {
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::TimedOutQueue
+            | Code::WaitingForCoordinator
+            | Code::CoordinatorNotAvailable
+            | Code::CoordinatorLoadInProgress
+            | Code::NotCoordinator
+            | Code::NotLeaderForPartition
+            | Code::LeaderNotAvailable
+            | Code::NodeUpdate
+            | Code::NetworkException
+            | Code::RebalanceInProgress
+            | Code::IllegalGeneration
+            | Code::UnknownMemberId
+            | Code::PollExceeded
+            | Code::PartitionEOF
+    )
+}

@@ -1,0 +1,148 @@
+//! The headers of a record as Kafka carries them: CloudEvents 1.0 in Kafka's binary mode, and the idempotency key.
+//!
+//! Values are percent-encoded outside printable ASCII, and for space, `"` and `%`. Records of other writers may have none
+//! of these, or others: what is not known is not read.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
+use rdkafka::message::{BorrowedHeaders, Header, Headers as _, OwnedHeaders};
+
+use crate::clock;
+use crate::record::{Headers, Record};
+
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+
+const ID: &str = "ce_id";
+const SOURCE: &str = "ce_source";
+const FORM: &str = "ce_type";
+const SPEC_VERSION: &str = "ce_specversion";
+const TIME: &str = "ce_time";
+const CONTENT_TYPE: &str = "content-type";
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// When the document was accepted, where Kafka's own timestamp cannot say it.
+const ACCEPTED_MS: &str = "accepted-ms";
+
+/// Brokers refuse timestamps that are more than an hour ahead of their clock.
+const AHEAD_MS_MAX: i64 = 30 * 60 * 1000;
+
+/// More headers than this are another writer's mistake, and none of ours is behind them.
+const COUNT_MAX: usize = 64;
+
+/// What a record is sent with: its headers, and its timestamp if Kafka can carry it.
+pub(super) fn of(record: &Record) -> (OwnedHeaders, Option<i64>) {
+    let Headers { id, source, form, idempotency_key } = &record.headers;
+    let mut headers = OwnedHeaders::new_with_capacity(8);
+    headers = with(headers, ID, id);
+    headers = with(headers, SOURCE, source);
+    headers = with(headers, FORM, form);
+    headers = with(headers, SPEC_VERSION, "1.0");
+    headers = with(headers, CONTENT_TYPE, "application/json");
+    if let Some(key) = idempotency_key {
+        headers = with(headers, IDEMPOTENCY_KEY, key);
+    }
+    let timestamp_ms = record.timestamp_ms;
+    if timestamp_ms > 0 && timestamp_ms <= clock::now_ms().saturating_add(AHEAD_MS_MAX) {
+        // As RFC 3339 writes it.
+        let time = clock::timestamp(timestamp_ms).replacen(' ', "T", 1).replacen("+00", "Z", 1);
+        (with(headers, TIME, &time), Some(timestamp_ms))
+    } else {
+        (with(headers, ACCEPTED_MS, &timestamp_ms.to_string()), None)
+    }
+}
+
+fn with(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
+    let value: Cow<'_, str> = utf8_percent_encode(value, ENCODED).into();
+    headers.insert(Header { key, value: Some(value.as_bytes()) })
+}
+
+/// What the headers of a record say, and when it was accepted if they say so.
+pub(super) fn read(headers: Option<&BorrowedHeaders>) -> (Headers, Option<i64>) {
+    let Some(headers) = headers else { return Default::default() };
+    // The binding panics at a header whose name is not UTF-8, and anybody may write one.
+    catch_unwind(AssertUnwindSafe(|| read_all(headers))).unwrap_or_default()
+}
+
+fn read_all(headers: &BorrowedHeaders) -> (Headers, Option<i64>) {
+    let (mut found, mut accepted_ms) = (Headers::default(), None);
+    for index in 0..headers.count().min(COUNT_MAX) {
+        let Some(Header { key, value: Some(value) }) = headers.try_get(index) else { continue };
+        match key {
+            ID => found.id = text(value),
+            SOURCE => found.source = text(value),
+            FORM => found.form = text(value),
+            IDEMPOTENCY_KEY => found.idempotency_key = Some(text(value)),
+            ACCEPTED_MS => accepted_ms = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()),
+            _ => {}
+        }
+    }
+    (found, accepted_ms)
+}
+
+fn text(value: &[u8]) -> String {
+    if value.is_ascii() && !value.contains(&b'%') {
+        return String::from_utf8_lossy(value).into_owned();
+    }
+    percent_decode(value).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn record(headers: Headers, timestamp_ms: i64) -> Record {
+        Record { key: None, value: Bytes::new(), headers, timestamp_ms }
+    }
+
+    #[test]
+    fn headers_come_back_as_they_went() {
+        let table = [
+            ("", "", "", None),
+            ("0197", "people", "activities", Some("k")),
+            ("ü %41", "a \"b\"", "\n\u{1}", Some("\u{1}file:ä")),
+        ];
+        for (id, source, form, key) in table {
+            let headers = Headers {
+                id: id.into(),
+                source: source.into(),
+                form: form.into(),
+                idempotency_key: key.map(str::to_owned),
+            };
+            let (sent, timestamp) = of(&record(headers.clone(), 1_767_315_845_678));
+            assert_eq!(timestamp, Some(1_767_315_845_678));
+            assert_eq!(read(Some(sent.as_borrowed())), (headers, None));
+        }
+        assert_eq!(read(None), (Headers::default(), None));
+    }
+
+    #[test]
+    fn values_are_printable_ascii_and_the_event_says_what_it_is() {
+        let headers = Headers { id: "ä \"%".into(), ..Headers::default() };
+        let (sent, _) = of(&record(headers, 1_767_315_845_678));
+        let found: Vec<_> = sent
+            .as_borrowed()
+            .iter()
+            .map(|header| format!("{}={}", header.key, String::from_utf8_lossy(header.value.unwrap_or_default())))
+            .collect();
+        let expected = [
+            "ce_id=%C3%A4%20%22%25",
+            "ce_source=",
+            "ce_type=",
+            "ce_specversion=1.0",
+            "content-type=application/json",
+            "ce_time=2026-01-02T01:04:05.678Z",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_time_that_kafka_cannot_carry_comes_back_all_the_same() {
+        for ms in [i64::MIN, -1, 0, clock::now_ms() + 86_400_000, i64::MAX] {
+            let (sent, timestamp) = of(&record(Headers::default(), ms));
+            assert_eq!((timestamp, read(Some(sent.as_borrowed())).1), (None, Some(ms)));
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The journal in Apache Kafka: an idempotent producer that waits for every replica in sync, and readers that are members
+//! of consumer groups and begin where the store says.
+//!
+//! The value of a record is the document's own bytes, so that any other consumer can read the topic. Retention is the
+//! broker's: nothing here removes a record, and no group holds one back.
+
+mod client;
+mod consumer;
+mod error;
+mod headers;
+mod lookup;
+mod member;
+mod producer;
+mod rebalance;
+mod tail;
+mod ticket;
+mod topics;
+mod url;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use self::consumer::KafkaConsumer;
+use self::lookup::Lookup;
+use self::member::Members;
+use self::producer::Producer;
+use self::url::Settings;
+use super::{AppendError, Consumer, Extent, Journal, JournalError, Outcome, Retention};
+use crate::document::{Position, TopicName};
+use crate::record::Record;
+
+/// What Kafka adds to a record in a batch of its own: the batch's head, lengths, and the headers that every record has.
+const OVERHEAD_BYTES: usize = 512;
+
+/// An answer about Kafka's health is as good as new for so long.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long that answer may take.
+const CHECK_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A journal in a Kafka cluster.
+pub struct KafkaJournal {
+    settings: Arc<Settings>,
+    identity: String,
+    lookup: Arc<Lookup>,
+    producer: Producer,
+    members: Arc<Members>,
+    record_bytes_max: AtomicUsize,
+    /// The topics that are known to exist.
+    topics: Mutex<BTreeSet<TopicName>>,
+    checked: Mutex<Option<(Instant, Result<(), JournalError>)>>,
+}
+
+impl KafkaJournal {
+    /// Connects to the cluster that `rest`, what follows `kafka://`, names. Waits for a broker for a few seconds. What
+    /// must be remembered over restarts is kept in `data`.
+    pub fn open(rest: &str, data: &Path) -> Result<Self, JournalError> {
+        let settings = Arc::new(Settings::parse(rest)?);
+        let lookup = Arc::new(Lookup::open(&settings)?);
+        let identity = lookup.cluster_id()?;
+        let producer = Producer::start(&settings, &lookup)?;
+        Ok(KafkaJournal {
+            settings,
+            identity,
+            lookup,
+            producer,
+            members: Members::open(data),
+            record_bytes_max: AtomicUsize::new(topics::MESSAGE_BYTES_MAX - OVERHEAD_BYTES),
+            topics: Mutex::default(),
+            checked: Mutex::default(),
+        })
+    }
+
+    fn topics(&self) -> MutexGuard<'_, BTreeSet<TopicName>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn knows(&self, topic: &TopicName) -> bool {
+        self.topics().contains(topic)
+    }
+
+    /// Fails when there is no such topic: the broker shall not create one in passing.
+    async fn must_exist(&self, topic: &TopicName) -> Result<(), JournalError> {
+        if self.knows(topic) {
+            return Ok(());
+        }
+        let name = topic.clone();
+        match self.lookup.ask(move |lookup| lookup.partitions(&name, lookup::DEADLINE)).await? {
+            Some(_) => {
+                self.topics().insert(topic.clone());
+                Ok(())
+            }
+            None => Err(error::meaning(
+                &format!("the topic {topic}"),
+                rdkafka::error::RDKafkaErrorCode::UnknownTopicOrPartition,
+            )),
+        }
+    }
+
+    async fn ask_whether_it_works(&self) -> Result<(), JournalError> {
+        let known: Vec<_> = self.topics().iter().cloned().collect();
+        let servers = self.settings.servers.clone();
+        let asked = self.lookup.ask(move |lookup| {
+            for topic in &known {
+                match lookup.partitions(topic, CHECK_DEADLINE)? {
+                    None => {
+                        return Err(JournalError::Stop(format!(
+                            "the topic {topic} is gone; restart to create it anew"
+                        )));
+                    }
+                    Some(partitions) if partitions.iter().all(|(_, has_leader)| *has_leader) => {}
+                    Some(_) => {
+                        let reason = format!("a partition of the topic {topic} has no leader: a broker is missing");
+                        return Err(JournalError::Later(reason));
+                    }
+                }
+            }
+            if known.is_empty() { lookup.reach(CHECK_DEADLINE) } else { Ok(()) }
+        });
+        match tokio::time::timeout(CHECK_DEADLINE * 2, asked).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let trouble = self.lookup.trouble();
+                Err(JournalError::Later(format!("Kafka at {servers} does not answer{trouble}")))
+            }
+        }
+    }
+}
+
+/// The version of librdkafka that this program carries.
+pub fn library_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
+
+#[async_trait]
+impl Journal for KafkaJournal {
+    fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max.load(Ordering::Relaxed)
+    }
+
+    async fn open_topic(&self, topic: &TopicName, _bytes_max: u64) -> Result<(), JournalError> {
+        if self.knows(topic) {
+            return Ok(());
+        }
+        let bytes_max = topics::open(&self.settings, &self.lookup, topic).await?;
+        self.record_bytes_max.fetch_min(bytes_max.saturating_sub(OVERHEAD_BYTES), Ordering::Relaxed);
+        self.producer.limit(bytes_max);
+        self.topics().insert(topic.clone());
+        Ok(())
+    }
+
+    async fn append(&self, topic: &TopicName, records: Vec<Record>) -> Result<Vec<Position>, AppendError> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let exists = self.must_exist(topic).await;
+        exists.map_err(|source| AppendError::Unavailable { kept: Outcome::No, source })?;
+        self.producer.append(topic, records).await
+    }
+
+    async fn subscribe(
+        &self,
+        topic: &TopicName,
+        group: &str,
+        records_max: usize,
+    ) -> Result<Box<dyn Consumer>, JournalError> {
+        self.must_exist(topic).await?;
+        let seat = self.members.seat(group);
+        let consumer = KafkaConsumer::subscribe(&self.settings, &self.lookup, seat, topic, group, records_max)?;
+        Ok(Box::new(consumer))
+    }
+
+    async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {
+        let topic = topic.clone();
+        self.lookup.ask(move |lookup| lookup.extents(&topic)).await
+    }
+
+    /// Some offsets hold no record, and only reading them all tells which.
+    async fn count(&self, _topic: &TopicName, _partition: i32) -> Result<Option<i64>, JournalError> {
+        Ok(None)
+    }
+
+    /// The broker retains as the topic's settings say.
+    async fn retain(&self, _topic: &TopicName, _limits: Retention, _is_read: bool) -> Result<u64, JournalError> {
+        Ok(0)
+    }
+
+    async fn groups(&self, topic: &TopicName) -> Result<Vec<String>, JournalError> {
+        let topic = topic.clone();
+        self.lookup.ask(move |lookup| lookup.groups(&topic)).await
+    }
+
+    async fn forget_group(&self, _topic: &TopicName, group: &str) -> Result<(), JournalError> {
+        topics::forget_group(&self.settings, group).await
+    }
+
+    async fn check(&self) -> Result<(), JournalError> {
+        if self.producer.is_fresh(FRESH) {
+            return Ok(());
+        }
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, answer)) = checked
+            && at.elapsed() < FRESH
+        {
+            return answer;
+        }
+        let answer = self.ask_whether_it_works().await;
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answer.clone()));
+        answer
+    }
+}

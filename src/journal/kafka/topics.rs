@@ -1,0 +1,120 @@
+//! Topics as an administrator sees them: created when missing, measured, and groups forgotten.
+//!
+//! Retention is the broker's business: nothing here removes a record. A client lives as long as one job.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use super::client::Told;
+use super::error::{failed, meaning};
+use super::lookup::{DEADLINE, Lookup};
+use super::url::Settings;
+use crate::document::TopicName;
+use crate::journal::JournalError;
+
+/// The largest batch that a topic of ours takes.
+pub(super) const MESSAGE_BYTES_MAX: usize = 2 << 20;
+
+/// What a broker takes when nobody has said otherwise.
+const MESSAGE_BYTES_USUAL: usize = 1_048_588;
+
+/// How often a new topic is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+fn admin(settings: &Settings) -> Result<AdminClient<Told>, JournalError> {
+    settings.client(&[], &[]).create_with_context(Told::default()).map_err(|error| failed("Kafka", &error))
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(DEADLINE)).operation_timeout(Some(DEADLINE))
+}
+
+/// Ends a client where it may block.
+fn leave(admin: AdminClient<Told>) {
+    // Nobody waits for it, and it takes at most a few requests' time.
+    drop(tokio::task::spawn_blocking(move || drop(admin)));
+}
+
+/// Makes sure that a topic is there, and gives the largest batch that it takes.
+pub(super) async fn open(settings: &Settings, lookup: &Arc<Lookup>, topic: &TopicName) -> Result<usize, JournalError> {
+    let admin = admin(settings)?;
+    let opened = async {
+        let name = topic.clone();
+        if lookup.ask(move |lookup| lookup.partitions(&name, DEADLINE)).await?.is_none() {
+            create(settings, &admin, topic).await?;
+        }
+        wait_for_leaders(lookup, topic).await?;
+        Ok(bytes_max(&admin, topic).await)
+    };
+    let opened = opened.await;
+    leave(admin);
+    opened
+}
+
+async fn create(settings: &Settings, admin: &AdminClient<Told>, topic: &TopicName) -> Result<(), JournalError> {
+    let bytes_max = MESSAGE_BYTES_MAX.to_string();
+    let replication = TopicReplication::Fixed(settings.replication);
+    let new = NewTopic::new(topic.as_str(), settings.partitions, replication).set("max.message.bytes", &bytes_max);
+    let what = format!("the topic {topic} is missing and cannot be created");
+    let results = admin.create_topics([&new], &options()).await.map_err(|error| failed(&what, &error))?;
+    for result in results {
+        match result {
+            Ok(_) => tracing::info!(%topic, partitions = settings.partitions, "Created a topic."),
+            // Another process was faster.
+            Err((_, Code::TopicAlreadyExists)) => {}
+            Err((_, Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed)) => {
+                return Err(JournalError::Stop(format!(
+                    "{what}: this user may not; grant it Create, or create the topic by hand"
+                )));
+            }
+            Err((_, code)) => return Err(meaning(&what, code)),
+        }
+    }
+    Ok(())
+}
+
+/// A topic that was just created is not everywhere at once.
+async fn wait_for_leaders(lookup: &Arc<Lookup>, topic: &TopicName) -> Result<(), JournalError> {
+    let begun = Instant::now();
+    loop {
+        let name = topic.clone();
+        let partitions = lookup.ask(move |lookup| lookup.partitions(&name, DEADLINE)).await?;
+        if partitions.is_some_and(|found| !found.is_empty() && found.iter().all(|(_, has_leader)| *has_leader)) {
+            return Ok(());
+        }
+        if begun.elapsed() > DEADLINE {
+            let reason = format!("a partition of the topic {topic} has no leader: a broker is missing");
+            return Err(JournalError::Later(reason));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What one batch of a topic may have; what is usual where that may not be asked.
+async fn bytes_max(admin: &AdminClient<Told>, topic: &TopicName) -> usize {
+    let asked = [ResourceSpecifier::Topic(topic.as_str())];
+    let found = admin.describe_configs(&asked, &options()).await.ok().and_then(|mut found| found.pop());
+    let value = found.and_then(Result::ok).and_then(|found| found.get("max.message.bytes")?.value.clone());
+    value.and_then(|value| value.parse().ok()).unwrap_or(MESSAGE_BYTES_USUAL)
+}
+
+/// Removes what the cluster keeps for a group.
+pub(super) async fn forget_group(settings: &Settings, group: &str) -> Result<(), JournalError> {
+    let admin = admin(settings)?;
+    let what = format!("the group {group}");
+    let forgotten = admin.delete_groups(&[group], &options()).await;
+    leave(admin);
+    for result in forgotten.map_err(|error| failed(&what, &error))? {
+        match result {
+            Ok(_) | Err((_, Code::GroupIdNotFound)) => {}
+            Err((_, Code::NonEmptyGroup)) => {
+                return Err(JournalError::Later(format!("{what} still has members: end them first")));
+            }
+            Err((_, code)) => return Err(meaning(&what, code)),
+        }
+    }
+    Ok(())
+}

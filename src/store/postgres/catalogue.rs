@@ -1,0 +1,204 @@
+//! What tables there are, and what about them decides how they may be written.
+
+use std::collections::HashSet;
+
+use super::connection::{Connection, column};
+use crate::change::{ColumnType, Scalar, TableName};
+use crate::store::StoreError;
+
+/// A table, or what can be written like one.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) oid: u32,
+    pub(super) schema: String,
+    /// The name as it was created.
+    pub(super) name: String,
+    pub(super) columns: Vec<Column>,
+    /// The columns of the primary key, in its order.
+    pub(super) primary_key: Vec<String>,
+    /// The first columns of all indexes.
+    pub(super) leading: HashSet<String>,
+    /// All columns of indexes that tell rows apart.
+    pub(super) unique: HashSet<String>,
+    /// Whether Sluicegate made it.
+    pub(super) is_ours: bool,
+    /// Whether rows of many inserts may be copied in at once, and nobody can tell.
+    pub(super) takes_copies: bool,
+    /// Whether many updates or deletes may be made by one statement, and nobody can tell.
+    pub(super) takes_joins: bool,
+    /// Whether what happens to it concerns no other table.
+    pub(super) is_alone: bool,
+    /// Whether changes of rows with different primary keys may change places: nothing but the key must be unique.
+    pub(super) has_one_key: bool,
+    /// Whether TRUNCATE does what deleting every row does.
+    pub(super) takes_truncate: bool,
+    /// The constraints that are looked at as late as COMMIT, quoted.
+    pub(super) deferred: Vec<String>,
+}
+
+/// A column.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) column_type: ColumnType,
+    /// The type as a cast names it, without its length.
+    pub(super) cast: String,
+    /// Only the database may set it.
+    pub(super) is_generated: bool,
+    pub(super) has_equality: bool,
+    /// Text that is equal when its bytes are.
+    pub(super) is_bytewise: bool,
+}
+
+impl Table {
+    pub(super) fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// A column whose name differs in letter case only.
+    pub(super) fn other_case(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name != name && column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Schema and name, quoted.
+    pub(super) fn quoted(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.name))
+    }
+}
+
+/// Schema and name of a table in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) schema: String,
+    pub(super) name: String,
+}
+
+impl Place {
+    /// A table without a schema goes to the one that the URL names.
+    pub(super) fn of(table: &TableName<'_>, default: &str) -> Self {
+        Place { schema: table.schema.as_deref().unwrap_or(default).to_owned(), name: table.name.to_string() }
+    }
+
+    pub(super) fn quoted(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.name))
+    }
+}
+
+const TABLE: &str = r#"
+SELECT c.oid, c.relname::text,
+    c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+        AND NOT EXISTS (SELECT 1 FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
+        AND NOT EXISTS (SELECT 1 FROM pg_rewrite w WHERE w.ev_class = c.oid) AS is_plain,
+    c.relispartition OR EXISTS (SELECT 1 FROM pg_inherits i WHERE c.oid IN (i.inhparent, i.inhrelid)) AS inherits,
+    EXISTS (SELECT 1 FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = c.oid) AS refers,
+    EXISTS (SELECT 1 FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid) AS is_referred,
+    EXISTS (SELECT 1 FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.confrelid = c.oid) AS is_own,
+    ARRAY(SELECT quote_ident(s.nspname) || '.' || quote_ident(k.conname) FROM pg_constraint k
+        JOIN pg_namespace s ON s.oid = k.connamespace
+        WHERE k.condeferred AND c.oid IN (k.conrelid, k.confrelid) ORDER BY 1) AS deferred,
+    EXISTS (SELECT 1 FROM {books}."_sluicegate_tables" t WHERE t.schema = n.nspname AND t.name = c.relname) AS is_ours
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'f')"#;
+
+const COLUMNS: &str = r#"
+SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1),
+    a.attidentity = 'a' OR a.attgenerated <> '',
+    e.typnamespace = 'pg_catalog'::regnamespace AND e.typtype = 'b',
+    e.typtype IN ('e', 'r', 'm') OR e.typname = 'varchar' OR EXISTS (SELECT 1 FROM pg_opclass o
+        JOIN pg_am m ON m.oid = o.opcmethod
+        WHERE o.opcdefault AND m.amname IN ('btree', 'hash')
+            AND o.opcintype = CASE WHEN e.typbasetype = 0 THEN e.oid ELSE e.typbasetype END),
+    coalesce(l.collisdeterministic, TRUE)
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+JOIN pg_type e ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
+LEFT JOIN pg_collation l ON l.oid = a.attcollation
+WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"#;
+
+const INDEXES: &str = r#"
+SELECT i.indisprimary, i.indisunique OR i.indisexclusion, i.indimmediate, i.indpred IS NULL,
+    ARRAY(SELECT coalesce(a.attname::text, '') FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, at)
+        LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+        WHERE k.at <= i.indnkeyatts ORDER BY k.at)
+FROM pg_index i WHERE i.indrelid = $1 AND i.indisvalid"#;
+
+/// Reads a table's description from the database. `books` is the schema of the books.
+pub(super) async fn load(connection: &Connection, books: &str, place: &Place) -> Result<Option<Table>, StoreError> {
+    let sql = TABLE.replace("{books}", &quote(books));
+    let Some(row) = connection.row(&sql, &[&place.schema, &place.name]).await? else { return Ok(None) };
+    let flag = |at: usize| column::<bool>(&row, at);
+    let (is_plain, inherits) = (flag(2)?, flag(3)?);
+    let (refers, is_referred, refers_to_itself) = (flag(4)?, flag(5)?, flag(6)?);
+    let mut table = Table {
+        oid: column(&row, 0)?,
+        schema: place.schema.clone(),
+        name: column(&row, 1)?,
+        is_ours: flag(8)?,
+        // A row that refers to a later one of the same COPY would be let through.
+        takes_copies: is_plain && !refers_to_itself,
+        takes_joins: is_plain && !is_referred,
+        is_alone: is_plain && !inherits && !refers && !is_referred,
+        takes_truncate: is_plain && !is_referred,
+        deferred: column(&row, 7)?,
+        ..Table::default()
+    };
+    for row in connection.query(COLUMNS, &[&table.oid]).await? {
+        let (declared, is_known): (&str, bool) = (column(&row, 1)?, column(&row, 4)?);
+        let column_type = match is_known {
+            true => ColumnType::parse(declared),
+            // An extension's `citext` is no text of ours, though it may be called so.
+            false => Scalar::Unknown(declared.into()).into(),
+        };
+        table.columns.push(Column {
+            name: column(&row, 0)?,
+            column_type,
+            cast: column(&row, 2)?,
+            is_generated: column(&row, 3)?,
+            has_equality: column(&row, 5)?,
+            is_bytewise: column(&row, 6)?,
+        });
+    }
+    let mut unique = 0;
+    for row in connection.query(INDEXES, &[&table.oid]).await? {
+        let [is_primary, is_unique, is_immediate, is_whole] =
+            [column(&row, 0)?, column::<bool>(&row, 1)?, column(&row, 2)?, column(&row, 3)?];
+        let columns: Vec<String> = column(&row, 4)?;
+        if is_unique {
+            unique += 1;
+            table.unique.extend(columns.iter().cloned());
+            if !is_whole {
+                // Its condition may be about any column, as may an expression.
+                table.unique.insert(String::new());
+            }
+        }
+        if is_whole {
+            table.leading.extend(columns.first().cloned());
+        }
+        if is_primary {
+            table.has_one_key = is_immediate && table.is_alone;
+            table.primary_key = columns;
+        }
+    }
+    table.has_one_key &= unique == 1;
+    Ok(Some(table))
+}
+
+/// A table of the schema whose name differs in letter case only.
+pub(super) async fn other_case(connection: &Connection, place: &Place) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = $1 AND lower(c.relname) = lower($2) AND c.relname <> $2
+                   AND c.relkind IN ('r', 'p', 'v', 'f') LIMIT 1";
+    connection.row(sql, &[&place.schema, &place.name]).await?.map(|row| column(&row, 0)).transpose()
+}
+
+/// How a column for values of `column_type` is declared. What nobody knows is text.
+pub(super) fn declared(column_type: &ColumnType) -> String {
+    match column_type.scalar() {
+        Scalar::Unknown(_) => "TEXT".into(),
+        _ => column_type.to_string(),
+    }
+}
+
+/// Quotes an identifier.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,179 @@
+//! One connection: its driver, its statements, and the certainty that no answer is waited for without end.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::task::AbortHandle;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
+
+use super::error::{failed, unreachable};
+use super::url::Settings;
+use crate::store::StoreError;
+
+/// Longer than any limit of the server's own: a server that is stopped, and whose machine still answers, is given up.
+const ANSWER_MAX: Duration = Duration::from_secs(90);
+
+/// An index on 100 million rows takes a few minutes.
+const LONG_MAX: Duration = Duration::from_secs(1800);
+
+/// Name, certificates and password take a few answers more than an address does.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+
+/// So many statements are kept prepared besides those of plans.
+const STATEMENTS_MAX: usize = 200;
+
+/// A connection to the store. Dropped, it ends.
+pub(super) struct Connection {
+    client: Arc<Client>,
+    driver: AbortHandle,
+    statements: Mutex<HashMap<String, Statement>>,
+    /// Whether a transaction has begun and not ended.
+    is_in_transaction: AtomicBool,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Connection").field("is_broken", &self.is_broken()).finish()
+    }
+}
+
+impl Connection {
+    /// Connects.
+    pub(super) async fn open(settings: &Settings) -> Result<Connection, StoreError> {
+        let connect = settings.config.connect(settings.connector.clone());
+        let (client, driver) = match tokio::time::timeout(HANDSHAKE_MAX, connect).await {
+            Ok(made) => made.map_err(|error| unreachable(error, &settings.server))?,
+            Err(_) => {
+                let server = &settings.server;
+                return Err(StoreError::Later(format!("PostgreSQL at {server} does not answer")));
+            }
+        };
+        let driver = tokio::spawn(async move {
+            // Whoever waits for an answer is told why there is none.
+            let _ = driver.await;
+        });
+        Ok(Connection {
+            client: Arc::new(client),
+            driver: driver.abort_handle(),
+            statements: Mutex::default(),
+            is_in_transaction: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.client.is_closed() || self.driver.is_finished()
+    }
+
+    /// Cuts the connection: nobody knows what its answers belong to.
+    pub(super) fn cut(&self) {
+        self.driver.abort();
+    }
+
+    /// Notes that a transaction begins or ends.
+    pub(super) fn note_transaction(&self, is_open: bool) {
+        self.is_in_transaction.store(is_open, Ordering::Relaxed);
+    }
+
+    /// Rolls an open transaction back without waiting: what is asked next comes after it.
+    pub(super) fn abandon(&self) {
+        if self.is_in_transaction.swap(false, Ordering::Relaxed) {
+            let _ = self.client.batch_execute("ROLLBACK").now_or_never();
+        }
+    }
+
+    /// Waits for an answer, and cuts the connection when none comes.
+    pub(super) async fn answer<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        self.patient(answer).await.map_err(|error| error.map_or_else(silent, failed))
+    }
+
+    /// A statement that may take as long as a large table needs: an index.
+    pub(super) async fn run_long(&self, sql: &str) -> Result<(), StoreError> {
+        let limit = format!("SET LOCAL statement_timeout = {}", LONG_MAX.as_millis());
+        self.run(&limit).await?;
+        match tokio::time::timeout(LONG_MAX, self.client.batch_execute(sql)).await {
+            Ok(ran) => ran.map_err(failed)?,
+            Err(_) => {
+                self.cut();
+                return Err(silent());
+            }
+        }
+        self.run("SET LOCAL statement_timeout TO DEFAULT").await
+    }
+
+    /// As [`Connection::answer`], with PostgreSQL's own error; none when it does not answer.
+    pub(super) async fn patient<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Option<tokio_postgres::Error>> {
+        match tokio::time::timeout(ANSWER_MAX, answer).await {
+            Ok(answer) => answer.map_err(Some),
+            Err(_) => {
+                self.cut();
+                Err(None)
+            }
+        }
+    }
+
+    /// A statement, prepared once.
+    pub(super) async fn prepared(&self, sql: &str) -> Result<Statement, StoreError> {
+        let known = self.statements.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
+        if let Some(statement) = known {
+            return Ok(statement);
+        }
+        let statement = self.answer(self.client.prepare(sql)).await?;
+        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        if statements.len() >= STATEMENTS_MAX {
+            statements.clear();
+        }
+        statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    pub(super) async fn query(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        let statement = self.prepared(sql).await?;
+        self.answer(self.client.query(&statement, values)).await
+    }
+
+    pub(super) async fn row(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(sql, values).await?.into_iter().next())
+    }
+
+    pub(super) async fn execute(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        let statement = self.prepared(sql).await?;
+        self.answer(self.client.execute(&statement, values)).await
+    }
+
+    /// Statements without values.
+    pub(super) async fn run(&self, sql: &str) -> Result<(), StoreError> {
+        self.answer(self.client.batch_execute(sql)).await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Ends also what is stuck; a session that just loses its client rolls back.
+        self.driver.abort();
+    }
+}
+
+/// What silence means.
+pub(super) fn silent() -> StoreError {
+    StoreError::Later(format!("PostgreSQL does not answer within {} s", ANSWER_MAX.as_secs()))
+}
+
+/// Reads a column of a row of ours; what is not of the expected type was changed by others.
+pub(super) fn column<'r, T: tokio_postgres::types::FromSql<'r>>(row: &'r Row, at: usize) -> Result<T, StoreError> {
+    row.try_get(at).map_err(|error| StoreError::Stop(format!("a row of the store cannot be read: {error}")))
+}

@@ -1,0 +1,105 @@
+//! Dead letters and outcomes, read.
+
+use bytes::Bytes;
+use tokio_postgres::Row;
+
+use super::books::{stream_of, topic_of};
+use super::connection::{Connection, column};
+use crate::document::{Position, StreamName};
+use crate::problem::{Problem, ProblemType};
+use crate::record::Record;
+use crate::store::books::{LetterFilter, Outcome};
+use crate::store::{Letter, StoreError};
+
+const LETTER: &str = r#"SELECT stream, topic, "partition", "offset", key, value, headers, timestamp_ms, problem,
+    set_aside_ms, attempts FROM {s}."_sluicegate_dead_letters" WHERE NOT is_dropped"#;
+
+fn problem(text: &str) -> Problem {
+    serde_json::from_str(text)
+        .unwrap_or_else(|_| Problem::new(ProblemType::UnreadableRecord, "the reason cannot be read"))
+}
+
+fn letter(row: &Row) -> Result<Letter, StoreError> {
+    Ok(Letter {
+        stream: stream_of(row, 0)?,
+        position: Position { topic: topic_of(row, 1)?, partition: column(row, 2)?, offset: column(row, 3)? },
+        record: Record {
+            key: column::<Option<Vec<u8>>>(row, 4)?.map(Bytes::from),
+            value: Bytes::from(column::<Vec<u8>>(row, 5)?),
+            headers: serde_json::from_str(column(row, 6)?).unwrap_or_default(),
+            timestamp_ms: column(row, 7)?,
+        },
+        problem: problem(column(row, 8)?),
+        set_aside_ms: column(row, 9)?,
+        attempts: column(row, 10)?,
+    })
+}
+
+pub(super) async fn list(
+    connection: &Connection,
+    schema: &str,
+    filter: &LetterFilter,
+) -> Result<Vec<Letter>, StoreError> {
+    let sql = format!(
+        r#"{LETTER} AND ($1::text IS NULL OR stream = $1) AND ($2::text IS NULL OR reason = $2)
+           AND ($3::text IS NULL OR (topic COLLATE "C", "partition", "offset") > ($3, $4::int4, $5::int8))
+           ORDER BY topic COLLATE "C", "partition", "offset" LIMIT $6"#
+    );
+    let after = filter.after.as_ref();
+    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    let rows = connection
+        .query(
+            &sql.replace("{s}", schema),
+            &[
+                &filter.stream.as_ref().map(StreamName::as_str),
+                &filter.reason.as_deref(),
+                &after.map(|position| position.topic.as_str()),
+                &after.map(|position| position.partition),
+                &after.map(|position| position.offset),
+                &limit,
+            ],
+        )
+        .await?;
+    rows.iter().map(letter).collect()
+}
+
+pub(super) async fn find(
+    connection: &Connection,
+    schema: &str,
+    position: &Position,
+) -> Result<Option<Letter>, StoreError> {
+    let sql = format!(r#"{LETTER} AND topic = $1 AND "partition" = $2 AND "offset" = $3"#).replace("{s}", schema);
+    let at = (position.topic.as_str(), position.partition, position.offset);
+    connection.row(&sql, &[&at.0, &at.1, &at.2]).await?.as_ref().map(letter).transpose()
+}
+
+/// What became of a document, seen at one moment.
+pub(super) async fn outcome(
+    connection: &Connection,
+    schema: &str,
+    stream: &StreamName,
+    position: &Position,
+) -> Result<Outcome, StoreError> {
+    let sql = r#"SELECT l.problem, l.is_dropped, d.of_partition, d.of_offset,
+            coalesce((SELECT next_offset <= $3 FROM {s}."_sluicegate_positions"
+                WHERE topic = $1 AND "partition" = $2 AND stream = $4), TRUE) AS is_waiting,
+            EXISTS (SELECT 1 FROM {s}."_sluicegate_lost"
+                WHERE topic = $1 AND "partition" = $2 AND $3 >= from_offset AND $3 < to_offset) AS is_lost
+        FROM (SELECT 1) AS one
+        LEFT JOIN {s}."_sluicegate_dead_letters" l ON l.topic = $1 AND l."partition" = $2 AND l."offset" = $3
+        LEFT JOIN {s}."_sluicegate_duplicates" d ON d.topic = $1 AND d."partition" = $2 AND d."offset" = $3"#;
+    let at = (position.topic.as_str(), position.partition, position.offset);
+    let row = connection.row(&sql.replace("{s}", schema), &[&at.0, &at.1, &at.2, &stream.as_str()]).await?;
+    let Some(row) = row else { return Ok(Outcome::Accepted) };
+    if let Some(is_dropped) = column::<Option<bool>>(&row, 1)? {
+        let reason: &str = column(&row, 0)?;
+        return Ok(if is_dropped { Outcome::Dropped } else { Outcome::DeadLettered { problem: problem(reason) } });
+    }
+    if column(&row, 4)? {
+        return Ok(Outcome::Accepted);
+    }
+    if let (Some(partition), Some(offset)) = (column(&row, 2)?, column(&row, 3)?) {
+        return Ok(Outcome::Duplicate { of: Position { topic: position.topic.clone(), partition, offset } });
+    }
+    Ok(if column(&row, 5)? { Outcome::Dropped } else { Outcome::Applied })
+}

@@ -1,0 +1,93 @@
+//! Positions moved because a person said so.
+
+use super::books::{Ledger, find_standing};
+use crate::clock;
+use crate::store::books::{Move, Standing};
+use crate::store::{Place, StoreError};
+
+pub(super) async fn apply(books: &Ledger<'_>, place: &Place, how: &Move) -> Result<(), StoreError> {
+    let (Move::Set { to, journal } | Move::AcceptLoss { to, journal }) = how;
+    let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
+    let Some(standing) = find_standing(books, place).await? else {
+        // A stream that was never applied begins where it is told to.
+        let sql = r#"INSERT INTO {s}."_sluicegate_positions"
+            (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
+            VALUES ($1, $2, $3, $4, $5, $5, 0, '')"#;
+        return books.run(sql, &[&at.0, &at.1, &at.2, journal, to]).await.map(drop);
+    };
+    let is_same_journal = standing.journal == *journal;
+    if is_same_journal && *to >= standing.next_offset {
+        return skip(books, &standing, *to).await;
+    }
+    // Behind, or in another journal: the counting begins anew.
+    if is_same_journal && matches!(how, Move::Set { .. }) {
+        forget_from(books, place, *to).await?;
+    } else {
+        disown_from(books, place, *to).await?;
+    }
+    let letters = |rest: &str| {
+        format!(
+            r#"(SELECT count(*) FROM {{s}}."_sluicegate_dead_letters"
+                WHERE topic = $2 AND "partition" = $3 AND {rest})"#
+        )
+    };
+    let (waiting, dropped) = (letters("NOT is_dropped"), letters("is_dropped"));
+    let sql = format!(
+        r#"UPDATE {{s}}."_sluicegate_positions" SET journal = $4, first_offset = $5, next_offset = $5,
+               epoch = epoch + 1, halted = NULL, applied = 0, duplicates = 0, gaps = 0, lost = 0,
+               duplicates_pruned = 0, dead_lettered = {waiting}, dropped = {dropped}, carried = {waiting} + {dropped}
+           WHERE stream = $1 AND topic = $2 AND "partition" = $3"#
+    );
+    books.run(&sql, &[&at.0, &at.1, &at.2, journal, to]).await.map(drop)
+}
+
+/// Moves a position forwards: what is skipped is lost, because a person said so.
+async fn skip(books: &Ledger<'_>, standing: &Standing, to: i64) -> Result<(), StoreError> {
+    let Standing { place, next_offset, .. } = standing;
+    let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
+    if to > *next_offset {
+        let sql = r#"INSERT INTO {s}."_sluicegate_lost" VALUES ($1, $2, $3, $4, $5, $6)"#;
+        books.run(sql, &[&at.0, &at.1, &at.2, next_offset, &to, &clock::now_ms()]).await?;
+    }
+    let sql = r#"UPDATE {s}."_sluicegate_positions" SET next_offset = $4, lost = lost + $5, epoch = epoch + 1, halted = NULL
+                 WHERE stream = $1 AND topic = $2 AND "partition" = $3"#;
+    books.run(sql, &[&at.0, &at.1, &at.2, &to, &(to - next_offset)]).await.map(drop)
+}
+
+/// The rows of a partition from an offset on, in the tables that name them by topic.
+async fn remove_from(books: &Ledger<'_>, place: &Place, to: i64) -> Result<(), StoreError> {
+    let (topic, partition) = (place.topic.as_str(), place.partition);
+    let letters = r#"DELETE FROM {s}."_sluicegate_dead_letters"
+                     WHERE topic = $1 AND "partition" = $2 AND "offset" >= $3"#;
+    books.run(letters, &[&topic, &partition, &to]).await?;
+    for table in ["lost", "duplicates"] {
+        let sql = format!(r#"DELETE FROM {{s}}."_sluicegate_{table}" WHERE topic = $1 AND "partition" = $2"#);
+        books.run(&sql, &[&topic, &partition]).await?;
+    }
+    Ok(())
+}
+
+/// What will be applied again is no longer a letter or a duplicate, and its idempotency keys are free.
+async fn forget_from(books: &Ledger<'_>, place: &Place, to: i64) -> Result<(), StoreError> {
+    remove_from(books, place, to).await?;
+    let sql = r#"DELETE FROM {s}."_sluicegate_keys" WHERE stream = $1 AND "partition" = $2 AND "offset" >= $3"#;
+    books.run(sql, &[&place.stream.as_str(), &place.partition, &to]).await.map(drop)
+}
+
+/// The offsets from `to` on will be other documents' than those the books know. Idempotency keys still count, but point
+/// nowhere; a dead letter must not give its receipt to another document.
+async fn disown_from(books: &Ledger<'_>, place: &Place, to: i64) -> Result<(), StoreError> {
+    let (topic, stream) = (place.topic.as_str(), place.stream.as_str());
+    let sql = r#"SELECT count(*) FROM {s}."_sluicegate_dead_letters"
+                 WHERE topic = $1 AND "partition" = $2 AND "offset" >= $3 AND NOT is_dropped"#;
+    let letters = books.count(sql, &[&topic, &place.partition, &to]).await?;
+    if letters > 0 {
+        return Err(StoreError::Stop(format!(
+            "{letters} dead letters of {stream} would share their receipts with new documents; retry or drop them first"
+        )));
+    }
+    remove_from(books, place, to).await?;
+    let sql = r#"UPDATE {s}."_sluicegate_keys" SET "offset" = -1
+                 WHERE stream = $1 AND "partition" = $2 AND "offset" >= $3"#;
+    books.run(sql, &[&stream, &place.partition, &to]).await.map(drop)
+}

@@ -1,0 +1,237 @@
+//! From a change to a plan: the tables, columns and indexes it needs are made here.
+//!
+//! Whoever makes something holds an advisory lock until the end of the transaction and has read the catalogue again under
+//! it, so that two partitions that first meet a table make it once. What is made goes with the document that is undone.
+
+use std::sync::{Arc, OnceLock};
+
+use super::catalogue::{Place, Table, load, other_case};
+use super::connection::Connection;
+use super::ddl;
+use super::plans::{Bulk, Plan, Plans, is_exact};
+use super::schema::{LOCK, lock_of};
+use super::sql::{Shaped, cell, cells, keeps_key, parts};
+use crate::change::{Action, Change};
+use crate::problem::ProblemType;
+use crate::store::{ApplyRules, StoreError};
+
+/// Where plans are made, and by which rules.
+pub(super) struct Planner<'p> {
+    pub(super) connection: &'p Connection,
+    pub(super) plans: &'p mut Plans,
+    pub(super) rules: &'p ApplyRules,
+    /// The schema of the books, and of tables that name none.
+    pub(super) schema: &'p str,
+    /// The SQL that ran, when somebody wants to see it.
+    pub(super) statements: &'p mut Option<Vec<String>>,
+}
+
+impl Planner<'_> {
+    /// The plan for `change`. A verdict on a document is never reached by what is only remembered of a table.
+    pub(super) async fn plan(&mut self, change: &Change<'_>) -> Result<Arc<Plan>, StoreError> {
+        let place = Place::of(&change.table, self.schema);
+        let is_remembered = self.plans.tables.contains_key(&place);
+        let plan = match self.make(change, &place).await {
+            Err(StoreError::Document(_)) if is_remembered => {
+                self.plans.tables.remove(&place);
+                self.make(change, &place).await?
+            }
+            other => other?,
+        };
+        Ok(plan)
+    }
+
+    async fn make(&mut self, change: &Change<'_>, place: &Place) -> Result<Arc<Plan>, StoreError> {
+        let mut table = self.table(place).await?;
+        let mut needed = self.needed(table.as_deref(), change, place).await?;
+        if !needed.is_empty() {
+            // One lock for all tables: locks on several could be waited for in a circle.
+            let lock = "SELECT pg_advisory_xact_lock($1, $2)";
+            self.connection.execute(lock, &[&LOCK, &(lock_of(self.schema) ^ 1)]).await?;
+            self.plans.tables.remove(place);
+            table = self.table(place).await?;
+            needed = self.needed(table.as_deref(), change, place).await?;
+        }
+        if !needed.is_empty() {
+            self.plans.changes += 1;
+            for sql in &needed {
+                match sql.starts_with("CREATE INDEX") {
+                    true => self.connection.run_long(sql).await?,
+                    false => self.connection.run(sql).await?,
+                }
+                if let Some(statements) = self.statements {
+                    statements.push(sql.clone());
+                }
+            }
+            if table.is_none() {
+                let sql = ddl::note(self.schema);
+                self.connection.execute(&sql, &[&place.schema, &place.name]).await?;
+            }
+            self.plans.tables.remove(place);
+            self.plans.forget_plans();
+            table = self.table(place).await?;
+        }
+        let Some(table) = table else {
+            return Err(StoreError::Later(format!("table {} was removed while it was made", change.table)));
+        };
+        self.shape(table, change)
+    }
+
+    /// Looks a table up; in the database if it was not looked up before.
+    async fn table(&mut self, place: &Place) -> Result<Option<Arc<Table>>, StoreError> {
+        if let Some(known) = self.plans.tables.get(place) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let Some(table) = load(self.connection, self.schema, place).await? else { return Ok(None) };
+        let table = Arc::new(table);
+        self.plans.tables.insert(place.clone(), Arc::clone(&table));
+        Ok(Some(table))
+    }
+
+    /// The statements that make what the change needs.
+    async fn needed(
+        &self,
+        table: Option<&Table>,
+        change: &Change<'_>,
+        place: &Place,
+    ) -> Result<Vec<String>, StoreError> {
+        if let Some(table) = table {
+            let mut needed = ddl::additions(table, change, self.rules)?;
+            if known_columns(table, change) {
+                needed.extend(ddl::missing_index(table, change));
+            }
+            return Ok(needed);
+        }
+        if let Some(other) = other_case(self.connection, place).await? {
+            let detail = format!("table {:?} differs from {other:?} in letter case only", place.name);
+            return Err(StoreError::document(ProblemType::NameConflict, detail));
+        }
+        match &change.action {
+            Action::Insert { row, primary_key } if self.rules.create => {
+                let key = ddl::primary_key_of(change, primary_key, self.rules);
+                let mut needed = Vec::new();
+                let sql = "SELECT 1 FROM pg_namespace WHERE nspname = $1";
+                if self.connection.row(sql, &[&place.schema]).await?.is_none() {
+                    needed.push(ddl::create_schema(&place.schema));
+                }
+                needed.push(ddl::create(place, row, &key));
+                Ok(needed)
+            }
+            action => {
+                let is_insert = matches!(action, Action::Insert { .. });
+                let hint = if is_insert { "; this stream may not create it" } else { "" };
+                let detail = format!("table {} does not exist{hint}", change.table);
+                Err(StoreError::document(ProblemType::UnknownTable, detail))
+            }
+        }
+    }
+
+    fn shape(&mut self, table: Arc<Table>, change: &Change<'_>) -> Result<Arc<Plan>, StoreError> {
+        let shaped = Shaped { change, keeps_key: keeps_key(change) };
+        let set = shaped.set();
+        let mut bound = set.clone();
+        bound.extend(shaped.compared());
+        let mut admits = Vec::with_capacity(bound.len());
+        for (at, cell) in cells(change).enumerate() {
+            let Some(column) = table.column(&cell.name) else {
+                return Err(ddl::unknown_column(&table, &cell.name));
+            };
+            let place = || format!("column {:?} of table {}", cell.name, change.table);
+            if cell.column_type.conflicts_with(&column.column_type) {
+                let (is, said) = (&column.column_type, &cell.column_type);
+                let detail = format!("{} is {is}, and the document declares {said}", place());
+                return Err(StoreError::document(ProblemType::TypeConflict, detail));
+            }
+            if column.is_generated && set.contains(&at) {
+                let detail = format!(
+                    "{} is GENERATED ALWAYS, and only the database sets it; leave it out, or alter it to BY DEFAULT",
+                    place()
+                );
+                return Err(StoreError::document(ProblemType::ConstraintViolated, detail));
+            }
+            if bound.contains(&at) {
+                admits.push((cell.column_type != column.column_type).then(|| column.column_type.clone()));
+            }
+        }
+        let single = shaped.single(&table);
+        let bulk = bulk(&shaped, &table);
+        let hashed = hashed(&shaped, &table);
+        let statement = OnceLock::new();
+        let make = |id, shape| Plan { id, shape, table, bound, admits, single, statement, bulk, hashed };
+        Ok(self.plans.keep(change, make))
+    }
+}
+
+fn known_columns(table: &Table, change: &Change<'_>) -> bool {
+    cells(change).all(|cell| table.column(&cell.name).is_some())
+}
+
+fn bulk(shaped: &Shaped<'_, '_>, table: &Table) -> Bulk {
+    let change = shaped.change;
+    let is_comparable = || {
+        let compared = shaped.compared();
+        compared
+            .iter()
+            .filter_map(|at| cell(change, *at))
+            .all(|cell| table.column(&cell.name).is_some_and(|column| column.has_equality))
+            && !compared.is_empty()
+    };
+    match &change.action {
+        Action::Insert { .. } if table.takes_copies => {
+            Bulk::Copy { sql: shaped.copy(table), statement: OnceLock::new() }
+        }
+        // An update that moves its key changes what the next one finds, and one of a unique column could collide on
+        // its way; see `hashed` for those that are left.
+        Action::Update { key, .. }
+            if table.takes_joins
+                && !key.omits_nulls
+                && is_comparable()
+                && hashed(shaped, table).is_some()
+                && !moves(shaped, table) =>
+        {
+            joined(shaped, table)
+        }
+        Action::Delete { key } if table.takes_joins && !key.omits_nulls && is_comparable() => joined(shaped, table),
+        _ => Bulk::None,
+    }
+}
+
+fn joined(shaped: &Shaped<'_, '_>, table: &Table) -> Bulk {
+    shaped.join(table).map_or(Bulk::None, |(sql, types)| Bulk::Join { sql, types })
+}
+
+/// Whether an update sets a column that its key compares, or one that something unique is made of.
+fn moves(shaped: &Shaped<'_, '_>, table: &Table) -> bool {
+    let (_, _, key) = parts(shaped.change);
+    shaped.set().iter().filter_map(|at| cell(shaped.change, *at)).any(|cell| {
+        key.is_some_and(|key| key.cells.iter().any(|known| known.name == cell.name))
+            || table.unique.contains(&*cell.name)
+            || table.unique.contains("")
+    })
+}
+
+/// The cells that tell rows apart: those of the primary key where that is all that must be unique, else those of the key.
+fn hashed(shaped: &Shaped<'_, '_>, table: &Table) -> Option<Vec<usize>> {
+    let change = shaped.change;
+    let (kind, row, key) = parts(change);
+    let exact = |at: &usize| {
+        let cell = cell(change, *at)?;
+        is_exact(table.column(&cell.name)?, &cell.column_type).then_some(*at)
+    };
+    if kind == 3 || key.is_some_and(|key| key.omits_nulls) {
+        return None;
+    }
+    if !table.has_one_key {
+        // Only whether two updates meet the same row is asked then.
+        let compared = shaped.compared();
+        let is_whole = !compared.is_empty() && kind == 1;
+        return is_whole.then(|| compared.iter().map(exact).collect::<Option<Vec<_>>>()).flatten();
+    }
+    let named = key.map_or(row, |key| &key.cells);
+    let first = if key.is_some() { row.len() } else { 0 };
+    if key.is_some() && named.len() != table.primary_key.len() || kind == 1 && moves(shaped, table) {
+        return None;
+    }
+    let place = |column: &String| named.iter().position(|cell| cell.name == *column).map(|at| first + at);
+    table.primary_key.iter().map(|column| exact(&place(column)?)).collect()
+}

@@ -1,0 +1,212 @@
+//! The plans made so far: how a change of one shape is made. They belong to one connection, as do its statements.
+
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use rustc_hash::{FxHashMap, FxHasher};
+use tokio_postgres::Statement;
+use tokio_postgres::types::Type;
+
+use super::catalogue::{Place, Table};
+use super::sql::{cell, cells, keeps_key, parts};
+use crate::change::{Change, ColumnType, Family, Value};
+
+/// So many shapes are kept. A sender that makes up new ones all the time costs time, not memory.
+const PLANS_MAX: usize = 1_000;
+
+/// How long what was read of the catalogue is believed. PostgreSQL itself says what no longer fits; this is for what it
+/// lets pass, such as a key that somebody adds.
+const BELIEVED: Duration = Duration::from_secs(5);
+
+/// The plans, and the tables they are made from.
+#[derive(Debug)]
+pub(super) struct Plans {
+    pub(super) tables: FxHashMap<Place, Arc<Table>>,
+    plans: FxHashMap<u64, Arc<Plan>>,
+    /// The plan that was used last: batches are often of one shape.
+    last: Option<Arc<Plan>>,
+    made: u32,
+    since: Instant,
+    /// How often a table or an index was made or changed. A transaction that is undone must forget what it saw since.
+    pub(super) changes: u64,
+}
+
+impl Default for Plans {
+    fn default() -> Self {
+        let (tables, plans) = (FxHashMap::default(), FxHashMap::default());
+        Plans { tables, plans, last: None, made: 0, since: Instant::now(), changes: 0 }
+    }
+}
+
+/// How a change of one shape is made.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) id: u32,
+    pub(super) shape: Shape,
+    pub(super) table: Arc<Table>,
+    /// The cells that are bound, as [`cell`] counts them.
+    pub(super) bound: Vec<usize>,
+    /// For each of them whose column has another type than the document declares: the column's.
+    pub(super) admits: Vec<Option<ColumnType>>,
+    /// The statement for one change.
+    pub(super) single: String,
+    pub(super) statement: OnceLock<Statement>,
+    pub(super) bulk: Bulk,
+    /// The cells whose values tell the rows of two changes apart, where equal values are equal here and there.
+    pub(super) hashed: Option<Vec<usize>>,
+}
+
+/// How many changes of one shape are made at once.
+#[derive(Debug)]
+pub(super) enum Bulk {
+    /// They are not: something might tell the difference.
+    None,
+    /// Rows are copied in.
+    Copy { sql: String, statement: OnceLock<Statement> },
+    /// One statement, whose values come as columns.
+    Join { sql: String, types: Vec<Type> },
+}
+
+/// What two changes have in common when one plan serves both.
+#[derive(Debug, PartialEq)]
+pub(super) struct Shape {
+    table: (Option<String>, String),
+    pub(super) kind: u8,
+    omits_nulls: bool,
+    keeps_key: bool,
+    columns: Vec<(String, ColumnType)>,
+    row_length: usize,
+    /// Which cells of the key are NULL: another condition finds those.
+    nulls: Vec<bool>,
+}
+
+impl Shape {
+    pub(super) fn of(change: &Change<'_>) -> Self {
+        let (kind, row, key) = parts(change);
+        Shape {
+            table: (change.table.schema.as_deref().map(str::to_owned), change.table.name.to_string()),
+            kind,
+            omits_nulls: key.is_some_and(|key| key.omits_nulls),
+            keeps_key: keeps_key(change),
+            columns: cells(change).map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
+            row_length: row.len(),
+            nulls: key.map_or(Vec::new(), |key| key.cells.iter().map(|cell| cell.value == Value::Null).collect()),
+        }
+    }
+
+    fn is_of(&self, change: &Change<'_>) -> bool {
+        let (kind, row, key) = parts(change);
+        let key_cells = key.map_or(&[][..], |key| &key.cells);
+        self.kind == kind
+            && self.row_length == row.len()
+            && self.columns.len() == row.len() + key_cells.len()
+            && self.table.1 == change.table.name
+            && self.table.0.as_deref() == change.table.schema.as_deref()
+            && self.omits_nulls == key.is_some_and(|key| key.omits_nulls)
+            && self.nulls.iter().zip(key_cells).all(|(is_null, cell)| *is_null == (cell.value == Value::Null))
+            && self
+                .columns
+                .iter()
+                .zip(row.iter().chain(key_cells))
+                .all(|(known, cell)| known.0 == cell.name && known.1 == cell.column_type)
+            && (kind != 1 || self.keeps_key == keeps_key(change))
+    }
+}
+
+fn hash(change: &Change<'_>) -> u64 {
+    let mut hasher = FxHasher::default();
+    let (kind, row, key) = parts(change);
+    (kind, row.len(), &change.table).hash(&mut hasher);
+    for cell in cells(change) {
+        (&cell.name, &cell.column_type).hash(&mut hasher);
+    }
+    for cell in key.map_or(&[][..], |key| &key.cells) {
+        (cell.value == Value::Null).hash(&mut hasher);
+    }
+    (kind == 1 && keeps_key(change)).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Plans {
+    /// Forgets everything if tables were changed since `changes` was the count: what was seen is undone.
+    pub(super) fn forget_since(&mut self, changes: u64) {
+        if self.changes != changes {
+            self.clear();
+        }
+    }
+
+    /// Forgets everything that is too old to be believed.
+    pub(super) fn refresh(&mut self) {
+        if self.since.elapsed() >= BELIEVED {
+            self.clear();
+        }
+    }
+
+    /// Forgets everything, because the tables may have changed.
+    pub(super) fn clear(&mut self) {
+        self.tables.clear();
+        self.forget_plans();
+        self.since = Instant::now();
+    }
+
+    pub(super) fn forget_plans(&mut self) {
+        self.plans.clear();
+        self.last = None;
+    }
+
+    /// The plan for a change, if one was made.
+    pub(super) fn find(&mut self, change: &Change<'_>) -> Option<Arc<Plan>> {
+        if let Some(last) = self.last.as_ref().filter(|last| last.shape.is_of(change)) {
+            return Some(Arc::clone(last));
+        }
+        let found = self.plans.get(&hash(change)).filter(|plan| plan.shape.is_of(change))?;
+        self.last = Some(Arc::clone(found));
+        Some(Arc::clone(found))
+    }
+
+    /// Keeps a plan for the changes to come.
+    pub(super) fn keep(&mut self, change: &Change<'_>, make: impl FnOnce(u32, Shape) -> Plan) -> Arc<Plan> {
+        if self.plans.len() >= PLANS_MAX {
+            self.plans.clear();
+        }
+        self.made = self.made.wrapping_add(1);
+        let plan = Arc::new(make(self.made, Shape::of(change)));
+        self.plans.insert(hash(change), Arc::clone(&plan));
+        plan
+    }
+}
+
+impl Plan {
+    /// Inserts, updates and so on: see [`parts`].
+    pub(super) fn kind(&self) -> u8 {
+        self.shape.kind
+    }
+
+    /// A number for the row that a change is about: the same for the same row, and hardly ever for two. None when that
+    /// cannot be told.
+    pub(super) fn row_of(&self, change: &Change<'_>) -> Option<u64> {
+        let mut hasher = FxHasher::default();
+        for at in self.hashed.as_ref()? {
+            match &cell(change, *at)?.value {
+                Value::Whole(value) => value.hash(&mut hasher),
+                Value::Text(text) => text.hash(&mut hasher),
+                Value::Boolean(value) => value.hash(&mut hasher),
+                Value::Bytes(bytes) => bytes.hash(&mut hasher),
+                _ => return None,
+            }
+        }
+        Some(hasher.finish())
+    }
+}
+
+/// Whether values of a column are equal in the database exactly when they are equal here.
+pub(super) fn is_exact(column: &super::catalogue::Column, declared: &ColumnType) -> bool {
+    let family = column.column_type.family();
+    let is_whole = family == Family::Whole && declared.family() == Family::Whole;
+    let is_same = *declared == column.column_type && column.is_bytewise;
+    let is_char = matches!(column.column_type.scalar(), crate::change::Scalar::Char(_));
+    !column.column_type.is_array()
+        && (is_whole
+            || is_same && !is_char && matches!(family, Family::Text | Family::Uuid | Family::Boolean | Family::Bytes))
+}

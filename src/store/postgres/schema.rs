@@ -1,0 +1,96 @@
+//! The tables in which the store keeps its books, in the schema that the URL names.
+
+use super::catalogue::quote;
+use super::connection::{Connection, column};
+use crate::store::StoreError;
+
+/// The version of these tables. A newer one is refused.
+const VERSION: i64 = 1;
+
+/// Who makes the books holds this advisory lock, as does who makes a table; the second half is the schema's.
+pub(super) const LOCK: i32 = 0x51_1c_e9_a7;
+
+/// `{s}` stands for the schema. Idempotency keys are bytes: other writers of a topic may put anything into a header.
+const TABLES: &str = r#"
+CREATE TABLE IF NOT EXISTS {s}."_sluicegate_store" (identity TEXT NOT NULL, version BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS {s}."_sluicegate_positions" (
+    stream TEXT NOT NULL, topic TEXT NOT NULL, "partition" INTEGER NOT NULL,
+    journal TEXT NOT NULL, first_offset BIGINT NOT NULL, next_offset BIGINT NOT NULL,
+    epoch BIGINT NOT NULL, owner TEXT NOT NULL, backend_pid INTEGER, backend_start TIMESTAMPTZ, halted TEXT,
+    applied BIGINT NOT NULL DEFAULT 0, duplicates BIGINT NOT NULL DEFAULT 0,
+    dead_lettered BIGINT NOT NULL DEFAULT 0, dropped BIGINT NOT NULL DEFAULT 0,
+    lost BIGINT NOT NULL DEFAULT 0, gaps BIGINT NOT NULL DEFAULT 0,
+    carried BIGINT NOT NULL DEFAULT 0, duplicates_pruned BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (stream, topic, "partition")) WITH (fillfactor = 50);
+CREATE TABLE IF NOT EXISTS {s}."_sluicegate_dead_letters" (
+    topic TEXT NOT NULL, "partition" INTEGER NOT NULL, "offset" BIGINT NOT NULL, stream TEXT NOT NULL,
+    key BYTEA, value BYTEA NOT NULL, headers TEXT NOT NULL, timestamp_ms BIGINT NOT NULL,
+    reason TEXT NOT NULL, problem TEXT NOT NULL, set_aside_ms BIGINT NOT NULL, attempts BIGINT NOT NULL DEFAULT 1,
+    is_dropped BOOLEAN NOT NULL DEFAULT FALSE,
+    PRIMARY KEY (topic, "partition", "offset"));
+CREATE TABLE IF NOT EXISTS {s}."_sluicegate_duplicates" (
+    topic TEXT NOT NULL, "partition" INTEGER NOT NULL, "offset" BIGINT NOT NULL,
+    of_partition INTEGER NOT NULL, of_offset BIGINT NOT NULL, at_ms BIGINT NOT NULL,
+    PRIMARY KEY (topic, "partition", "offset"));
+CREATE TABLE IF NOT EXISTS {s}."_sluicegate_keys" (
+    stream TEXT NOT NULL, key BYTEA NOT NULL, digest BYTEA NOT NULL,
+    "partition" INTEGER NOT NULL, "offset" BIGINT NOT NULL, at_ms BIGINT NOT NULL,
+    PRIMARY KEY (stream, key));
+CREATE INDEX IF NOT EXISTS "_sluicegate_keys_by_age" ON {s}."_sluicegate_keys" (stream, "partition", at_ms);
+CREATE TABLE IF NOT EXISTS {s}."_sluicegate_lost" (
+    stream TEXT NOT NULL, topic TEXT NOT NULL, "partition" INTEGER NOT NULL,
+    from_offset BIGINT NOT NULL, to_offset BIGINT NOT NULL, at_ms BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS {s}."_sluicegate_tables" (schema TEXT NOT NULL, name TEXT NOT NULL,
+    PRIMARY KEY (schema, name));
+"#;
+
+/// The second half of the advisory locks of a schema.
+pub(super) fn lock_of(schema: &str) -> i32 {
+    let digest = crate::digest(schema.as_bytes());
+    i32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+}
+
+/// Creates the tables if need be, and gives the store's identity. Two processes that begin at once agree on one.
+pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<String, StoreError> {
+    if let Some(identity) = identity(connection, schema).await? {
+        return Ok(identity);
+    }
+    let quoted = quote(schema);
+    connection.note_transaction(true);
+    connection.run("BEGIN").await?;
+    connection.execute("SELECT pg_advisory_xact_lock($1, $2)", &[&LOCK, &lock_of(schema)]).await?;
+    if identity(connection, schema).await?.is_none() {
+        let is_there = connection.row("SELECT 1 FROM pg_namespace WHERE nspname = $1", &[&schema]).await?;
+        // Where it is there already, the right to make one is not needed.
+        if is_there.is_none() {
+            connection.run(&format!("CREATE SCHEMA {quoted}")).await?;
+        }
+        connection.run(&TABLES.replace("{s}", &quoted)).await?;
+        let new = uuid::Uuid::now_v7().to_string();
+        let sql = format!(r#"INSERT INTO {quoted}."_sluicegate_store" VALUES ($1, $2)"#);
+        connection.execute(&sql, &[&new, &VERSION]).await?;
+    }
+    connection.run("COMMIT").await?;
+    connection.note_transaction(false);
+    identity(connection, schema)
+        .await?
+        .ok_or_else(|| StoreError::Stop(format!("the books in schema {quoted} have lost their first row; restore it")))
+}
+
+/// The identity, when the books are there.
+async fn identity(connection: &Connection, schema: &str) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = $1 AND c.relname = '_sluicegate_store'";
+    if connection.row(sql, &[&schema]).await?.is_none() {
+        return Ok(None);
+    }
+    let sql = format!(r#"SELECT identity, version FROM {}."_sluicegate_store""#, quote(schema));
+    let Some(row) = connection.row(&sql, &[]).await? else { return Ok(None) };
+    let version: i64 = column(&row, 1)?;
+    if version > VERSION {
+        return Err(StoreError::Stop(format!(
+            "the store's books have format {version}; this sluicegate knows {VERSION}: use a newer one"
+        )));
+    }
+    Ok(Some(column(&row, 0)?))
+}

@@ -1,0 +1,185 @@
+//! The SQL of a change: one statement a change, or one for many that have the same shape.
+
+use super::catalogue::{Column, Table, quote};
+use crate::change::{Action, Cell, Change, Family, Key, Scalar, Value};
+use tokio_postgres::types::Type;
+
+/// A change as a statement sees it: its cells in the order of the row, then of the key, and which of them it binds.
+pub(super) struct Shaped<'c, 'a> {
+    pub(super) change: &'c Change<'a>,
+    /// Whether the columns of the key keep their values, and need not be set.
+    pub(super) keeps_key: bool,
+}
+
+pub(super) fn parts<'c, 'a>(change: &'c Change<'a>) -> (u8, &'c [Cell<'a>], Option<&'c Key<'a>>) {
+    match &change.action {
+        Action::Insert { row, .. } => (0, row, None),
+        Action::Update { row, key } => (1, row, Some(key)),
+        Action::Delete { key } => (2, &[], Some(key)),
+        Action::Truncate => (3, &[], None),
+    }
+}
+
+/// The cells of a change: those of the row, then those of the key.
+pub(super) fn cells<'c, 'a>(change: &'c Change<'a>) -> impl Iterator<Item = &'c Cell<'a>> {
+    let (_, row, key) = parts(change);
+    row.iter().chain(key.map_or(&[][..], |key| &key.cells))
+}
+
+/// One of [`cells`].
+pub(super) fn cell<'c, 'a>(change: &'c Change<'a>, at: usize) -> Option<&'c Cell<'a>> {
+    let (_, row, key) = parts(change);
+    row.get(at).or_else(|| key?.cells.get(at.checked_sub(row.len())?))
+}
+
+/// Whether an update sets its key to what it is, and something else besides.
+pub(super) fn keeps_key(change: &Change<'_>) -> bool {
+    let Action::Update { row, key } = &change.action else { return false };
+    let mut sets_more = false;
+    row.iter().all(|cell| match key.cells.iter().find(|known| known.name == cell.name) {
+        Some(known) => known.value == cell.value && known.column_type == cell.column_type,
+        None => {
+            sets_more = true;
+            true
+        }
+    }) && sets_more
+}
+
+impl<'c, 'a> Shaped<'c, 'a> {
+    /// The indexes, among [`cells`], of the cells that are set.
+    pub(super) fn set(&self) -> Vec<usize> {
+        let (_, row, key) = parts(self.change);
+        let is_key = |cell: &Cell<'_>| key.is_some_and(|key| key.cells.iter().any(|known| known.name == cell.name));
+        (0..row.len()).filter(|at| !(self.keeps_key && is_key(&row[*at]))).collect()
+    }
+
+    /// The indexes, among [`cells`], of the cells of the key that are not NULL.
+    pub(super) fn compared(&self) -> Vec<usize> {
+        let (_, row, key) = parts(self.change);
+        let key = key.map_or(&[][..], |key| &key.cells);
+        (0..key.len()).filter(|at| key[*at].value != Value::Null).map(|at| row.len() + at).collect()
+    }
+
+    fn name(&self, at: usize) -> &'c str {
+        cell(self.change, at).map_or("", |cell| &cell.name)
+    }
+
+    /// The statement for this change alone.
+    pub(super) fn single(&self, table: &Table) -> String {
+        let name = table.quoted();
+        let set = self.set();
+        match &self.change.action {
+            Action::Insert { .. } => {
+                let columns: Vec<_> = set.iter().map(|at| quote(self.name(*at))).collect();
+                let values: Vec<_> = (1..=set.len()).map(|number| format!("${number}")).collect();
+                format!("INSERT INTO {name} ({}) VALUES ({})", columns.join(", "), values.join(", "))
+            }
+            Action::Update { key, .. } => {
+                let pairs = set.iter().enumerate();
+                let pairs: Vec<_> =
+                    pairs.map(|(number, at)| format!("{} = ${}", quote(self.name(*at)), number + 1)).collect();
+                let condition = self.condition(table, key, set.len() + 1);
+                format!("UPDATE {name} AS t SET {} WHERE {condition}", pairs.join(", "))
+            }
+            Action::Delete { key } => format!("DELETE FROM {name} AS t WHERE {}", self.condition(table, key, 1)),
+            Action::Truncate if table.takes_truncate => format!("TRUNCATE {name}"),
+            Action::Truncate => format!("DELETE FROM {name}"),
+        }
+    }
+
+    /// The statement that copies rows in.
+    pub(super) fn copy(&self, table: &Table) -> String {
+        let columns: Vec<_> = self.set().into_iter().map(|at| quote(self.name(at))).collect();
+        format!("COPY {} ({}) FROM STDIN", table.quoted(), columns.join(", "))
+    }
+
+    /// The statement for many changes whose values come as columns, and the type in which each column comes.
+    pub(super) fn join(&self, table: &Table) -> Option<(String, Vec<Type>)> {
+        let (set, compared) = (self.set(), self.compared());
+        let bound = || set.iter().chain(&compared).copied();
+        let columns = bound().map(|at| table.column(self.name(at))).collect::<Option<Vec<_>>>()?;
+        let types: Vec<_> = columns.iter().map(|column| element(column)).collect();
+        let arrays = types.iter().enumerate().map(|(number, element)| format!("${}::{element}[]", number + 1));
+        let names: Vec<_> = (0..types.len()).map(|number| format!("c{number}")).collect();
+        let source = format!("unnest({}) AS u ({})", arrays.collect::<Vec<_>>().join(", "), names.join(", "));
+        let value = |number: usize| match types[number] {
+            Type::TEXT => format!("u.c{number}::{}", columns[number].cast),
+            _ => format!("u.c{number}"),
+        };
+        let (_, row, key) = parts(self.change);
+        let mut conditions: Vec<_> = compared
+            .iter()
+            .enumerate()
+            .map(|(number, at)| format!("t.{} = {}", quote(self.name(*at)), value(set.len() + number)))
+            .collect();
+        let is_null = |at: &usize| cell(self.change, *at).is_some_and(|cell| cell.value == Value::Null);
+        let nulls = (row.len()..row.len() + key?.cells.len()).filter(is_null);
+        conditions.extend(nulls.map(|at| format!("t.{} IS NULL", quote(self.name(at)))));
+        let (name, conditions) = (table.quoted(), conditions.join(" AND "));
+        let sql = match &self.change.action {
+            Action::Update { .. } => {
+                let pairs = set.iter().enumerate();
+                let pairs: Vec<_> =
+                    pairs.map(|(number, at)| format!("{} = {}", quote(self.name(*at)), value(number))).collect();
+                format!("UPDATE {name} AS t SET {} FROM {source} WHERE {conditions}", pairs.join(", "))
+            }
+            _ => format!("DELETE FROM {name} AS t USING {source} WHERE {conditions}"),
+        };
+        Some((sql, types))
+    }
+
+    /// The condition that finds the rows of a key whose first parameter has the number `first`.
+    fn condition(&self, table: &Table, key: &Key<'_>, first: usize) -> String {
+        let equal = |alias: &str| {
+            let mut number = first;
+            let each = key.cells.iter().map(|cell| {
+                let name = format!("{alias}.{}", quote(&cell.name));
+                if cell.value == Value::Null {
+                    return format!("{name} IS NULL");
+                }
+                number += 1;
+                let column = table.column(&cell.name);
+                let parameter = format!("${}", number - 1);
+                match column {
+                    Some(column) if !column.has_equality => not_comparable(column, &name, &parameter),
+                    _ => format!("{name} = {parameter}"),
+                }
+            });
+            each.collect::<Vec<_>>().join(" AND ")
+        };
+        let named = |column: &String| key.cells.iter().any(|cell| cell.name == *column);
+        let has_key = !table.primary_key.is_empty() && table.primary_key.iter().all(named);
+        let unnamed = table.columns.iter().filter(|column| !named(&column.name));
+        let unnamed: Vec<_> = unnamed.map(|column| format!("t.{} IS NULL", quote(&column.name))).collect();
+        if !key.omits_nulls || has_key || unnamed.is_empty() {
+            return equal("t");
+        }
+        // See `Key::omits_nulls`: several rows that match are no proof of a key.
+        format!(
+            "{} AND ((SELECT count(*) FROM (SELECT 1 FROM {} AS o WHERE {} LIMIT 2) AS found) = 1 OR {})",
+            equal("t"),
+            table.quoted(),
+            equal("o"),
+            unnamed.join(" AND ")
+        )
+    }
+}
+
+/// How values of a type are compared that PostgreSQL cannot compare.
+fn not_comparable(column: &Column, name: &str, parameter: &str) -> String {
+    match column.column_type.family() {
+        Family::Json if !column.column_type.is_array() => format!("{name}::jsonb = {parameter}::jsonb"),
+        _ => format!("{name}::text = ({parameter}::{})::text", column.cast),
+    }
+}
+
+/// The type in which a column's values travel by the thousand.
+fn element(column: &Column) -> Type {
+    match column.column_type.scalar() {
+        _ if column.column_type.is_array() => Type::TEXT,
+        Scalar::SmallInt => Type::INT2,
+        Scalar::Integer => Type::INT4,
+        Scalar::BigInt => Type::INT8,
+        _ => Type::TEXT,
+    }
+}

@@ -1,0 +1,396 @@
+//! One transaction.
+//!
+//! BEGIN and SAVEPOINT leave with the first statement behind them, and their answers are read with its. COMMIT is not
+//! sent before the answer of the fence was seen: behind an update of no rows it would commit the rest.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::OwnedMutexGuard;
+
+use super::catalogue::quote;
+use super::claim::Seat;
+use super::connection::Connection;
+use super::error::failed;
+use super::execute::{execute, parameters, prepared};
+use super::keys;
+use super::planning::Planner;
+use super::plans::{Plan, Plans};
+use super::pool::Lent;
+use super::runs::Runs;
+use crate::clock;
+use crate::document::Position;
+use crate::store::{ApplyRules, Claim, Closing, Document, Fate, Letter, Next, Refusal, StoreError, Tally, Transaction};
+
+/// After a refusal the documents are tried in pieces that double from here: the next one at fault may be near.
+const CAUTIOUS_CHANGES: usize = 32;
+
+/// The connection of a transaction.
+pub(super) enum Desk {
+    /// That of a claimed partition.
+    Seat(OwnedMutexGuard<Seat>),
+    /// One for whom no partition is claimed.
+    Lent(Lent, Box<Plans>),
+}
+
+impl Desk {
+    pub(super) fn connection(&self) -> &Connection {
+        match self {
+            Desk::Seat(seat) => &seat.connection,
+            Desk::Lent(lent, _) => lent,
+        }
+    }
+
+    fn both(&mut self) -> (&Connection, &mut Plans) {
+        match self {
+            Desk::Seat(seat) => {
+                let seat = &mut **seat;
+                (&seat.connection, &mut seat.plans)
+            }
+            Desk::Lent(lent, plans) => (lent, plans),
+        }
+    }
+}
+
+pub(super) struct PostgresTransaction<'s> {
+    desk: Desk,
+    schema: &'s str,
+    rules: &'s ApplyRules,
+    /// The SQL that ran, when somebody wants to see it.
+    statements: Option<Vec<String>>,
+    /// What was sent and not yet answered.
+    sent: Vec<BoxFuture<'static, Result<(), tokio_postgres::Error>>>,
+    has_begun: bool,
+    is_done: bool,
+    /// Whether something of it was refused.
+    is_cautious: bool,
+    /// The constraints that would be looked at by COMMIT only.
+    has_deferred: bool,
+    /// The count of [`Plans::changes`] at the beginning.
+    changes: u64,
+}
+
+impl<'s> PostgresTransaction<'s> {
+    pub(super) fn new(mut desk: Desk, schema: &'s str, rules: &'s ApplyRules) -> Self {
+        let (_, plans) = desk.both();
+        plans.refresh();
+        let changes = plans.changes;
+        PostgresTransaction {
+            desk,
+            schema,
+            rules,
+            statements: None,
+            sent: Vec::new(),
+            has_begun: false,
+            is_done: false,
+            is_cautious: false,
+            has_deferred: false,
+            changes,
+        }
+    }
+
+    /// Sends a statement without waiting for its answer.
+    fn send(&mut self, sql: &'static str) {
+        let client = Arc::clone(self.desk.connection().client());
+        let mut answer = async move { client.batch_execute(sql).await }.boxed();
+        // The first look sends it.
+        if let Some(answered) = (&mut answer).now_or_never() {
+            answer = std::future::ready(answered).boxed();
+        }
+        self.sent.push(answer);
+    }
+
+    fn begin(&mut self) {
+        if !self.has_begun {
+            self.has_begun = true;
+            self.desk.connection().note_transaction(true);
+            self.send("BEGIN ISOLATION LEVEL READ COMMITTED");
+        }
+    }
+
+    /// Reads the answers to what was sent.
+    async fn answers(&mut self) -> Result<(), StoreError> {
+        for answer in std::mem::take(&mut self.sent) {
+            self.desk.connection().answer(answer).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies the documents. On failure some of it is made.
+    async fn attempt(&mut self, documents: &[Document<'_>], is_single: bool) -> Result<Vec<Fate>, Refusal> {
+        let fates = keys::keep(self.desk.connection(), self.schema, documents).await?;
+        let mut runs = Runs::default();
+        let (mut count, mut limit) = (0, if self.is_cautious { CAUTIOUS_CHANGES } else { usize::MAX });
+        let mut deferred: Vec<String> = Vec::new();
+        for (index, document) in documents.iter().enumerate() {
+            if fates[index] != Fate::Applied {
+                continue;
+            }
+            for change in &document.changes.changes {
+                let plan = self.plan(change).await.map_err(|error| Refusal { error, at: Some(index) })?;
+                for constraint in &plan.table.deferred {
+                    if !deferred.contains(constraint) {
+                        deferred.push(constraint.clone());
+                    }
+                }
+                if is_single {
+                    self.one(&plan, change).await.map_err(|refusal| Refusal { at: Some(index), ..refusal })?;
+                } else {
+                    runs.push(index, change, &plan);
+                    count += 1;
+                }
+            }
+            if is_single {
+                self.look(&deferred).await.map_err(|error| Refusal { error, at: Some(index) })?;
+            }
+            if count >= limit {
+                execute(self.desk.connection(), &runs).await?;
+                (runs, count, limit) = (Runs::default(), 0, limit.saturating_mul(2));
+            }
+        }
+        execute(self.desk.connection(), &runs).await?;
+        let whole = |error| Refusal { error, at: None };
+        self.look(&deferred).await.map_err(whole)?;
+        keys::note_duplicates(self.desk.connection(), self.schema, documents, &fates).await.map_err(whole)?;
+        self.answers().await.map_err(whole)?;
+        Ok(fates)
+    }
+
+    async fn plan(&mut self, change: &crate::change::Change<'_>) -> Result<Arc<Plan>, StoreError> {
+        let (connection, plans) = self.desk.both();
+        let plan = match plans.find(change) {
+            Some(plan) => plan,
+            None => {
+                let (rules, schema, statements) = (self.rules, self.schema, &mut self.statements);
+                Planner { connection, plans, rules, schema, statements }.plan(change).await?
+            }
+        };
+        if let Some(statements) = &mut self.statements {
+            statements.push(plan.single.clone());
+        }
+        Ok(plan)
+    }
+
+    /// Makes one change by itself.
+    async fn one(&mut self, plan: &Plan, change: &crate::change::Change<'_>) -> Result<(), Refusal> {
+        let connection = self.desk.connection();
+        let values = parameters(plan, change).map_err(|error| Refusal { error, at: None })?;
+        let statement = prepared(connection, &plan.single, &plan.statement).await?;
+        let made = connection.answer(connection.client().execute_raw(&statement, values)).await;
+        made.map(drop).map_err(|error| Refusal { error, at: None })
+    }
+
+    /// Looks at the constraints now that COMMIT would look at: there nobody could tell whose fault it is.
+    async fn look(&mut self, deferred: &[String]) -> Result<(), StoreError> {
+        if deferred.is_empty() {
+            return Ok(());
+        }
+        self.has_deferred = true;
+        let connection = self.desk.connection();
+        connection.run("SET CONSTRAINTS ALL IMMEDIATE").await?;
+        connection.run(&format!("SET CONSTRAINTS {} DEFERRED", deferred.join(", "))).await
+    }
+
+    /// Begins what can be undone: the transaction itself, while nothing is in it, is its own savepoint.
+    fn mark(&mut self) -> bool {
+        let is_whole = !self.has_begun;
+        self.begin();
+        if !is_whole {
+            self.send("SAVEPOINT documents");
+        }
+        is_whole
+    }
+
+    async fn undo(&mut self, is_whole: bool, changes: u64) -> Result<(), StoreError> {
+        // What was sent may have failed because what came before it did.
+        self.sent.clear();
+        self.desk.both().1.forget_since(changes);
+        match is_whole {
+            true => {
+                self.desk.connection().run("ROLLBACK").await?;
+                self.desk.connection().note_transaction(false);
+                self.has_begun = false;
+            }
+            false => self.desk.connection().run("ROLLBACK TO documents; RELEASE documents").await?,
+        }
+        Ok(())
+    }
+
+    async fn execute(
+        &mut self,
+        sql: &str,
+        values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<u64, StoreError> {
+        self.begin();
+        let sql = sql.replace("{s}", &quote(self.schema));
+        let count = self.desk.connection().execute(&sql, values).await?;
+        self.answers().await?;
+        Ok(count)
+    }
+}
+
+#[async_trait]
+impl Transaction for PostgresTransaction<'_> {
+    async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
+        let mut is_single = false;
+        loop {
+            let is_whole = self.mark();
+            let changes = self.desk.both().1.changes;
+            let refusal = match self.attempt(documents, is_single).await {
+                Ok(fates) => {
+                    if !is_whole {
+                        self.send("RELEASE documents");
+                    }
+                    return Ok(fates);
+                }
+                Err(refusal) => refusal,
+            };
+            if refusal.error.next() != Next::SetAside {
+                // What was believed of the tables may be why.
+                self.desk.both().1.clear();
+                return Err(refusal);
+            }
+            self.is_cautious = true;
+            self.undo(is_whole, changes).await.map_err(|error| Refusal { error, at: None })?;
+            if refusal.at.is_some() || is_single {
+                return Err(refusal);
+            }
+            // Some statement stood for many changes: one by one they say who it was.
+            is_single = true;
+        }
+    }
+
+    async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError> {
+        let Letter { stream, position, record, problem, set_aside_ms, attempts } = letter;
+        let headers = serde_json::to_string(&record.headers).unwrap_or_default();
+        let text = serde_json::to_string(problem).unwrap_or_default();
+        let (topic, stream) = (position.topic.as_str(), stream.as_str());
+        let (key, value) = (record.key.as_deref(), &record.value[..]);
+        self.execute(
+            r#"INSERT INTO {s}."_sluicegate_dead_letters" (topic, "partition", "offset", stream, key, value, headers,
+                   timestamp_ms, reason, problem, set_aside_ms, attempts)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"#,
+            &[
+                &topic,
+                &position.partition,
+                &position.offset,
+                &stream,
+                &key,
+                &value,
+                &headers,
+                &record.timestamp_ms,
+                &problem.kind.name(),
+                &text,
+                set_aside_ms,
+                attempts,
+            ],
+        )
+        .await?;
+        if let Some(key) = record.headers.idempotency_key.as_deref() {
+            let (key, digest) = (keys::kept(key), crate::digest(&record.value));
+            self.execute(
+                r#"INSERT INTO {s}."_sluicegate_keys" (stream, key, digest, "partition", "offset", at_ms)
+                   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"#,
+                &[&stream, &key, &&digest[..], &position.partition, &position.offset, &clock::now_ms()],
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn advance(&mut self, claim: &Claim, next_offset: i64, tally: Tally) -> Result<(), StoreError> {
+        let Claim { place, epoch, next_offset: from } = claim;
+        if self.has_deferred {
+            self.send("SET CONSTRAINTS ALL IMMEDIATE");
+        }
+        let moved = self
+            .execute(
+                r#"UPDATE {s}."_sluicegate_positions" SET next_offset = $1, applied = applied + $2,
+                       duplicates = duplicates + $3, dead_lettered = dead_lettered + $4, gaps = gaps + $5,
+                       halted = CASE WHEN next_offset = $1 THEN halted END
+                   WHERE stream = $6 AND topic = $7 AND "partition" = $8 AND epoch = $9 AND next_offset = $10"#,
+                &[
+                    &next_offset,
+                    &tally.applied,
+                    &tally.duplicates,
+                    &tally.dead_lettered,
+                    &tally.gaps,
+                    &place.stream.as_str(),
+                    &place.topic.as_str(),
+                    &place.partition,
+                    epoch,
+                    from,
+                ],
+            )
+            .await?;
+        if moved == 1 { Ok(()) } else { Err(StoreError::Fenced) }
+    }
+
+    async fn close_letter(&mut self, letter: &Position, how: Closing<'_>) -> Result<bool, StoreError> {
+        let at = (letter.topic.as_str(), letter.partition, letter.offset);
+        let counter = match how {
+            Closing::Failed(problem) => {
+                let text = serde_json::to_string(problem).unwrap_or_default();
+                let sql = r#"UPDATE {s}."_sluicegate_dead_letters" SET reason = $4, problem = $5, attempts = attempts + 1
+                             WHERE topic = $1 AND "partition" = $2 AND "offset" = $3 AND NOT is_dropped"#;
+                let changed = self.execute(sql, &[&at.0, &at.1, &at.2, &problem.kind.name(), &text]).await?;
+                return Ok(changed == 1);
+            }
+            Closing::Applied => "applied",
+            Closing::Dropped => "dropped",
+        };
+        let find = r#"topic = $1 AND "partition" = $2 AND "offset" = $3"#;
+        let sql = match how {
+            // What was dropped is gone, but its receipt still says so.
+            Closing::Dropped => format!(
+                r#"UPDATE {{s}}."_sluicegate_dead_letters" SET is_dropped = TRUE, value = '', key = NULL
+                   WHERE {find} AND NOT is_dropped RETURNING stream"#
+            ),
+            _ => {
+                format!(
+                    r#"DELETE FROM {{s}}."_sluicegate_dead_letters" WHERE {find} AND NOT is_dropped RETURNING stream"#
+                )
+            }
+        };
+        // The letter's own row decides between two who close it at once.
+        let sql = format!(
+            r#"WITH closed AS ({sql})
+               UPDATE {{s}}."_sluicegate_positions" p SET dead_lettered = dead_lettered - 1, {counter} = {counter} + 1
+               FROM closed WHERE p.topic = $1 AND p."partition" = $2 AND p.stream = closed.stream"#
+        );
+        Ok(self.execute(&sql, &[&at.0, &at.1, &at.2]).await? == 1)
+    }
+
+    fn statements(&self) -> Vec<String> {
+        self.statements.clone().unwrap_or_default()
+    }
+
+    fn record_statements(&mut self) {
+        self.statements.get_or_insert_default();
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.answers().await?;
+        if self.has_begun {
+            let connection = self.desk.connection();
+            let committed = connection.patient(connection.client().simple_query("COMMIT")).await;
+            committed.map_err(|error| error.map_or_else(super::connection::silent, failed))?;
+            connection.note_transaction(false);
+        }
+        self.is_done = true;
+        Ok(())
+    }
+}
+
+impl Drop for PostgresTransaction<'_> {
+    fn drop(&mut self) {
+        let changes = self.changes;
+        if !self.is_done {
+            self.desk.both().1.forget_since(changes);
+        }
+        self.sent.clear();
+        self.desk.connection().abandon();
+    }
+}

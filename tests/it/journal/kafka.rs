@@ -1,0 +1,490 @@
+//! What the journal in Kafka promises beyond the contract: partitions that are shared and move, topics of other writers,
+//! and answers in words and in time when the cluster does not do what it is asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use sluicegate::document::TopicName;
+use sluicegate::journal::kafka::KafkaJournal;
+use sluicegate::journal::{AppendError, Consumer, Delivery, Journal, JournalError, Outcome};
+use sluicegate::record::{Headers, Record};
+
+use super::{A_MOMENT, PATIENCE, append, bounds, group, offsets, open, read, reader, record, records, stops};
+use crate::support::{Home, Process, Request, Target, eventually, item, services};
+
+/// A journal of one process: its data folder tells it from others.
+struct Member {
+    journal: Arc<dyn Journal>,
+    _folder: tempfile::TempDir,
+}
+
+fn member(url: &str) -> Member {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = KafkaJournal::open(url, folder.path()).unwrap();
+    Member { journal: Arc::new(journal), _folder: folder }
+}
+
+fn refused(url: &str) -> JournalError {
+    let folder = tempfile::tempdir().unwrap();
+    KafkaJournal::open(url, folder.path()).map(|_| ()).expect_err(url)
+}
+
+/// A client as other programs have it.
+fn other(servers: &str, settings: &[(&str, &str)]) -> BaseProducer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers);
+    for (name, value) in settings {
+        config.set(*name, *value);
+    }
+    config.create().unwrap()
+}
+
+fn flush(producer: &BaseProducer) {
+    producer.flush(PATIENCE).unwrap();
+}
+
+fn admin(servers: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", servers).create().unwrap()
+}
+
+/// Creates a topic as somebody else would.
+async fn create(servers: &str, topic: &TopicName, settings: &[(&str, &str)]) {
+    let mut new = NewTopic::new(topic.as_str(), 1, TopicReplication::Fixed(1));
+    for (name, value) in settings {
+        new = new.set(name, value);
+    }
+    let created = admin(servers).create_topics([&new], &AdminOptions::new()).await.unwrap();
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
+}
+
+/// Several members of one group, and what each has.
+struct Readers {
+    readers: Vec<Option<Box<dyn Consumer>>>,
+    owned: Vec<BTreeSet<i32>>,
+    /// What was read of each partition.
+    read: BTreeMap<i32, Vec<i64>>,
+}
+
+impl Readers {
+    fn new() -> Self {
+        Readers { readers: Vec::new(), owned: Vec::new(), read: BTreeMap::new() }
+    }
+
+    fn add(&mut self, reader: Box<dyn Consumer>) {
+        self.readers.push(Some(reader));
+        self.owned.push(BTreeSet::new());
+    }
+
+    /// Lets every reader have its turn until the condition holds. Each goes on behind what was read by any.
+    async fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            assert!(Instant::now() < deadline, "not in time: {what}; {:?} {:?}", self.owned, self.read);
+            for number in 0..self.readers.len() {
+                let Some(reader) = &mut self.readers[number] else { continue };
+                match reader.next(Duration::from_millis(5)).await.unwrap() {
+                    Delivery::Assigned(partition) => {
+                        let has_owner = self.owned.iter().any(|owned| owned.contains(&partition));
+                        assert!(!has_owner, "partition {partition} has two owners");
+                        let next = self.read.get(&partition).and_then(|read| read.last()).map_or(0, |last| last + 1);
+                        reader.seek(partition, next).await.unwrap();
+                        self.owned[number].insert(partition);
+                    }
+                    Delivery::Lost(partition) => assert!(self.owned[number].remove(&partition)),
+                    Delivery::Records(batch) => {
+                        assert!(self.owned[number].contains(&batch.partition), "it reads what it does not have");
+                        self.read.entry(batch.partition).or_default().extend(offsets(&batch.records));
+                    }
+                    Delivery::Nothing => {}
+                }
+            }
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.read.values().map(Vec::len).sum()
+    }
+}
+
+fn keyed(number: u32) -> Record {
+    Record { key: Some(format!("key {number}").into()), ..record(number.to_string()) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_share_partitions_and_take_over_without_loss_or_doubles() {
+    let Some(servers) = services::kafka() else { return };
+    let url = format!("{servers}?partitions=4");
+    let (first, second) = (member(&url), member(&url));
+    let topic = open(&first.journal, "shared").await;
+    let group = group(&topic, "g");
+    let mut sent = 0;
+    let mut send = async |count: u32| {
+        sent += count;
+        first.journal.append(&topic, (sent - count..sent).map(keyed).collect()).await.unwrap();
+        sent as usize
+    };
+    let mut readers = Readers::new();
+    let total = send(400).await;
+    readers.add(first.journal.subscribe(&topic, &group, 10).await.unwrap());
+    readers.until("the first has everything", |now| now.owned[0].len() == 4 && now.count() == total).await;
+
+    readers.add(second.journal.subscribe(&topic, &group, 10).await.unwrap());
+    let total = send(400).await;
+    let is_shared = |now: &Readers| now.owned.iter().all(|owned| owned.len() == 2);
+    readers.until("each has two", |now| is_shared(now) && now.count() == total).await;
+
+    let total = send(400).await;
+    readers.readers[0].take().unwrap().leave().await;
+    readers.owned[0].clear();
+    readers.until("the second has all", |now| now.owned[1].len() == 4 && now.count() == total).await;
+    for (partition, read) in &readers.read {
+        assert_eq!(*read, (0..read.len() as i64).collect::<Vec<_>>(), "partition {partition}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_partition_waits_while_the_others_go_on() {
+    let Some(servers) = services::kafka() else { return };
+    let member = member(&format!("{servers}?partitions=3"));
+    let topic = open(&member.journal, "held").await;
+    member.journal.append(&topic, (0..600).map(keyed).collect()).await.unwrap();
+    let mut readers = Readers::new();
+    readers.add(member.journal.subscribe(&topic, &group(&topic, "g"), 10).await.unwrap());
+    readers.until("it has read some of each", |now| now.read.len() == 3).await;
+    let held = readers.read[&1].clone();
+    readers.readers[0].as_mut().unwrap().hold(1);
+    let all = |now: &Readers, partition: i32, end: i64| now.read[&partition].last() == Some(&(end - 1));
+    let mut ends = BTreeMap::new();
+    for extent in member.journal.extents(&topic).await.unwrap() {
+        ends.insert(extent.partition, extent.end);
+    }
+    readers.until("the others are read", |now| [0, 2].iter().all(|number| all(now, *number, ends[number]))).await;
+    assert_eq!(readers.read[&1], held);
+    readers.readers[0].as_mut().unwrap().release(1);
+    readers.until("it is read as well", |now| all(now, 1, ends[&1])).await;
+    assert_eq!(readers.count(), 600, "nothing is lost or doubled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_of_other_writers_are_read_as_they_are() {
+    let Some(servers) = services::kafka() else { return };
+    let Some(mut kcat) = services::tool("kcat") else { return };
+    let member = member(&servers);
+    let topic = open(&member.journal, "others").await;
+    kcat.args(["-P", "-b", &servers, "-t", topic.as_str(), "-K", ":"]).stdin(Stdio::piped());
+    let mut writer = kcat.spawn().unwrap();
+    writer.stdin.take().unwrap().write_all(b"k:{\"a\":1}\n").unwrap();
+    assert!(writer.wait().unwrap().success());
+
+    let producer = other(&servers, &[]);
+    let to = || BaseRecord::<[u8], [u8]>::to(topic.as_str());
+    let garbage: Vec<u8> = (0..=255).rev().collect();
+    let strange = OwnedHeaders::new()
+        .insert(Header { key: "ce_id", value: Some(&[0xff, b'%'][..]) })
+        .insert(Header { key: "ce_type", value: None::<&[u8]> })
+        .insert(Header { key: "idempotency-key", value: Some(&b"a%20b%ZZ"[..]) });
+    let records = [to().key(b"tombstone"), to().payload(&garbage), to().payload(b"{}").headers(strange)];
+    for record in records {
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    flush(&producer);
+
+    let found = read(&mut *reader(&member.journal, &topic, "g", 0).await, 4).await;
+    let values: Vec<_> = found.iter().map(|kept| kept.record.value.to_vec()).collect();
+    assert_eq!(values, [b"{\"a\":1}".to_vec(), Vec::new(), garbage, b"{}".to_vec()]);
+    assert_eq!(found[0].record.key.as_deref(), Some(&b"k"[..]));
+    assert!(found[0].record.timestamp_ms > 0);
+    assert_eq!(found[0].record.headers, Headers::default());
+    assert_eq!(found[1].record.key.as_deref(), Some(&b"tombstone"[..]));
+    let headers = &found[3].record.headers;
+    assert_eq!((headers.id.as_str(), headers.form.as_str()), ("\u{fffd}%", ""));
+    assert_eq!(headers.idempotency_key.as_deref(), Some("a b%ZZ"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compressed_topics_are_read_and_written() {
+    let Some(servers) = services::kafka() else { return };
+    for codec in ["zstd", "gzip", "snappy", "lz4"] {
+        let member = member(&format!("{servers}?compression.type={codec}"));
+        let topic = open(&member.journal, codec).await;
+        append(&member.journal, &topic, records(0..100)).await;
+        let found = read(&mut *reader(&member.journal, &topic, "g", 0).await, 100).await;
+        assert_eq!(found[99].record.value, "99", "{codec}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aborted_records_and_the_marks_of_transactions_are_gaps() {
+    let Some(servers) = services::kafka() else { return };
+    let member = member(&servers);
+    let topic = open(&member.journal, "transactions").await;
+    let producer = other(&servers, &[("transactional.id", topic.as_str())]);
+    producer.init_transactions(PATIENCE).unwrap();
+    for (value, is_kept) in [("a", true), ("b", false), ("c", true), ("d", false)] {
+        producer.begin_transaction().unwrap();
+        let record = BaseRecord::<str, str>::to(topic.as_str()).payload(value);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        flush(&producer);
+        if is_kept {
+            producer.commit_transaction(PATIENCE).unwrap();
+        } else {
+            producer.abort_transaction(PATIENCE).unwrap();
+        }
+    }
+    assert_eq!(bounds(&member.journal, &topic).await, (0, 8));
+    let mut consumer = reader(&member.journal, &topic, "g", 0).await;
+    let (mut found, mut next_offset) = (Vec::new(), 0);
+    let until = Instant::now() + PATIENCE;
+    while next_offset < 8 {
+        assert!(Instant::now() < until, "it stands at {next_offset}");
+        if let Delivery::Records(batch) = consumer.next(A_MOMENT).await.unwrap() {
+            next_offset = batch.next_offset;
+            found.extend(batch.records);
+        }
+    }
+    assert_eq!(offsets(&found), [0, 4]);
+    // What comes behind the gap is not lost.
+    append(&member.journal, &topic, records(0..2)).await;
+    assert_eq!(offsets(&read(&mut *consumer, 2).await), [8, 9]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_removed_is_not_passed_in_silence() {
+    let Some(servers) = services::kafka() else { return };
+    let member = member(&servers);
+    let topic = open(&member.journal, "removed").await;
+    append(&member.journal, &topic, records(0..10)).await;
+    let mut consumer = reader(&member.journal, &topic, "g", 0).await;
+    consumer.hold(0);
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic.as_str(), 0, Offset::Offset(4)).unwrap();
+    admin(&servers).delete_records(&list, &AdminOptions::new()).await.unwrap();
+    assert_eq!(bounds(&member.journal, &topic).await, (4, 10));
+    for offset in [0, 3] {
+        stops(&mut *consumer, offset, "4").await;
+    }
+    consumer.release(0);
+    consumer.seek(0, 4).await.unwrap();
+    assert_eq!(offsets(&read(&mut *consumer, 6).await), [4, 5, 6, 7, 8, 9]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_record_is_what_the_smallest_topic_takes() {
+    let Some(servers) = services::kafka() else { return };
+    let member = member(&servers);
+    let topic = super::topic("small");
+    create(&servers, &topic, &[("max.message.bytes", "20000")]).await;
+    member.journal.open_topic(&topic, u64::MAX).await.unwrap();
+    let most = member.journal.record_bytes_max();
+    assert!((19_000..20_000).contains(&most), "{most}");
+    let headers = record("").size();
+    let largest = record(vec![b'x'; most - headers]);
+    append(&member.journal, &topic, vec![largest.clone(), largest.clone(), largest]).await;
+    // Many that are small, together more than a batch may have.
+    append(&member.journal, &topic, records(0..2000)).await;
+    match member.journal.append(&topic, vec![record(vec![b'x'; 30_000])]).await {
+        Err(AppendError::Unavailable { kept: Outcome::No, source: JournalError::Stop(reason) }) => {
+            assert!(reason.contains("max.message.bytes") && reason.contains(topic.as_str()), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+    append(&member.journal, &topic, records(0..1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_not_there_is_named_and_not_created() {
+    let Some(servers) = services::kafka() else { return };
+    let member = member(&servers);
+    let never = super::topic("never");
+    let deleted = open(&member.journal, "deleted").await;
+    append(&member.journal, &deleted, records(0..1)).await;
+    admin(&servers).delete_topics(&[deleted.as_str()], &AdminOptions::new()).await.unwrap();
+    for topic in [&never, &deleted] {
+        let begun = Instant::now();
+        match member.journal.append(topic, records(0..1)).await {
+            Err(AppendError::Unavailable { kept: Outcome::No, source: JournalError::Stop(reason) }) => {
+                assert!(reason.contains(topic.as_str()) && reason.contains("no such topic"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(begun.elapsed() < PATIENCE);
+        assert_eq!(member.journal.extents(topic).await.unwrap(), []);
+    }
+}
+
+#[test]
+fn a_url_that_cannot_work_is_refused_at_once_and_in_words() {
+    let begun = Instant::now();
+    for (url, named) in [
+        ("127.0.0.1:9?compresion.type=zstd", "`compresion.type`"),
+        ("127.0.0.1:9?linger.ms=s3cret", "`linger.ms`"),
+        ("127.0.0.1:9?acks=1", "`acks`"),
+        ("127.0.0.1:9?security.protocol=SSL&ssl.ca.location=/no/such/file", "ssl.ca.location"),
+    ] {
+        match refused(url) {
+            JournalError::Stop(reason) => assert!(reason.contains(named) && !reason.contains("s3cret"), "{reason}"),
+            other => panic!("{url}: {other}"),
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn brokers_that_do_not_answer_are_named_in_time() {
+    let begun = Instant::now();
+    match refused("127.0.0.1:9,127.0.0.1:10") {
+        JournalError::Later(reason) => assert!(reason.contains("127.0.0.1:9"), "{reason}"),
+        other => panic!("{other}"),
+    }
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_and_passwords_work_and_their_failures_are_told_apart() {
+    let Some((servers, ca)) = services::kafka_tls() else { return };
+    let url = |user: &str| format!("{user}@{servers}?ssl.ca.location={ca}&append_timeout=2s");
+    let writer = member(&url("writer:s3cret-writer"));
+    let topic = open(&writer.journal, "secret").await;
+    append(&writer.journal, &topic, records(0..3)).await;
+    assert_eq!(read(&mut *reader(&writer.journal, &topic, "g", 0).await, 3).await.len(), 3);
+
+    match refused(&url("writer:s3cret-wrong")) {
+        JournalError::Stop(reason) => {
+            assert!(reason.contains("password") && !reason.contains("s3cret"), "{reason}");
+        }
+        other => panic!("{other}"),
+    }
+    match refused(&format!("writer:s3cret-writer@{servers}")) {
+        JournalError::Stop(reason) => assert!(reason.contains("ssl"), "a certificate nobody vouches for: {reason}"),
+        other => panic!("{other}"),
+    }
+    let nobody = member(&url("nobody:s3cret-nobody"));
+    for opened in [nobody.journal.open_topic(&topic, 1).await, nobody.journal.open_topic(&super::topic("x"), 1).await] {
+        match opened {
+            Err(JournalError::Stop(reason)) => {
+                assert!(reason.contains("grant") || reason.contains("may not"), "{reason}")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copied_data_folder_is_an_error_that_says_so() {
+    let Some(servers) = services::kafka() else { return };
+    let first = tempfile::tempdir().unwrap();
+    let second = tempfile::tempdir().unwrap();
+    let open_in = |folder: &Path| -> Arc<dyn Journal> { Arc::new(KafkaJournal::open(&servers, folder).unwrap()) };
+    let journal = open_in(first.path());
+    std::fs::copy(first.path().join("kafka-member-0"), second.path().join("kafka-member-0")).unwrap();
+    let copy = open_in(second.path());
+    let topic = open(&journal, "copied").await;
+    let mut victim = reader(&journal, &topic, "g", 0).await;
+    let _usurper = reader(&copy, &topic, "g", 0).await;
+    let until = Instant::now() + PATIENCE;
+    let reason = loop {
+        assert!(Instant::now() < until, "it was not told");
+        match victim.next(A_MOMENT).await {
+            Err(JournalError::Stop(reason)) => break reason,
+            Err(other) => panic!("{other}"),
+            Ok(_) => {}
+        }
+    };
+    assert!(reason.contains("data folder"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_broker_that_is_gone_is_told_in_time_and_what_was_acknowledged_is_there_when_it_returns() {
+    let Some(kafka) = services::Private::up(&["kafka"]) else { return };
+    let member = member(&format!("{}?append_timeout=2s", kafka.kafka()));
+    let journal = &member.journal;
+    let topic = open(journal, "gone").await;
+    append(journal, &topic, records(0..100)).await;
+    let mut consumer = reader(journal, &topic, "g", 0).await;
+    assert_eq!(read(&mut *consumer, 100).await.len(), 100);
+    journal.check().await.unwrap();
+    kafka.stop(&["kafka", "--immediate"]);
+
+    let begun = Instant::now();
+    let mut appends = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let (journal, topic) = (Arc::clone(journal), topic.clone());
+        appends.spawn(async move { journal.append(&topic, vec![record(vec![b'x'; 1 << 20])]).await });
+    }
+    let mut kept = [0, 0];
+    while let Some(done) = appends.join_next().await {
+        match done.unwrap() {
+            Err(AppendError::Unavailable { kept: Outcome::No, .. } | AppendError::Overloaded { .. }) => kept[0] += 1,
+            Err(AppendError::Unavailable { kept: Outcome::Unknown, .. }) => kept[1] += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(kept[0] >= 8, "what does not fit or has not left is certainly not kept: {kept:?}");
+    assert!(journal.check().await.is_err());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+
+    kafka.start(&["kafka"]);
+    let returned = Instant::now();
+    loop {
+        match journal.append(&topic, vec![record("after")]).await {
+            Ok(_) => break,
+            Err(error) => assert!(returned.elapsed() < PATIENCE, "{error}"),
+        }
+    }
+    let until = Instant::now() + PATIENCE;
+    let (mut last, mut next_offset) = (None, 100);
+    while last.as_deref() != Some(&b"after"[..]) {
+        assert!(Instant::now() < until, "the reader does not go on");
+        match consumer.next(A_MOMENT).await.unwrap() {
+            Delivery::Records(batch) => {
+                assert_eq!(batch.records[0].position.offset, next_offset);
+                next_offset = batch.next_offset;
+                last = batch.records.last().map(|kept| kept.record.value.to_vec());
+            }
+            // Its session had run out.
+            Delivery::Assigned(partition) => consumer.seek(partition, next_offset).await.unwrap(),
+            Delivery::Lost(_) | Delivery::Nothing => {}
+        }
+    }
+    eprintln!("after its return, Kafka was read and written within {:?}", returned.elapsed());
+    let (start, end) = bounds(journal, &topic).await;
+    assert!(start == 0 && end >= 101);
+    let found = read(&mut *reader(journal, &topic, "h", 0).await, end as usize).await;
+    let first: Vec<_> = found[..100].iter().map(|kept| kept.record.value.clone()).collect();
+    assert_eq!(first, (0..100).map(|value| value.to_string()).collect::<Vec<_>>());
+}
+
+/// Posts a document and waits until it is a row.
+fn applied(server: &Process, id: i64) {
+    let answer = server.send(Request::post("/v1/streams/activities", item(id)).wait(20));
+    assert_eq!(answer.expect(200).json()["status"], "applied");
+}
+
+#[test]
+fn a_process_that_was_killed_lets_rows_flow_within_2_s_of_its_start() {
+    let Some(servers) = services::kafka() else { return };
+    let topic = services::unique("killed");
+    let home = Home::with(&format!(
+        "journal: kafka://{servers}?partitions=2\nstore: sqlite://store.db\nstreams: {{activities: {{takes: changes, topic: {topic}}}}}\n"
+    ));
+    let mut server = home.up();
+    applied(&server, 1);
+    server.kill();
+    let begun = Instant::now();
+    let server = home.up();
+    let up = begun.elapsed();
+    applied(&server, 2);
+    eprintln!("listening after {up:?}, applied after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    eventually(PATIENCE, "both are rows", || (home.run(&["rows", "item"]).json().as_array()?.len() == 2).then_some(()));
+}
