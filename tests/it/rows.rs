@@ -11,7 +11,16 @@ mod queries;
 
 use serde_json::{Value, json};
 
+use crate::support::services;
 use crate::support::{Documents, Home, Process, Target, activities, insert, item};
+
+/// Runs a test on every store: what goes behind `up` to have it. PostgreSQL is left out where there is none.
+fn on_every_store(test: impl Fn(&[&str])) {
+    test(&[]);
+    if let Some(database) = services::postgres() {
+        test(&["--store", &database.url()]);
+    }
+}
 
 fn server(home: &Home) -> Process {
     let server = home.up();

@@ -8,6 +8,7 @@ mod catalogue;
 mod claim;
 mod connection;
 mod ddl;
+mod dialect;
 mod error;
 mod execute;
 mod keys;

@@ -1,9 +1,9 @@
 //! Strings that somebody slips in: through every name, key, value, filter and path. The database holds exactly the string,
 //! or the request is refused with a problem; and nothing else changes.
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use super::on_every_store;
 use crate::support::{Documents, Home, Process, Request, Target, activities, insert};
 
 /// Quotes, comments, statements, paths, patterns, encodings, directions, and what programs take for something else.
@@ -125,13 +125,12 @@ fn nasty() -> Vec<String> {
     all
 }
 
-/// Everything in the database but the table `t` and the books about documents.
-fn elsewhere(home: &Home) -> Vec<String> {
-    let store = Connection::open(home.store()).unwrap();
-    let mut statement = store.prepare("SELECT name || coalesce(sql, '') FROM sqlite_schema ORDER BY name").unwrap();
-    let mut found: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let mut statement = store.prepare("SELECT quote(id) || quote(secret) FROM other").unwrap();
-    found.extend(statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap));
+/// Everything but the rows of the table `t`: tables, their columns, and a table that nobody asks about.
+fn elsewhere(server: &Process) -> Vec<Value> {
+    let tables = server.get("/v1/tables").expect(200).json()["tables"].clone();
+    let names = tables.as_array().unwrap().iter().map(|name| encode(name.as_str().unwrap()));
+    let mut found: Vec<_> = names.map(|name| server.get(&format!("/v1/tables/{name}")).expect(200).json()).collect();
+    found.extend(server.rows("other"));
     found
 }
 
@@ -144,145 +143,155 @@ fn quoted(text: &str) -> String {
     encode(&format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
-fn server(home: &Home) -> Process {
-    let server = home.up();
+fn server(home: &Home, store: &[&str]) -> Process {
+    let server = home.up_with(store);
     server.applied(activities([insert("other", &[("id", "BIGINT", 1.into()), ("secret", "TEXT", "kept".into())])]));
     server
 }
 
 #[test]
 fn values_are_found_by_every_filter_and_only_they() {
-    let home = Home::new();
-    let server = server(&home);
-    let nasty = nasty();
-    let rows = nasty.iter().enumerate().map(|(id, text)| {
-        insert(
-            "t",
-            &[
-                ("id", "BIGINT", id.into()),
-                ("text", "TEXT", text.as_str().into()),
-                ("document", "JSONB", json!({"value": text, text.as_str(): id})),
-            ],
-        )
-    });
-    server.applied(activities(rows.collect::<Vec<_>>()));
-    let before = elsewhere(&home);
-    let store = Connection::open(home.store()).unwrap();
-    for (id, text) in nasty.iter().enumerate() {
-        let kept: String = store.query_row("SELECT text FROM t WHERE id = ?1", [id as i64], |row| row.get(0)).unwrap();
-        assert_eq!(kept, *text, "the database holds exactly the string");
-        let json = encode(&Value::from(text.as_str()).to_string());
-        let pattern: String = text.chars().flat_map(|character| ['\\', character]).collect();
-        for query in [
-            format!("text=eq.{}", encode(text)),
-            format!("text=in.({})", quoted(text)),
-            format!("text=like.{}", encode(&pattern)),
-            format!("document->>value=eq.{}", encode(text)),
-            format!("document->value=eq.{json}"),
-            // The member of that name: its value is the id.
-            format!("document->{}=eq.{id}", quoted(text)),
-            format!("select=id,document->>{}&text=eq.{}", quoted(text), encode(text)),
-            format!("order=document->{}.desc.nullslast&text=eq.{}", quoted(text), encode(text)),
-        ] {
-            let rows = server.rows(&format!("t/rows?{query}"));
-            let ids: Vec<_> = rows.iter().map(|row| row["id"].as_i64().unwrap()).collect();
-            assert_eq!(ids, [id as i64], "{text:?} in {query}");
+    on_every_store(|store| {
+        let home = Home::new();
+        let server = server(&home, store);
+        let nasty = nasty();
+        let rows = nasty.iter().enumerate().map(|(id, text)| {
+            insert(
+                "t",
+                &[
+                    ("id", "BIGINT", id.into()),
+                    ("text", "TEXT", text.as_str().into()),
+                    ("document", "JSONB", json!({"value": text, text.as_str(): id})),
+                ],
+            )
+        });
+        server.applied(activities(rows.collect::<Vec<_>>()));
+        let before = elsewhere(&server);
+        for (id, text) in nasty.iter().enumerate() {
+            let kept = server.rows(&format!("t/rows?id=eq.{id}")).remove(0);
+            assert_eq!(kept["text"], text.as_str(), "the database holds exactly the string");
+            assert_eq!(kept["document"], json!({"value": text, text.as_str(): id}));
+            let json = encode(&Value::from(text.as_str()).to_string());
+            let pattern: String = text.chars().flat_map(|character| ['\\', character]).collect();
+            for query in [
+                format!("text=eq.{}", encode(text)),
+                format!("text=in.({})", quoted(text)),
+                format!("text=like.{}", encode(&pattern)),
+                format!("document->>value=eq.{}", encode(text)),
+                format!("document->value=eq.{json}"),
+                // The member of that name: its value is the id.
+                format!("document->{}=eq.{id}", quoted(text)),
+                format!("select=id,document->>{}&text=eq.{}", quoted(text), encode(text)),
+                format!("order=document->{}.desc.nullslast&text=eq.{}", quoted(text), encode(text)),
+            ] {
+                let rows = server.rows(&format!("t/rows?{query}"));
+                let ids: Vec<_> = rows.iter().map(|row| row["id"].as_i64().unwrap()).collect();
+                assert_eq!(ids, [id as i64], "{text:?} in {query}");
+            }
+            let not = server.rows(&format!("t/rows?limit=1000&text=neq.{}", encode(text)));
+            assert_eq!(not.len(), nasty.len() - 1, "{text:?}");
         }
-        let not = server.rows(&format!("t/rows?limit=1000&text=neq.{}", encode(text)));
-        assert_eq!(not.len(), nasty.len() - 1, "{text:?}");
-    }
-    assert_eq!(elsewhere(&home), before);
+        assert_eq!(elsewhere(&server), before);
+    });
 }
 
 #[test]
 fn whatever_is_asked_is_answered_or_refused_and_changes_nothing() {
-    let home = Home::with("streams: {activities: {takes: changes}, e: {takes: events, table: events, queries: true}}");
-    let server = server(&home);
-    server.applied(activities([insert("t", &[("id", "BIGINT", 1.into()), ("document", "JSONB", json!({"a": 1}))])]));
-    server.send(Request::post("/v1/streams/e", r#"{"a":1}"#).wait(20)).expect(200);
-    let before = elsewhere(&home);
-    let rows = server.rows("t");
-    for text in &nasty() {
-        let bare = encode(text);
-        for path in [
-            format!("/v1/tables/{bare}"),
-            format!("/v1/tables/{bare}/rows"),
-            format!("/v1/tables/t/rows?{bare}=eq.1"),
-            format!("/v1/tables/t/rows?{bare}"),
-            format!("/v1/tables/t/rows?id={bare}"),
-            format!("/v1/tables/t/rows?id=eq.{bare}"),
-            format!("/v1/tables/t/rows?id=in.({bare})"),
-            format!("/v1/tables/t/rows?id=is.{bare}"),
-            format!("/v1/tables/t/rows?document->{bare}=eq.1"),
-            format!("/v1/tables/t/rows?document->>{bare}=like.*"),
-            format!("/v1/tables/t/rows?document={bare}"),
-            format!("/v1/tables/t/rows?select={bare}"),
-            format!("/v1/tables/t/rows?select={bare}:id"),
-            format!("/v1/tables/t/rows?order={bare}"),
-            format!("/v1/tables/t/rows?order=id.{bare}"),
-            format!("/v1/tables/t/rows?limit={bare}"),
-            format!("/v1/tables/t/rows?after={bare}"),
-            format!("/v1/tables/t/rows?order=id&after={}", encode(&json!([format!("t{text}"), "i1"]).to_string())),
-        ] {
-            let answer = server.get(&path);
-            assert!(
-                matches!(answer.status, 200 | 400 | 404),
-                "{text:?} in {path}: {} {}",
-                answer.status,
-                answer.text()
-            );
-            assert!(!answer.text().contains("kept"), "{text:?} in {path}: {}", answer.text());
-            assert!(!answer.text().contains("syntax error"), "{text:?} in {path}: {}", answer.text());
-            if answer.status != 200 {
-                assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
+    on_every_store(|store| {
+        let home =
+            Home::with("streams: {activities: {takes: changes}, e: {takes: events, table: events, queries: true}}");
+        let server = server(&home, store);
+        server
+            .applied(activities([insert("t", &[("id", "BIGINT", 1.into()), ("document", "JSONB", json!({"a": 1}))])]));
+        server.send(Request::post("/v1/streams/e", r#"{"a":1}"#).wait(20)).expect(200);
+        let before = elsewhere(&server);
+        let rows = server.rows("t");
+        for text in &nasty() {
+            let bare = encode(text);
+            for path in [
+                format!("/v1/tables/{bare}"),
+                format!("/v1/tables/{bare}/rows"),
+                format!("/v1/tables/t/rows?{bare}=eq.1"),
+                format!("/v1/tables/t/rows?{bare}"),
+                format!("/v1/tables/t/rows?id={bare}"),
+                format!("/v1/tables/t/rows?id=eq.{bare}"),
+                format!("/v1/tables/t/rows?id=in.({bare})"),
+                format!("/v1/tables/t/rows?id=is.{bare}"),
+                format!("/v1/tables/t/rows?document->{bare}=eq.1"),
+                format!("/v1/tables/t/rows?document->>{bare}=like.*"),
+                format!("/v1/tables/t/rows?document={bare}"),
+                format!("/v1/tables/t/rows?select={bare}"),
+                format!("/v1/tables/t/rows?select={bare}:id"),
+                format!("/v1/tables/t/rows?order={bare}"),
+                format!("/v1/tables/t/rows?order=id.{bare}"),
+                format!("/v1/tables/t/rows?limit={bare}"),
+                format!("/v1/tables/t/rows?after={bare}"),
+                format!("/v1/tables/t/rows?order=id&after={}", encode(&json!([format!("t{text}"), "i1"]).to_string())),
+            ] {
+                let answer = server.get(&path);
+                assert!(
+                    matches!(answer.status, 200 | 400 | 404),
+                    "{text:?} in {path}: {} {}",
+                    answer.status,
+                    answer.text()
+                );
+                assert!(!answer.text().contains("kept"), "{text:?} in {path}: {}", answer.text());
+                assert!(!answer.text().contains("syntax error"), "{text:?} in {path}: {}", answer.text());
+                if answer.status != 200 {
+                    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
+                }
+            }
+            for (path, body) in [
+                ("/api/v1/query_unstructured_data", json!({"key": text, "value": 1})),
+                ("/api/v1/query_unstructured_data", json!({"key": "a", "value": text})),
+                ("/api/v1/query_unstructured_data", json!({"key": "a", "value": {text.as_str(): [text]}})),
+                ("/api/v1/query_relational_data", json!({"receipt": text})),
+                ("/api/v1/query_relational_data", json!({text.as_str(): "x"})),
+            ] {
+                let answer = server.post(path, body.to_string());
+                assert!(matches!(answer.status, 400 | 404), "{body}: {} {}", answer.status, answer.text());
             }
         }
-        for (path, body) in [
-            ("/api/v1/query_unstructured_data", json!({"key": text, "value": 1})),
-            ("/api/v1/query_unstructured_data", json!({"key": "a", "value": text})),
-            ("/api/v1/query_unstructured_data", json!({"key": "a", "value": {text.as_str(): [text]}})),
-            ("/api/v1/query_relational_data", json!({"receipt": text})),
-            ("/api/v1/query_relational_data", json!({text.as_str(): "x"})),
-        ] {
-            let answer = server.post(path, body.to_string());
-            assert!(matches!(answer.status, 400 | 404), "{body}: {} {}", answer.status, answer.text());
-        }
-    }
-    assert_eq!(server.rows("t"), rows);
-    assert_eq!(elsewhere(&home), before);
+        assert_eq!(server.rows("t"), rows);
+        assert_eq!(elsewhere(&server), before);
+    });
 }
 
 #[test]
 fn names_of_tables_and_columns_are_only_names() {
-    let home = Home::new();
-    let server = server(&home);
-    let (mut kept, mut refused) = (0, 0);
-    for (id, text) in nasty().into_iter().enumerate() {
-        // Not to take the name of another column or table in another letter case.
-        let name = format!("{text}{id}");
-        let row = [("id", "BIGINT", Value::from(id)), (name.as_str(), "TEXT", text.as_str().into())];
-        let before = elsewhere(&home).len();
-        let answer = server.change(activities([insert(&name, &row)]));
-        if answer.status != 200 {
-            assert!(matches!(answer.status, 409 | 422), "{name:?}: {} {}", answer.status, answer.text());
-            assert_eq!(elsewhere(&home).len(), before, "{name:?} was refused");
-            refused += 1;
-            continue;
+    on_every_store(|store| {
+        let home = Home::new();
+        let server = server(&home, store);
+        let (mut kept, mut refused) = (0, 0);
+        for (id, text) in nasty().into_iter().enumerate() {
+            // Not to take the name of another column or table in another letter case.
+            let name = format!("{text}{id}");
+            let row = [("id", "BIGINT", Value::from(id)), (name.as_str(), "TEXT", text.as_str().into())];
+            let before = elsewhere(&server).len();
+            let answer = server.change(activities([insert(&name, &row)]));
+            if answer.status != 200 {
+                assert!(matches!(answer.status, 409 | 422), "{name:?}: {} {}", answer.status, answer.text());
+                assert_eq!(elsewhere(&server).len(), before, "{name:?} was refused");
+                refused += 1;
+                continue;
+            }
+            let tables = server.get("/v1/tables").expect(200).json()["tables"].clone();
+            let Some(table) =
+                tables.as_array().unwrap().iter().filter_map(Value::as_str).find(|table| name.ends_with(table))
+            else {
+                panic!("{name:?} is not among {tables}");
+            };
+            let path = format!("/v1/tables/{}/rows?{}=eq.{}", encode(table), quoted(&name), encode(&text));
+            let rows = server
+                .get(&format!("{path}&order={}.desc&select=id,{}", quoted(&name), quoted(&name)))
+                .expect(200)
+                .json();
+            assert_eq!(rows["rows"], json!([{"id": id, name.as_str(): text}]), "{name:?}");
+            assert_eq!(elsewhere(&server).len(), before + 1, "{name:?}: one table more");
+            kept += 1;
         }
-        let tables = server.get("/v1/tables").expect(200).json()["tables"].clone();
-        let Some(table) =
-            tables.as_array().unwrap().iter().filter_map(Value::as_str).find(|table| name.ends_with(table))
-        else {
-            panic!("{name:?} is not among {tables}");
-        };
-        let path = format!("/v1/tables/{}/rows?{}=eq.{}", encode(table), quoted(&name), encode(&text));
-        let rows =
-            server.get(&format!("{path}&order={}.desc&select=id,{}", quoted(&name), quoted(&name))).expect(200).json();
-        assert_eq!(rows["rows"], json!([{"id": id, name.as_str(): text}]), "{name:?}");
-        assert_eq!(elsewhere(&home).len(), before + 1, "{name:?}: one table more");
-        kept += 1;
-    }
-    assert!(kept > 60, "{kept} names were taken, {refused} refused");
-    assert_eq!(server.rows("other"), [json!({"id": 1, "secret": "kept"})]);
-    home.run(&["verify"]).expect(0);
+        assert!(kept > 60, "{kept} names were taken, {refused} refused");
+        assert_eq!(server.rows("other"), [json!({"id": 1, "secret": "kept"})]);
+        home.run(&[&["verify"], store].concat()).expect(0);
+    });
 }
