@@ -6,6 +6,7 @@
 mod accounts;
 mod bench;
 mod changes;
+mod postgres;
 mod transactions;
 
 use std::sync::Arc;
@@ -48,7 +49,7 @@ macro_rules! suite {
 macro_rules! every_store {
     ($($promise:tt)+) => {
         suite!(sqlite open_sqlite $($promise)+);
-        suite!(postgres open_postgres $($promise)+);
+        suite!(postgresql open_postgres $($promise)+);
     };
 }
 

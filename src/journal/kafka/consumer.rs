@@ -41,6 +41,9 @@ const LEAVE_DEADLINE: Duration = Duration::from_secs(3);
 /// How long the group may take to let a member go.
 const REVOKE_DEADLINE: Duration = Duration::from_secs(1);
 
+/// How many turns of librdkafka's thread it takes until the group is told.
+const TURNS_TO_LEAVE: u32 = 10;
+
 /// More events than this are served another time.
 const EVENTS_MAX: u32 = 1000;
 
@@ -223,10 +226,12 @@ impl KafkaConsumer {
             // Fails for an offset that cannot be one.
             let _ = list.add_partition_offset(self.topic.as_str(), partition, Offset::Offset(offset));
         }
-        if list.count() > 0
-            && let Err(error) = reading.client.commit(&list, CommitMode::Async)
-        {
-            tracing::debug!(%error, "The group's offset could not be noted in Kafka.");
+        if list.count() == 0 {
+            return;
+        }
+        match reading.client.commit(&list, CommitMode::Async) {
+            Ok(()) => reading.client.context().state().commits += 1,
+            Err(error) => tracing::debug!(%error, "The group's offset could not be noted in Kafka."),
         }
     }
 }
@@ -417,13 +422,26 @@ impl Reading {
     /// Leaves the group, also as a member with a name, which would otherwise keep its partitions until its session has
     /// run out.
     fn leave(self) {
+        // A client that is closed while an offset is on its way leaves without a word.
+        self.poll_until(|client| client.context().state().commits == 0);
         self.client.unsubscribe();
-        let begun = Instant::now();
-        while begun.elapsed() < REVOKE_DEADLINE && self.client.assignment().is_ok_and(|list| list.count() > 0) {
-            // What comes is of no use any more.
-            let _ = self.client.poll(Duration::from_millis(10));
+        self.poll_until(|client| !client.assignment().is_ok_and(|list| list.count() > 0));
+        // The word goes out once the fetchers have stopped, on librdkafka's own thread: each question is a turn of it.
+        for _ in 0..TURNS_TO_LEAVE {
+            self.poll_until(|client| client.assignment().is_ok());
         }
-        // Closing it waits until the group has been told.
+    }
+
+    /// Serves events until a condition holds, and not for long.
+    fn poll_until(&self, is_so: impl Fn(&Client) -> bool) {
+        let begun = Instant::now();
+        loop {
+            // What comes is of no use any more.
+            let _ = self.client.poll(Duration::from_millis(2));
+            if is_so(&self.client) || begun.elapsed() > REVOKE_DEADLINE {
+                return;
+            }
+        }
     }
 }
 

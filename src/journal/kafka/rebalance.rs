@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) moves: VecDeque<Move>,
     /// What librdkafka fetches.
     pub(super) fetched: BTreeSet<i32>,
+    /// Offsets on their way to Kafka.
+    pub(super) commits: u32,
 }
 
 impl Rebalances {
@@ -86,6 +88,9 @@ impl ConsumerContext for Rebalances {
 
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         self.told.note_served();
+        let mut state = self.state();
+        state.commits = state.commits.saturating_sub(1);
+        drop(state);
         if let Err(error) = result {
             // For lag tools only.
             tracing::debug!(%error, "The group's offset could not be noted in Kafka.");

@@ -1,0 +1,210 @@
+//! Owners of partitions: ended, frozen, cut off, and two at once. Nothing is lost, and nothing doubles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sluicegate::document::Position;
+use sluicegate::record::{Headers, Kept, Record};
+use sluicegate::store::postgres::PostgresStore;
+use sluicegate::store::{Claim, ClaimRequest, Fate, Place, Store, StoreError, Tally};
+use sluicegate::stream::Stream;
+
+use super::proxy::{Commit, Proxy};
+use super::{MANY, ask, open};
+use crate::store::{insert, stream};
+use crate::support::PATIENCE;
+use crate::support::services::Database;
+
+const JOURNAL: &str = "journal";
+
+fn place(partition: i32) -> Place {
+    let Stream { name, topic, .. } = stream();
+    Place { stream: name, topic, partition }
+}
+
+/// A record of a partition; with an idempotency key if given.
+fn kept(partition: i32, offset: i64, value: String, key: Option<&str>) -> Kept {
+    let headers = Headers { idempotency_key: key.map(str::to_owned), ..Headers::default() };
+    let position = Position { topic: stream().topic, partition, offset };
+    Kept { position, record: Record { key: None, value: Bytes::from(value), headers, timestamp_ms: 0 } }
+}
+
+fn inserts(partition: i32, count: i64) -> Vec<Kept> {
+    let text = "x".repeat(200);
+    (0..count)
+        .map(|offset| kept(partition, offset, insert("t", &format!("id INTEGER {offset}, v TEXT \"{text}\"")), None))
+        .collect()
+}
+
+async fn claim(store: &dyn Store, partition: i32) -> Result<Claim, StoreError> {
+    let place = place(partition);
+    store.claim(ClaimRequest { place: &place, journal: JOURNAL, start: 0, owner: "test" }).await
+}
+
+/// Applies the records that the claim has not seen, in one transaction.
+async fn apply(store: &dyn Store, claim: &Claim, records: &[Kept]) -> Result<Vec<Fate>, StoreError> {
+    let stream = stream();
+    let records: Vec<_> = records.iter().filter(|kept| kept.position.offset >= claim.next_offset).collect();
+    let documents: Vec<_> = records.iter().map(|kept| stream.read(kept).unwrap()).collect();
+    let mut transaction = store.begin(&stream.apply, Some(claim)).await?;
+    let fates = transaction.apply(&documents).await.map_err(|refusal| refusal.error)?;
+    let next_offset = claim.next_offset + records.len() as i64;
+    let applied = fates.iter().filter(|fate| **fate == Fate::Applied).count() as i64;
+    let duplicates = fates.len() as i64 - applied;
+    transaction.advance(claim, next_offset, Tally { applied, duplicates, ..Tally::default() }).await?;
+    transaction.commit().await?;
+    Ok(fates)
+}
+
+/// Claims and applies one record after the other, again after every failure that time heals.
+async fn deliver(store: Arc<dyn Store>, partition: i32, records: Vec<Kept>) {
+    let deliver = async {
+        loop {
+            let Ok(mut claim) = claim(&*store, partition).await else { continue };
+            loop {
+                let next = claim.next_offset as usize;
+                let Some(record) = records.get(next) else { return };
+                match apply(&*store, &claim, std::slice::from_ref(record)).await {
+                    Ok(_) => claim.next_offset += 1,
+                    Err(StoreError::Later(_) | StoreError::Fenced) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE * 3, deliver).await.unwrap();
+}
+
+/// Waits until a query finds something.
+async fn until(database: &Database, sql: &str) {
+    let wait = async {
+        let mut pace = tokio::time::interval(Duration::from_millis(5));
+        while ask(database, sql).await.is_empty() {
+            pace.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("nothing is found by {sql}"));
+}
+
+async fn count(database: &Database) -> Vec<String> {
+    ask(database, "SELECT count(*), count(DISTINCT id) FROM t").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_whose_backend_is_ended_claims_anew_and_goes_on() {
+    let Some((bench, database)) = open().await else { return };
+    let (store, records) = (&*bench.store, inserts(0, 20));
+    let mine = claim(store, 7).await.unwrap();
+    apply(store, &mine, &records[..10]).await.unwrap();
+    let end = r#"SELECT pg_terminate_backend(backend_pid, 5000) FROM "_sluicegate_positions" WHERE "partition" = 7"#;
+    assert_eq!(ask(&database, end).await, ["t"]);
+    let mine = Claim { next_offset: 10, ..mine };
+    assert!(matches!(apply(store, &mine, &records).await, Err(StoreError::Later(_))));
+    let again = claim(store, 7).await.unwrap();
+    assert_eq!(again.next_offset, 10);
+    apply(store, &again, &records).await.unwrap();
+    assert_eq!(count(&database).await, ["20|20"]);
+    assert!(matches!(apply(store, &mine, &records).await, Err(StoreError::Fenced)), "the old claim is void");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_is_frozen_in_the_middle_of_a_copy_is_taken_over_from() {
+    let Some((bench, database)) = open().await else { return };
+    let proxy = Proxy::before(&database).await;
+    let frozen: Arc<dyn Store> = Arc::new(PostgresStore::open(&proxy.url).await.unwrap());
+    let records = inserts(0, 4_000);
+    let mine = claim(&*frozen, 7).await.unwrap();
+    apply(&*frozen, &mine, &records[..MANY]).await.unwrap();
+    let mine = Claim { next_offset: MANY as i64, ..mine };
+    proxy.freeze_after(300_000);
+    let theirs = (Arc::clone(&frozen), mine.clone(), records.clone());
+    let stuck = tokio::spawn(async move { apply(&*theirs.0, &theirs.1, &theirs.2).await });
+    let copying = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'
+                   AND state = 'active' AND wait_event = 'ClientRead'";
+    until(&database, copying).await;
+    let other = claim(&*bench.store, 7).await.unwrap();
+    assert_eq!(other.next_offset, MANY as i64);
+    apply(&*bench.store, &other, &records).await.unwrap();
+    proxy.thaw();
+    let woken = tokio::time::timeout(PATIENCE, stuck).await.unwrap().unwrap();
+    assert!(matches!(woken, Err(StoreError::Later(_))), "{woken:?}");
+    assert_eq!(count(&database).await, ["4000|4000"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_is_settled_before_the_position_is_read() {
+    let Some((_bench, database)) = open().await else { return };
+    let proxy = Proxy::before(&database).await;
+    let store = PostgresStore::open(&proxy.url).await.unwrap();
+    let records = inserts(0, 60);
+    apply(&store, &claim(&store, 7).await.unwrap(), &records[..2]).await.unwrap();
+    for (round, how) in [Commit::LosesAnswer, Commit::IsCutBehind].into_iter().cycle().take(10).enumerate() {
+        let mine = claim(&store, 7).await.unwrap();
+        let before = mine.next_offset;
+        proxy.commit(how);
+        let lost = apply(&store, &mine, &records[..(round + 1) * 6]).await;
+        assert!(matches!(lost, Err(StoreError::Later(_))), "{how:?}: {lost:?}");
+        proxy.commit(Commit::Passes);
+        let mine = claim(&store, 7).await.unwrap();
+        let after = ((round + 1) * 6) as i64;
+        match how {
+            Commit::LosesAnswer => assert_eq!(mine.next_offset, after, "the server had answered"),
+            _ => assert!([before, after].contains(&mine.next_offset), "all or nothing"),
+        }
+        apply(&store, &mine, &records[..(round + 1) * 6]).await.unwrap();
+        assert_eq!(count(&database).await, [format!("{after}|{after}")]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_first_met_by_two_partitions_at_once_lose_no_document() {
+    let Some((bench, database)) = open().await else { return };
+    let second = PostgresStore::open(&database.url()).await.unwrap();
+    let stores: [Arc<dyn Store>; 2] = [Arc::clone(&bench.store), Arc::new(second)];
+    let records = |partition: i32| {
+        (0..12).map(move |offset| {
+            // In opposite order, so that they also wait for each other.
+            let number = if partition == 1 { offset } else { 11 - offset };
+            let inserts = [number, (number + 1) % 12].map(|table| {
+                let row = [("id", "INTEGER", number.into()), (["a", "b"][partition as usize - 1], "TEXT", "x".into())];
+                crate::support::insert(&format!("made.t{table}"), &row)
+            });
+            kept(partition, offset, crate::support::activities(inserts), None)
+        })
+    };
+    let tasks = [1, 2].map(|partition| {
+        let store = Arc::clone(&stores[partition as usize - 1]);
+        tokio::spawn(deliver(store, partition, records(partition).collect()))
+    });
+    for task in tasks {
+        task.await.unwrap();
+    }
+    for table in 0..12 {
+        let found = ask(&database, &format!("SELECT count(a), count(b) FROM made.t{table}")).await;
+        assert_eq!(found, ["2|2"], "table {table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_in_two_partitions_is_the_first_commits() {
+    let Some((bench, database)) = open().await else { return };
+    let (store, stream) = (&bench.store, stream());
+    let document = insert("t", "id INTEGER 1");
+    let (first, second) = (kept(1, 0, document.clone(), Some("key")), kept(2, 0, document, Some("key")));
+    apply(&**store, &claim(&**store, 3).await.unwrap(), &[kept(3, 0, insert("t", "id INTEGER 0"), None)])
+        .await
+        .unwrap();
+    let mine = claim(&**store, 1).await.unwrap();
+    let mut transaction = store.begin(&stream.apply, Some(&mine)).await.unwrap();
+    transaction.apply(&[stream.read(&first).unwrap()]).await.unwrap();
+    let (theirs, other) = (Arc::clone(store), claim(&**store, 2).await.unwrap());
+    let waits = tokio::spawn(async move { apply(&*theirs, &other, &[second]).await });
+    until(&database, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+        .await;
+    transaction.advance(&mine, 1, Tally { applied: 1, ..Tally::default() }).await.unwrap();
+    transaction.commit().await.unwrap();
+    let fates = waits.await.unwrap().unwrap();
+    assert_eq!(fates, [Fate::Duplicate { of: first.position }]);
+    assert_eq!(count(&database).await, ["2|2"]);
+}
