@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::PostgresStore;
 use super::catalogue::{Place, Table, load, quote};
 use super::connection::{Connection, column, silent};
 use super::dialect::Postgres;
 use super::error::failed;
 use super::text::write_json;
+use super::{IDENTIFIER_BYTES_MAX, PostgresStore};
 use crate::change::TableName;
 use crate::problem::ProblemType;
 use crate::store::StoreError;
@@ -167,6 +167,11 @@ impl PostgresStore {
     /// Finds a table that may be read: not one of the books.
     async fn visible(&self, name: &str) -> Result<Option<Table>, StoreError> {
         let place = Place::of(&TableName::parse(name.into()), &self.settings.schema);
+        // What cannot be a name is none, and PostgreSQL would say so in other words.
+        let is_name = |name: &str| name.len() <= IDENTIFIER_BYTES_MAX && !name.contains('\0');
+        if !is_name(&place.name) || !is_name(&place.schema) {
+            return Ok(None);
+        }
         if place.name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("_sluicegate")) {
             return Ok(None);
         }

@@ -125,11 +125,15 @@ fn nasty() -> Vec<String> {
     all
 }
 
+fn tables(server: &Process) -> Vec<String> {
+    let tables = server.get("/v1/tables").expect(200).json()["tables"].clone();
+    tables.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
 /// Everything but the rows of the table `t`: tables, their columns, and a table that nobody asks about.
 fn elsewhere(server: &Process) -> Vec<Value> {
-    let tables = server.get("/v1/tables").expect(200).json()["tables"].clone();
-    let names = tables.as_array().unwrap().iter().map(|name| encode(name.as_str().unwrap()));
-    let mut found: Vec<_> = names.map(|name| server.get(&format!("/v1/tables/{name}")).expect(200).json()).collect();
+    let columns = |name: &String| server.get(&format!("/v1/tables/{}", encode(name))).expect(200).json();
+    let mut found: Vec<_> = tables(server).iter().map(columns).collect();
     found.extend(server.rows("other"));
     found
 }
@@ -267,19 +271,17 @@ fn names_of_tables_and_columns_are_only_names() {
             // Not to take the name of another column or table in another letter case.
             let name = format!("{text}{id}");
             let row = [("id", "BIGINT", Value::from(id)), (name.as_str(), "TEXT", text.as_str().into())];
-            let before = elsewhere(&server).len();
+            let before = tables(&server).len();
             let answer = server.change(activities([insert(&name, &row)]));
             if answer.status != 200 {
                 assert!(matches!(answer.status, 409 | 422), "{name:?}: {} {}", answer.status, answer.text());
-                assert_eq!(elsewhere(&server).len(), before, "{name:?} was refused");
+                assert_eq!(tables(&server).len(), before, "{name:?} was refused");
                 refused += 1;
                 continue;
             }
-            let tables = server.get("/v1/tables").expect(200).json()["tables"].clone();
-            let Some(table) =
-                tables.as_array().unwrap().iter().filter_map(Value::as_str).find(|table| name.ends_with(table))
-            else {
-                panic!("{name:?} is not among {tables}");
+            let tables = tables(&server);
+            let Some(table) = tables.iter().find(|table| name.ends_with(*table)) else {
+                panic!("{name:?} is not among {tables:?}");
             };
             let path = format!("/v1/tables/{}/rows?{}=eq.{}", encode(table), quoted(&name), encode(&text));
             let rows = server
@@ -287,7 +289,7 @@ fn names_of_tables_and_columns_are_only_names() {
                 .expect(200)
                 .json();
             assert_eq!(rows["rows"], json!([{"id": id, name.as_str(): text}]), "{name:?}");
-            assert_eq!(elsewhere(&server).len(), before + 1, "{name:?}: one table more");
+            assert_eq!(tables(&server).len(), before + 1, "{name:?}: one table more");
             kept += 1;
         }
         assert!(kept > 60, "{kept} names were taken, {refused} refused");
