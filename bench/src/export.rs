@@ -24,7 +24,7 @@ pub(crate) fn measure() -> Fallible {
         r#"WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < ?1)
            INSERT INTO people SELECT 'people-0-' || id, '2026-11-21 10:53:49.381+00', 'name ' || id, id % 100,
                                      '{"name":"name ' || id || '","age":' || (id % 100) || ',"city":"Oslo"}' FROM n"#,
-        [ROWS],
+        [i64::try_from(ROWS)?],
     )?;
     drop(store);
     println!("  - resident before {} MiB", short(server.peak_memory_mib()?));

@@ -19,8 +19,11 @@ use crate::problem::ProblemType;
 use crate::store::Store;
 use crate::store::rows::{Page, RowQuery};
 
-/// How many rows an export asks the store for at once.
-const PAGE_ROWS: usize = 5_000;
+/// How many rows an export asks the store for at once: in the order of the key they are found where the last ones ended …
+const PAGE_ROWS: usize = 1_000;
+
+/// … and in another order the table may have to be sorted anew for each page.
+const SORTED_PAGE_ROWS: usize = 10_000;
 
 /// So many exports run at once. Each holds two pages in memory.
 const EXPORTS_MAX: usize = 8;
@@ -108,7 +111,8 @@ struct Export {
 
 impl Export {
     async fn page(&mut self) -> Result<Page, Failure> {
-        self.query.limit = self.left.min(PAGE_ROWS);
+        let page_rows = if self.query.order.is_empty() { PAGE_ROWS } else { SORTED_PAGE_ROWS };
+        self.query.limit = self.left.min(page_rows);
         let page = tables::ask(Arc::clone(&self.store), self.query.clone()).await?;
         self.left -= page.rows.len();
         self.query.after.clone_from(&page.next);

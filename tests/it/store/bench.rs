@@ -177,7 +177,16 @@ impl Bench {
     /// The rows of a table as JSON, in the order in which they were made; none without such a table.
     pub(crate) async fn rows(&self, table: &str) -> Option<Vec<String>> {
         let columns = self.store.rows().columns(table).await.unwrap()?;
-        Some(self.store.rows().page(&RowQuery::of(table, &columns)).await.unwrap().rows)
+        let mut query = RowQuery::of(table, &columns);
+        let mut rows = Vec::new();
+        loop {
+            let page = self.store.rows().page(&query).await.unwrap();
+            rows.extend(page.rows);
+            query.after = page.next;
+            if query.after.is_none() {
+                return Some(rows);
+            }
+        }
     }
 
     pub(crate) async fn balances(&self) -> Balance {
