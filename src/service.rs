@@ -1,7 +1,7 @@
 //! What requests work with: the streams, the journal, the store, and how far apply is.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -25,14 +25,14 @@ pub struct Service {
     pub streams: Vec<Arc<Served>>,
     /// Where documents are kept.
     pub journal: Arc<dyn Journal>,
-    /// Where they go; none for a gateway that was given none.
-    pub store: Option<Arc<dyn Store>>,
     /// Whether this process takes documents.
     pub is_gateway: bool,
     /// Whether this process applies them.
     pub is_applying: bool,
     /// Bounds the bodies in memory: a permit is a KiB.
     pub bodies: Arc<Semaphore>,
+    /// Where documents go; a gateway may have none, or not yet.
+    store: OnceLock<Arc<dyn Store>>,
     by_name: HashMap<String, Arc<Served>>,
 }
 
@@ -55,7 +55,18 @@ impl Service {
     ) -> Self {
         let by_name = streams.iter().map(|served| (served.stream.name.to_string(), Arc::clone(served))).collect();
         let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX));
-        Service { streams, journal, store, is_gateway, is_applying, bodies, by_name }
+        let store = store.map_or_else(OnceLock::new, OnceLock::from);
+        Service { streams, journal, is_gateway, is_applying, bodies, store, by_name }
+    }
+
+    /// Where documents go; none for a gateway that was given none, or that has not reached it yet.
+    pub fn store(&self) -> Option<&Arc<dyn Store>> {
+        self.store.get()
+    }
+
+    /// Says that the store was reached. Whoever was first is right.
+    pub fn reached(&self, store: Arc<dyn Store>) {
+        let _ = self.store.set(store);
     }
 
     /// Finds a stream by its name.
@@ -69,28 +80,29 @@ impl Service {
     }
 
     /// Waits until the documents before `position.offset + 1` have their outcome, at most until `deadline`. False when
-    /// they do not have it by then.
-    pub async fn wait_for(&self, served: &Served, position: &Position, deadline: Instant) -> Result<bool, StoreError> {
+    /// they do not have it by then, or nobody can tell.
+    pub async fn wait_for(&self, served: &Served, position: &Position, deadline: Instant) -> bool {
         let mut progress = served.progress.subscribe();
         loop {
             progress.mark_unchanged();
             let here = served.progress.next_offset(position.partition);
-            let next_offset = match (&self.store, here) {
+            let next_offset = match (self.store(), here) {
                 (_, Some(next_offset)) => Some(next_offset),
                 // Another process applies the partition.
                 (Some(store), None) => {
-                    let standings = store.books().positions(Some(&served.stream.name)).await?;
+                    // A store that is away may be back before the deadline.
+                    let standings = store.books().positions(Some(&served.stream.name)).await.unwrap_or_default();
                     let of = |place: &crate::store::Place| place.partition == position.partition;
                     standings.iter().find(|standing| of(&standing.place)).map(|standing| standing.next_offset)
                 }
-                (None, None) => return Ok(false),
+                (None, None) => return false,
             };
             if next_offset.is_some_and(|next_offset| next_offset > position.offset) {
-                return Ok(true);
+                return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(false);
+                return false;
             }
             let pause = if here.is_some() { left } else { left.min(ASK_EVERY) };
             let _ = tokio::time::timeout(pause, progress.changed()).await;
@@ -105,7 +117,7 @@ impl Service {
         if extent.is_none_or(|extent| position.offset >= extent.end || position.offset < 0) {
             return Ok(None);
         }
-        match &self.store {
+        match self.store() {
             Some(store) if served.stream.is_applied() => {
                 store.books().outcome(&served.stream.name, position).await.map(Some)
             }

@@ -18,9 +18,10 @@ use crate::shutdown::Stop;
 use crate::store::{Claim, ClaimRequest, Next, Place, Store, StoreError};
 use crate::stream::{Stream, Where};
 
-/// Pauses after failures that time can heal double from the first to the second.
+/// Pauses after failures that time can heal double from the first to the second, which bounds how late a server that is
+/// back is noticed.
 pub(super) const PAUSE_FIRST: Duration = Duration::from_millis(50);
-pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A partition that stands still for a person is looked at again this often: what was mended goes on by itself.
 const HALT_PAUSE: Duration = Duration::from_secs(1);
@@ -68,8 +69,8 @@ pub(super) struct Worker {
 pub(super) enum State {
     /// To be claimed at this time; so many attempts failed before.
     Waiting { until: Instant, attempts: u32 },
-    /// Claimed; records are coming since the seek of that number.
-    Running { claim: Claim, seek: u64 },
+    /// Claimed at this time; records are coming since the seek of that number. So many attempts failed before.
+    Running { claim: Claim, seek: u64, since: Instant, attempts: u32 },
 }
 
 impl Worker {
@@ -82,11 +83,12 @@ impl Worker {
             match tokio::time::timeout(self.until_due(), self.orders.recv()).await {
                 Ok(None) => return,
                 Ok(Some(order)) => self.obey(order).await,
-                Err(_) if looked.elapsed() >= LOOK_EVERY => {
-                    looked = Instant::now();
-                    self.note_idle().await;
-                }
                 Err(_) => {}
+            }
+            // Also while other partitions keep this worker busy.
+            if looked.elapsed() >= LOOK_EVERY {
+                looked = Instant::now();
+                self.look_around().await;
             }
             if pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE_EVERY) {
                 pruned = Some(Instant::now());
@@ -108,10 +110,14 @@ impl Worker {
             Order::Batch { seek, ahead } => {
                 let partition = ahead.partition();
                 let mut next_offset = None;
-                if let Some(State::Running { claim, seek: current }) = self.partitions.get(&partition)
+                if let Some(State::Running { claim, seek: current, since, attempts }) = self.partitions.get(&partition)
                     && *current == seek
                 {
-                    let state = self.apply(claim.clone(), seek, ahead).await;
+                    let (since, attempts) = (*since, *attempts);
+                    let state = match self.apply(claim.clone(), attempts, ahead).await {
+                        Ok(claim) => State::Running { claim, seek, since, attempts: 0 },
+                        Err(waiting) => waiting,
+                    };
                     match &state {
                         State::Running { claim, .. } => next_offset = Some(claim.next_offset),
                         // What follows is read again after the next claim.
@@ -156,7 +162,7 @@ impl Worker {
                     tracing::debug!(stream = %self.stream.name, partition, epoch = claim.epoch,
                         from = claim.next_offset, "Claimed a partition.");
                     self.progress.claimed(partition, claim.next_offset);
-                    State::Running { claim, seek }
+                    State::Running { claim, seek, since: Instant::now(), attempts }
                 }
                 Err(error) => self.wait(partition, error, attempts).await,
             };
@@ -179,9 +185,11 @@ impl Worker {
         let stream = &self.stream.name;
         if claim.next_offset > end || claim.next_offset < start {
             let next = claim.next_offset;
+            // It says the same from claim to claim, whatever is appended meanwhile.
+            let holds = if next < start { format!("begins at {start}") } else { format!("ends at {end}") };
             return Err(StoreError::Stop(format!(
-                "the journal holds offsets {start} to {end} of topic {}, and {stream} is to go on at {next}: what lies \
-                 between is gone; give it up with `sluicegate positions accept-loss {stream}`, or restore the journal",
+                "the journal's topic {} {holds}, and {stream} is to go on at {next}: what lies between is gone; give it \
+                 up with `sluicegate positions accept-loss {stream}`, or restore the journal",
                 place.topic
             )));
         }
@@ -194,12 +202,12 @@ impl Worker {
         Ok(claim)
     }
 
-    /// Applies one batch and says how the partition stands afterwards.
-    async fn apply(&self, claim: Claim, seek: u64, ahead: Ahead) -> State {
+    /// Applies one batch, and gives the claim as it is afterwards, or what the partition waits for.
+    async fn apply(&self, claim: Claim, attempts: u32, ahead: Ahead) -> Result<Claim, State> {
         let partition = ahead.partition();
         let Some(judged) = ahead.judged().await else {
             let error = StoreError::Later("a batch could not be judged; the log says why".into());
-            return self.wait(partition, error, 0).await;
+            return Err(self.wait(partition, error, attempts).await);
         };
         match settle::apply(&*self.store, &claim, &judged).await {
             Ok(settled) => {
@@ -212,7 +220,7 @@ impl Worker {
                         "A document could not be applied and was set aside.");
                 }
                 match settled.held {
-                    None => State::Running { claim: Claim { next_offset: settled.next_offset, ..claim }, seek },
+                    None => Ok(Claim { next_offset: settled.next_offset, ..claim }),
                     Some(problem) => {
                         let reason = format!(
                             "the document {}-{partition}-{} cannot be applied, and the stream says `on_failure: stop`: \
@@ -223,11 +231,11 @@ impl Worker {
                             settled.next_offset + 1
                         );
                         self.halt(partition, &reason).await;
-                        State::Waiting { until: Instant::now() + HALT_PAUSE, attempts: 0 }
+                        Err(State::Waiting { until: Instant::now() + HALT_PAUSE, attempts: 0 })
                     }
                 }
             }
-            Err(error) => self.wait(partition, error, 0).await,
+            Err(error) => Err(self.wait(partition, error, attempts).await),
         }
     }
 
@@ -261,13 +269,13 @@ impl Worker {
         }
     }
 
-    /// A claimed partition with nothing left to apply no longer stands still; and it sees when a person has moved it.
-    async fn note_idle(&mut self) {
+    /// A partition that has been claimed for a while no longer stands still; and it sees when a person has moved it.
+    async fn look_around(&mut self) {
         // What cannot be read now is seen when the next document comes.
         let Ok(standings) = self.store.books().positions(Some(&self.stream.name)).await else { return };
         for (partition, state) in &mut self.partitions {
-            let State::Running { claim, .. } = state else { continue };
-            if self.progress.halt(*partition, None) {
+            let State::Running { claim, since, .. } = state else { continue };
+            if since.elapsed() >= LOOK_EVERY && self.progress.halt(*partition, None) {
                 // Only for people; the next claim says it again.
                 let _ = self.store.books().note_halt(&claim.place, None).await;
             }

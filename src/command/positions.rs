@@ -31,9 +31,9 @@ enum Action {
         /// `beginning`, `end` or an offset
         #[arg(long, value_name = "PLACE")]
         to: String,
-        /// The partition
-        #[arg(long, default_value_t = 0)]
-        partition: i32,
+        /// The partition; for an offset, where there are several [default: all]
+        #[arg(long)]
+        partition: Option<i32>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -109,12 +109,15 @@ async fn list(outside: &Outside, global: &Global) -> Done {
     Ok(())
 }
 
-async fn extent(outside: &Outside, stream: &Stream, partition: i32) -> Result<Extent, Failed> {
-    let extents = outside.journal.extents(&stream.topic).await?;
-    extents
-        .into_iter()
-        .find(|extent| extent.partition == partition)
-        .ok_or_else(|| Failed::Usage(format!("topic {} has no partition {partition}", stream.topic)))
+/// The partitions that are meant: the one that is named, or all.
+async fn extents(outside: &Outside, stream: &Stream, partition: Option<i32>) -> Result<Vec<Extent>, Failed> {
+    let mut extents = outside.journal.extents(&stream.topic).await?;
+    extents.retain(|extent| partition.is_none_or(|partition| partition == extent.partition));
+    if extents.is_empty() {
+        let which = partition.map_or_else(String::new, |partition| format!(" {partition}"));
+        return Err(Failed::Usage(format!("topic {} has no partition{which}", stream.topic)));
+    }
+    Ok(extents)
 }
 
 async fn standing(outside: &Outside, place: &Place) -> Result<Option<Standing>, Failed> {
@@ -122,34 +125,50 @@ async fn standing(outside: &Outside, place: &Place) -> Result<Option<Standing>, 
     Ok(standings.into_iter().find(|standing| standing.place == *place))
 }
 
-async fn set(outside: &Outside, stream: &str, to: &str, partition: i32, yes: bool) -> Done {
+async fn set(outside: &Outside, stream: &str, to: &str, partition: Option<i32>, yes: bool) -> Done {
     let stream = outside.stream(stream)?;
-    let extent = extent(outside, stream, partition).await?;
+    let extents = extents(outside, stream, partition).await?;
+    if extents.len() > 1 && !matches!(to, "beginning" | "end") {
+        let count = extents.len();
+        return Err(Failed::Usage(format!("topic {} has {count} partitions: say --partition", stream.topic)));
+    }
+    for extent in extents {
+        set_one(outside, stream, to, extent, yes).await?;
+    }
+    Ok(())
+}
+
+async fn set_one(outside: &Outside, stream: &Stream, to: &str, extent: Extent, yes: bool) -> Done {
+    let Extent { partition, start, end } = extent;
     let to = match to {
-        "beginning" => extent.start,
-        "end" => extent.end,
+        "beginning" => start,
+        "end" => end,
         offset => {
             offset.parse().map_err(|_| Failed::Usage(format!("{offset:?} is not beginning, end or an offset")))?
         }
     };
-    if !(extent.start..=extent.end).contains(&to) {
-        let Extent { start, end, .. } = extent;
+    if !(start..=end).contains(&to) {
         return Err(Failed::Usage(format!("the journal holds offsets {start} to {end}; {to} is not among them")));
     }
     let place = Place { stream: stream.name.clone(), topic: stream.topic.clone(), partition };
-    let before = standing(outside, &place).await?.map_or(extent.start, |standing| standing.next_offset);
+    let before = standing(outside, &place).await?.map_or(start, |standing| standing.next_offset);
+    let which = match partition {
+        0 => stream.name.to_string(),
+        _ => format!("{}, partition {partition}", stream.name),
+    };
     let what = match to - before {
-        0 => format!("{stream} stays at {to}", stream = stream.name),
-        skipped @ 1.. => format!("{skipped} documents of {} are given up and count as lost", stream.name),
+        0 => format!("{which} stays at {to}"),
+        skipped @ 1.. => format!("{skipped} documents of {which} are given up and count as lost"),
         behind => format!(
-            "{} documents of {} are applied again, into the tables as they are; dead letters among them are forgotten",
-            -behind, stream.name
+            "{} documents of {which} are applied again, into the tables as they are; dead letters among them are \
+             forgotten",
+            -behind
         ),
     };
     ask(&what, yes)?;
     let journal = outside.journal.identity().to_owned();
     outside.store()?.books().move_position(&place, &Move::Set { to, journal }).await?;
-    eprintln!("{} goes on at {to}", stream.name);
+    eprintln!("{which} goes on at {to}");
     Ok(())
 }
 

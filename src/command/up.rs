@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::wiring::{self, Outside};
+use super::wiring::{self, Outside, Patience};
 use super::{Done, Failed, Global};
 use crate::apply::Applier;
 use crate::apply::progress::Progress;
@@ -44,8 +44,10 @@ impl Up {
         let config = global.load()?;
         let has = |role| self.role.is_empty() || self.role.contains(&role);
         let is_gateway = has(Role::Gateway);
-        let outside = wiring::open(&config).await?;
-        let is_applying = has(Role::Apply) && (outside.store.is_some() || self.role.contains(&Role::Apply));
+        let is_applying = has(Role::Apply) && (config.store.is_some() || self.role.contains(&Role::Apply));
+        // Servers come and go: a process that is started before them waits. A gateway needs only the journal.
+        let patience = if is_applying { Patience::ForBoth } else { Patience::ForJournal };
+        let outside = wiring::open_with(&config, patience).await?;
         if is_applying {
             outside.store()?;
         }
@@ -56,6 +58,16 @@ impl Up {
             .collect();
         let Outside { journal, store, .. } = outside;
         let service = Arc::new(Service::new(served, Arc::clone(&journal), store.clone(), is_gateway, is_applying));
+
+        if let (Some(url), None) = (config.store.clone(), &store) {
+            let service = Arc::clone(&service);
+            tokio::spawn(async move {
+                match wiring::reach_store(&url).await {
+                    Ok(store) => service.reached(store),
+                    Err(error) => tracing::error!(%error, "The store is of no use: this gateway only accepts."),
+                }
+            });
+        }
 
         // Before anybody is told that it runs, and may ask it to leave.
         let mut signals = Signals::listen()?;

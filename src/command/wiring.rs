@@ -1,15 +1,16 @@
 //! From the configuration to the parts that run: streams, journal, store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Failed;
-use crate::config::{self, Config, Key, UnknownTypes};
+use crate::config::{self, BackendUrl, Config, Key, UnknownTypes};
 use crate::document::{StreamName, TopicName};
 use crate::gate::{Gate, KeyRule, Takes};
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::judgement::{Operation, Rules};
 use crate::registry;
-use crate::store::{ApplyRules, Limits, Store};
+use crate::store::{ApplyRules, Limits, Store, StoreError};
 use crate::stream::{OnFailure, Reply, Stream, Target, Where};
 
 /// Without a store nobody has said what names it holds: PostgreSQL's limit fits every database.
@@ -22,20 +23,87 @@ pub(super) struct Outside {
     pub(super) streams: Vec<Arc<Stream>>,
 }
 
+/// What is done about a server that does not answer when the program starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It is an error.
+    None,
+    /// It is waited for.
+    ForBoth,
+    /// The journal is waited for; the store may come later.
+    ForJournal,
+}
+
+/// How often a server that does not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+
 /// Opens journal and store, and builds the streams.
 pub(super) async fn open(config: &Config) -> Result<Outside, Failed> {
-    let journal = registry::open_journal(&config.journal, &config.data)?;
+    open_with(config, Patience::None).await
+}
+
+/// Opens journal and store with patience, and builds the streams. Without a store that was asked for, it may come later:
+/// see [`reach_store`].
+pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Outside, Failed> {
+    let mut again = Again::new("journal");
+    let journal = loop {
+        match registry::open_journal(&config.journal, &config.data) {
+            Err(JournalError::Later(reason)) if patience != Patience::None => again.after(&reason).await,
+            opened => break opened?,
+        }
+    };
     let store = match &config.store {
-        Some(url) => Some(registry::open_store(url).await?),
         None => None,
+        Some(url) if patience == Patience::ForBoth => Some(reach_store(url).await?),
+        Some(url) => match registry::open_store(url).await {
+            Err(StoreError::Later(reason)) if patience == Patience::ForJournal => {
+                tracing::warn!(reason, "The store cannot be reached yet; documents are accepted all the same.");
+                None
+            }
+            opened => Some(opened?),
+        },
     };
     let streams = streams(config, store.as_deref())?;
-    for stream in &streams {
-        if !stream.is_foreign {
-            journal.open_topic(&stream.topic, stream.retention_bytes).await?;
+    for stream in streams.iter().filter(|stream| !stream.is_foreign) {
+        loop {
+            match journal.open_topic(&stream.topic, stream.retention_bytes).await {
+                Err(JournalError::Later(reason)) if patience != Patience::None => again.after(&reason).await,
+                opened => break opened?,
+            }
         }
     }
     Ok(Outside { journal, store, streams })
+}
+
+/// Opens a store, and waits until it can be reached.
+pub(super) async fn reach_store(url: &BackendUrl) -> Result<Arc<dyn Store>, StoreError> {
+    let mut again = Again::new("store");
+    loop {
+        match registry::open_store(url).await {
+            Err(StoreError::Later(reason)) => again.after(&reason).await,
+            opened => return opened,
+        }
+    }
+}
+
+/// Another attempt at what time may heal.
+struct Again {
+    what: &'static str,
+    is_told: bool,
+}
+
+impl Again {
+    fn new(what: &'static str) -> Self {
+        Again { what, is_told: false }
+    }
+
+    /// Says once what is waited for, and waits.
+    async fn after(&mut self, reason: &str) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            tracing::warn!(reason, "The {} cannot be reached yet; waiting.", self.what);
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
 }
 
 impl Outside {

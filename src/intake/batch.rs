@@ -78,9 +78,9 @@ pub(super) async fn post(service: &Service, served: &Served, ask: &Ask, body: Re
     for (fate, position) in &mut accepted {
         fate.receipt = Some(Receipt(position.clone()).to_string());
     }
-    let wait = ask.wait.filter(|_| service.store.is_some());
+    let wait = ask.wait.filter(|_| service.store().is_some());
     if let Some(wait) = wait {
-        note_outcomes(service, served, &mut accepted, Instant::now() + wait).await?;
+        note_outcomes(service, served, &mut accepted, Instant::now() + wait).await;
     }
     let mut response = answer(fates);
     if let Some(applied) = wait.and_then(|wait| HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok()) {
@@ -105,20 +105,16 @@ fn judge(service: &Service, served: &Served, ask: &Ask, body: &Received, piece: 
 }
 
 /// Notes the outcomes that are known by the deadline.
-async fn note_outcomes(
-    service: &Service,
-    served: &Served,
-    accepted: &mut [(&mut Fate, Position)],
-    deadline: Instant,
-) -> Result<(), Failure> {
+async fn note_outcomes(service: &Service, served: &Served, accepted: &mut [(&mut Fate, Position)], deadline: Instant) {
     if !served.stream.is_applied() {
-        return Ok(());
+        return;
     }
     for (fate, position) in accepted {
-        if !service.wait_for(served, position, deadline).await? {
+        if !service.wait_for(served, position, deadline).await {
             continue;
         }
-        match service.outcome(served, position).await? {
+        // They are accepted, whether or not the store can be asked now.
+        match service.outcome(served, position).await.unwrap_or_default() {
             Some(Outcome::Applied) => fate.status = "applied",
             Some(Outcome::Duplicate { of }) => {
                 fate.status = "duplicate";
@@ -131,7 +127,6 @@ async fn note_outcomes(
             _ => {}
         }
     }
-    Ok(())
 }
 
 fn answer(results: Vec<Fate>) -> axum::http::Response<axum::body::Body> {

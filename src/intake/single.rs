@@ -40,7 +40,7 @@ pub(super) async fn post(service: &Service, served: &Served, is_own_route: bool,
         return Err(Failure::new(ProblemType::Internal, "the journal gave no position"));
     };
     let receipt = Receipt(position).to_string();
-    if let Some(wait) = ask.wait.filter(|_| service.store.is_some()) {
+    if let Some(wait) = ask.wait.filter(|_| service.store().is_some()) {
         let deadline = Instant::now() + wait;
         let outcome = wait_for(service, served, &receipt, deadline, changes).await;
         let applied = format!("wait={}", wait.as_secs());
@@ -118,10 +118,11 @@ async fn wait_for(
     changes: usize,
 ) -> Result<Option<axum::http::Response<axum::body::Body>>, Failure> {
     let Some(Receipt(position)) = Receipt::parse(receipt) else { return Ok(None) };
-    if !served.stream.is_applied() || !service.wait_for(served, &position, deadline).await? {
+    if !served.stream.is_applied() || !service.wait_for(served, &position, deadline).await {
         return Ok(None);
     }
-    Ok(match service.outcome(served, &position).await? {
+    // The document is accepted, whether or not the store can be asked now.
+    Ok(match service.outcome(served, &position).await.unwrap_or_default() {
         Some(Outcome::Applied) => {
             let changes =
                 if matches!(served.stream.table, crate::stream::Target::Records { .. }) { 1 } else { changes };
@@ -149,7 +150,7 @@ async fn wait_for(
 async fn dry_run(service: &Service, served: &Served, changes: usize, record: crate::record::Record) -> Answer {
     let mut answer = json!({"status": "valid", "changes": changes});
     let stream = std::sync::Arc::clone(&served.stream);
-    if let Some(store) = service.store.clone().filter(|_| stream.is_applied()) {
+    if let Some(store) = service.store().cloned().filter(|_| stream.is_applied()) {
         let position = Position { topic: stream.topic.clone(), partition: 0, offset: 0 };
         let kept = Kept { position, record };
         let (count, statements, problem) = crate::task::blocking(async move {

@@ -24,7 +24,7 @@ pub async fn ready(State(service): State<Arc<Service>>) -> Response<Body> {
     let mut checks = Map::new();
     let journal = tokio::time::timeout(CHECK_TIMEOUT, service.journal.check()).await;
     checks.insert("journal".into(), word(journal.map(|checked| checked.map_err(|error| error.to_string()))));
-    if let Some(store) = service.store.clone().filter(|_| service.is_applying) {
+    if let Some(store) = service.store().cloned().filter(|_| service.is_applying) {
         let checked = crate::task::blocking(async move { store.check().await });
         let checked = tokio::time::timeout(CHECK_TIMEOUT, checked).await;
         checks.insert("store".into(), word(checked.map(|checked| checked.map_err(|error| error.to_string()))));

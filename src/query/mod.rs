@@ -22,13 +22,17 @@ use crate::store::Store;
 
 /// The store that a question is put to.
 fn store(service: &Service) -> Result<&dyn Store, Failure> {
-    service.store.as_deref().ok_or_else(no_store)
+    service.store().map(|store| &**store).ok_or_else(no_store)
 }
 
 fn shared_store(service: &Service) -> Result<Arc<dyn Store>, Failure> {
-    service.store.clone().ok_or_else(no_store)
+    service.store().cloned().ok_or_else(no_store)
 }
 
 fn no_store() -> Failure {
-    Failure::new(ProblemType::StoreUnavailable, "this gateway was given no store to ask").retry_after(30)
+    Failure::new(
+        ProblemType::StoreUnavailable,
+        "this gateway has no store to ask: it was given none, or has not reached it yet",
+    )
+    .retry_after(5)
 }

@@ -22,7 +22,7 @@ async fn find(service: &Service, text: &str) -> Answer {
     let unknown = || Failure::new(ProblemType::UnknownReceipt, format!("no document can have the receipt {text:?}"));
     let receipt = Receipt::parse(text).ok_or_else(unknown)?;
     let served = service.stream_of_topic(&receipt.0).ok_or_else(unknown)?;
-    if service.store.is_none() && served.stream.is_applied() {
+    if service.store().is_none() && served.stream.is_applied() {
         return Err(super::no_store());
     }
     let outcome = service.outcome(served, &receipt.0).await?.ok_or_else(unknown)?;

@@ -41,7 +41,8 @@ fn check_says_what_would_run_and_what_is_wrong() {
         ("streams: {a: {takes: changes, tpoic: x}}", &["tpoic", "topic", "sluicegate.yaml:1"][..]),
         ("streams: {a: {takes: everything}}", &["everything", "changes"]),
         ("listen: ${NOT_SET_ANYWHERE}", &["NOT_SET_ANYWHERE"]),
-        ("journal: kafka://localhost", &["kafka"]),
+        ("journal: pubsub://project", &["pubsub"]),
+        ("journal: kafka://127.0.0.1:9", &["Kafka", "127.0.0.1:9"]),
         ("a: [", &["sluicegate.yaml"]),
     ] {
         home.write("sluicegate.yaml", config);

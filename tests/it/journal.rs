@@ -57,12 +57,7 @@ fn open_sqlite() -> Option<Tested> {
 /// None when there is no Kafka, which was said.
 fn open_kafka() -> Option<Tested> {
     let folder = tempfile::tempdir().unwrap();
-    let mut url = services::kafka()?;
-    if std::env::var_os("KDEBUG").is_some() {
-        sluicegate::telemetry::start();
-        url += "?debug=cgrp,protocol";
-    }
-    let journal = KafkaJournal::open(&url, folder.path()).unwrap();
+    let journal = KafkaJournal::open(&services::kafka()?, folder.path()).unwrap();
     Some(Tested { journal: Arc::new(journal), _folder: Some(folder) })
 }
 

@@ -12,7 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::net::TcpListener;
 
-use super::{journal_url, kafka, unique};
+use super::{journal, journal_url, kafka, unique};
 use crate::Fallible;
 use crate::load::{self, PATH};
 use crate::report::{Rounds, Target, head, line, value};
@@ -31,7 +31,9 @@ pub(crate) fn measure() -> Fallible {
     for (connections, linger_ms) in [(16, "0"), (256, "2")] {
         let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
         for _ in 0..ROUNDS {
-            let server = Server::of_this(&[PLAIN, &kafka()?, &format!("plain-{}", unique()), linger_ms])?;
+            let topic = format!("plain-{}", unique());
+            make(&topic)?;
+            let server = Server::of_this(&[PLAIN, &kafka()?, &topic, linger_ms])?;
             theirs.push(loaded(&server, connections)?);
             drop(server);
             let scratch = Scratch::new()?;
@@ -47,6 +49,17 @@ pub(crate) fn measure() -> Fallible {
     println!();
     value("resident memory of the gateway, worst round", mib.max(), "MiB", Target::AtMost(150.0));
     Ok(())
+}
+
+/// Makes a topic of one partition, as the gateway does.
+fn make(topic: &str) -> Fallible {
+    let scratch = Scratch::new()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let topic = sluicegate::document::TopicName::parse(topic)?;
+        journal(&journal_url(1)?, scratch.path())?.open_topic(&topic, u64::MAX).await?;
+        Ok(())
+    })
 }
 
 fn loaded(server: &Server, connections: usize) -> Fallible<f64> {

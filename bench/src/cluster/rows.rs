@@ -158,6 +158,8 @@ async fn fill(url: &str, data: &Path, topic: &str) -> Fallible {
         let keyed = |n: i64| {
             let mut record = record(one_insert(n));
             record.key = Some(Bytes::from((FIRST + n).to_string()));
+            // Old records would leave the topic by its retention.
+            record.timestamp_ms = sluicegate::clock::now_ms();
             record
         };
         journal.append(&stream.topic, (first..first + TRANSACTION).map(keyed).collect()).await?;

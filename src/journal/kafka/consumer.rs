@@ -10,42 +10,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Notify;
 
-use super::error::{failed, is_passing};
-use super::headers;
+use super::error::failed;
 use super::lookup::Lookup;
 use super::member::Seat;
+use super::reading::{Client, Partition, Reading};
 use super::rebalance::{Move, Rebalances};
 use super::tail::Tail;
 use super::url::Settings;
-use crate::document::{Position, TopicName};
+use crate::document::TopicName;
 use crate::journal::{Batch, Consumer, Delivery, JournalError};
-use crate::record::{Kept, Record};
-
-/// A batch ends at so many bytes: larger ones cost latency and memory and gain little.
-const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// How often the group's offsets are noted in Kafka: for lag tools, which look less often.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 
 /// How long leaving may keep anybody waiting. What is not done by then goes on behind.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(3);
-
-/// How long the group may take to let a member go.
-const REVOKE_DEADLINE: Duration = Duration::from_secs(1);
-
-/// How many turns of librdkafka's thread it takes until the group is told.
-const TURNS_TO_LEAVE: u32 = 10;
-
-/// More events than this are served another time.
-const EVENTS_MAX: u32 = 1000;
 
 const DEFAULTS: &[(&str, &str)] = &[
     // A member that is gone is missed soon: brokers take no shorter session than 6 s unless told to.
@@ -73,8 +56,6 @@ const FIXED: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
 ];
 
-type Client = BaseConsumer<Rebalances>;
-
 pub(super) struct KafkaConsumer {
     /// None once it has left.
     reading: Option<Reading>,
@@ -89,28 +70,6 @@ pub(super) struct KafkaConsumer {
     failed: Option<JournalError>,
     commits: BTreeMap<i32, i64>,
     committed: Instant,
-}
-
-/// What ends together when the member leaves.
-struct Reading {
-    /// Before the client, which the queues keep alive.
-    partitions: BTreeMap<i32, Partition>,
-    client: Arc<Client>,
-    /// Free only when the client is gone.
-    _seat: Seat,
-}
-
-/// An assigned partition.
-#[derive(Default)]
-struct Partition {
-    /// What is fetched, once it was said from where.
-    fetching: Option<Fetching>,
-}
-
-struct Fetching {
-    queue: PartitionQueue<Rebalances>,
-    next_offset: i64,
-    tail: Tail,
 }
 
 impl KafkaConsumer {
@@ -135,7 +94,7 @@ impl KafkaConsumer {
         let wake = Arc::clone(&ready);
         client.set_nonempty_callback(move || wake.notify_one());
         client.subscribe(&[topic.as_str()]).map_err(|error| failed(&what, &error))?;
-        let reading = Reading { partitions: BTreeMap::new(), client: Arc::new(client), _seat: seat };
+        let reading = Reading::new(client, seat);
         Ok(KafkaConsumer {
             reading: Some(reading),
             lookup: Arc::clone(lookup),
@@ -236,123 +195,6 @@ impl KafkaConsumer {
     }
 }
 
-impl Reading {
-    /// Serves what is not records: rebalances, errors, lines of the log.
-    fn serve(&mut self, topic: &TopicName) -> Result<(), JournalError> {
-        for _ in 0..EVENTS_MAX {
-            let served = self.client.context().told.served();
-            match self.client.poll(Duration::ZERO) {
-                None if self.client.context().told.served() == served => break,
-                None => {}
-                // Each partition has a queue of its own, so none comes here.
-                Some(Ok(_record)) => {}
-                Some(Err(error)) => judge(topic, &error)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Stops fetching a partition; what was fetched is void.
-    fn stop(&mut self, topic: &TopicName, partition: i32) -> Result<(), JournalError> {
-        let was_fetched = self.client.context().state().fetched.remove(&partition);
-        if was_fetched {
-            let stopped = self.client.incremental_unassign(&list(topic, partition, Offset::Invalid)?);
-            stopped.map_err(|error| failed(&format!("the topic {topic}"), &error))?;
-        }
-        if let Some(found) = self.partitions.get_mut(&partition) {
-            found.fetching = None;
-        }
-        Ok(())
-    }
-
-    /// Fetches a partition from an offset on.
-    fn fetch(
-        &mut self,
-        topic: &TopicName,
-        partition: i32,
-        from: i64,
-        tail: Tail,
-        ready: &Arc<Notify>,
-    ) -> Result<(), JournalError> {
-        self.stop(topic, partition)?;
-        let Some(found) = self.partitions.get_mut(&partition) else { return Ok(()) };
-        let what = || format!("the topic {topic}");
-        let queue = self.client.split_partition_queue(topic.as_str(), partition);
-        let mut queue =
-            queue.ok_or_else(|| JournalError::Later(format!("partition {partition} of {} is gone", what())))?;
-        let wake = Arc::clone(ready);
-        queue.set_nonempty_callback(move || wake.notify_one());
-        let begun = self.client.incremental_assign(&list(topic, partition, Offset::Offset(from))?);
-        begun.map_err(|error| failed(&what(), &error))?;
-        self.client.context().state().fetched.insert(partition);
-        found.fetching = Some(Fetching { queue, next_offset: from, tail });
-        Ok(())
-    }
-}
-
-fn list(topic: &TopicName, partition: i32, offset: Offset) -> Result<TopicPartitionList, JournalError> {
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic.as_str(), partition, offset)
-        .map_err(|error| failed(&format!("the topic {topic}"), &error))?;
-    Ok(list)
-}
-
-/// Whether an error stops the reader; librdkafka goes on after most by itself.
-fn judge(topic: &TopicName, error: &KafkaError) -> Result<(), JournalError> {
-    let is_fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
-    match error.rdkafka_error_code() {
-        Some(code) if !is_fatal && is_passing(code) => Ok(()),
-        _ => Err(failed(&format!("the topic {topic}"), error)),
-    }
-}
-
-impl Fetching {
-    /// What has come, up to the limits, and an error behind it.
-    fn read(&mut self, topic: &TopicName, partition: i32, records_max: usize) -> (Batch, Option<JournalError>) {
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        let mut error = None;
-        while records.len() < records_max && bytes < BATCH_BYTES_MAX {
-            match self.queue.poll(Duration::ZERO) {
-                None => break,
-                Some(Ok(message)) if message.offset() < self.next_offset => {}
-                Some(Ok(message)) => {
-                    if records.is_empty() {
-                        records.reserve(records_max.min(64));
-                    }
-                    self.next_offset = message.offset() + 1;
-                    let kept = kept(topic, partition, &message);
-                    bytes += kept.record.size();
-                    records.push(kept);
-                }
-                Some(Err(KafkaError::PartitionEOF(_))) => self.tail.reached(),
-                Some(Err(other)) => {
-                    error = judge(topic, &other).err();
-                    if error.is_some() {
-                        break;
-                    }
-                }
-            }
-        }
-        if !records.is_empty() {
-            self.tail.moved();
-        }
-        (Batch { partition, records, next_offset: self.next_offset }, error)
-    }
-}
-
-fn kept(topic: &TopicName, partition: i32, message: &BorrowedMessage<'_>) -> Kept {
-    let (headers, accepted_ms) = headers::read(message.headers());
-    let timestamp_ms = accepted_ms.or_else(|| message.timestamp().to_millis()).unwrap_or(0);
-    let record = Record {
-        key: message.key().map(Bytes::copy_from_slice),
-        // A record without a value is no document, and neither is an empty one.
-        value: message.payload().map(Bytes::copy_from_slice).unwrap_or_default(),
-        headers,
-        timestamp_ms,
-    };
-    Kept { position: Position { topic: topic.clone(), partition, offset: message.offset() }, record }
-}
-
 #[async_trait]
 impl Consumer for KafkaConsumer {
     async fn next(&mut self, patience: Duration) -> Result<Delivery, JournalError> {
@@ -414,33 +256,6 @@ impl Consumer for KafkaConsumer {
         let left = tokio::task::spawn_blocking(move || reading.leave());
         if tokio::time::timeout(LEAVE_DEADLINE, left).await.is_err() {
             tracing::info!(topic = %self.topic, "Kafka is slow to let go of a reader; it is not waited for.");
-        }
-    }
-}
-
-impl Reading {
-    /// Leaves the group, also as a member with a name, which would otherwise keep its partitions until its session has
-    /// run out.
-    fn leave(self) {
-        // A client that is closed while an offset is on its way leaves without a word.
-        self.poll_until(|client| client.context().state().commits == 0);
-        self.client.unsubscribe();
-        self.poll_until(|client| !client.assignment().is_ok_and(|list| list.count() > 0));
-        // The word goes out once the fetchers have stopped, on librdkafka's own thread: each question is a turn of it.
-        for _ in 0..TURNS_TO_LEAVE {
-            self.poll_until(|client| client.assignment().is_ok());
-        }
-    }
-
-    /// Serves events until a condition holds, and not for long.
-    fn poll_until(&self, is_so: impl Fn(&Client) -> bool) {
-        let begun = Instant::now();
-        loop {
-            // What comes is of no use any more.
-            let _ = self.client.poll(Duration::from_millis(2));
-            if is_so(&self.client) || begun.elapsed() > REVOKE_DEADLINE {
-                return;
-            }
         }
     }
 }

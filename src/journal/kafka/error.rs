@@ -32,7 +32,7 @@ pub(super) fn meaning(what: &str, code: Code) -> JournalError {
         Code::UnsupportedSASLMechanism => stop("set sasl.mechanism in the journal's URL to one that the broker has"),
         Code::SSL => stop("check security.protocol and the ssl properties in the journal's URL"),
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
-            stop("there is no such topic; restart Sluicegate to create it anew, or create it by hand")
+            stop("there is no such topic: create it, or restart Sluicegate, which creates those that it writes itself")
         }
         Code::MessageSizeTooLarge => stop("raise max.message.bytes of the topic, or lower document.max of the stream"),
         Code::InvalidTimestamp => stop("the clocks of this machine and of the broker differ too much: set them"),

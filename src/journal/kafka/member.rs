@@ -7,16 +7,18 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// More processes than this do not share a folder.
 const SLOTS_MAX: u32 = 64;
 
 /// The ids that this process may use.
 pub(super) struct Members {
-    /// The id of the slot, and the file whose lock holds it as long as this process lives.
-    slot: Option<(String, File)>,
+    folder: PathBuf,
+    /// The id of the slot, and the file whose lock holds it as long as this process lives. It is taken when the first
+    /// topic is read: a gateway or a command in the same folder must not take the place of an applier that restarts.
+    slot: OnceLock<Option<(String, File)>>,
     /// The numbers in use, by group: a process may be several members of one.
     seats: Mutex<HashMap<String, BTreeSet<u32>>>,
 }
@@ -29,16 +31,23 @@ pub(super) struct Seat {
 }
 
 impl Members {
-    /// Takes the first free slot in `folder`.
+    /// Of a process whose data is in `folder`.
     pub(super) fn open(folder: &Path) -> Arc<Self> {
-        let slot = std::fs::create_dir_all(folder).and_then(|()| take_slot(folder));
-        let slot = slot.unwrap_or_else(|error| {
-            let folder = folder.display();
-            tracing::warn!(%folder, %error, "The name of this process could not be kept: after a crash its partitions \
-                rest until Kafka's session has run out.");
-            None
+        Arc::new(Members { folder: folder.to_owned(), slot: OnceLock::new(), seats: Mutex::default() })
+    }
+
+    /// The id of the slot: the first that is free when it is asked for.
+    fn slot(&self) -> Option<&str> {
+        let slot = self.slot.get_or_init(|| {
+            let slot = std::fs::create_dir_all(&self.folder).and_then(|()| take_slot(&self.folder));
+            slot.unwrap_or_else(|error| {
+                let folder = self.folder.display();
+                tracing::warn!(%folder, %error, "The name of this process could not be kept: after a crash its \
+                    partitions rest until Kafka's session has run out.");
+                None
+            })
         });
-        Arc::new(Members { slot, seats: Mutex::default() })
+        slot.as_ref().map(|(id, _)| id.as_str())
     }
 
     /// A place in `group`.
@@ -54,8 +63,7 @@ impl Members {
 impl Seat {
     /// The id to be known by; none where it would not be the same after a restart.
     pub(super) fn instance_id(&self) -> Option<String> {
-        let (id, _) = self.members.slot.as_ref()?;
-        Some(format!("{id}-{}", self.number))
+        Some(format!("{}-{}", self.members.slot()?, self.number))
     }
 }
 
@@ -107,6 +115,14 @@ mod tests {
         assert_ne!(ids[0], ids[1]);
         drop(first);
         assert_eq!(Members::open(folder.path()).seat("g").instance_id().as_ref(), Some(&ids[0]), "the slot is free");
+    }
+
+    #[test]
+    fn a_process_that_reads_nothing_takes_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let applier = Members::open(folder.path()).seat("g").instance_id().unwrap();
+        let _gateway = Members::open(folder.path());
+        assert_eq!(Members::open(folder.path()).seat("g").instance_id(), Some(applier));
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod headers;
 mod lookup;
 mod member;
 mod producer;
+mod queue;
+mod reading;
 mod rebalance;
 mod tail;
 mod ticket;

@@ -4,23 +4,22 @@
 //! What waits is bounded in bytes, and how long it waits by `append_timeout`. Acknowledged means by every replica in sync
 //! (`acks=all`), once and in order (idempotence).
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{Message, OwnedHeaders};
+use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
 use super::client::Told;
 use super::error::failed;
 use super::headers;
 use super::lookup::Lookup;
+use super::queue::{Full, Group, Outgoing, Queue, Waiting};
 use super::ticket::{Answer, Ticket};
 use super::topics::MESSAGE_BYTES_MAX;
 use super::url::Settings;
@@ -28,24 +27,8 @@ use crate::document::TopicName;
 use crate::journal::{AppendError, JournalError, Outcome};
 use crate::record::Record;
 
-/// What may wait for Kafka in memory.
-const WAITING_BYTES_MAX: usize = 32 << 20;
-
-/// A group that has so much leaves without waiting for the one before: several requests are under way at once.
-const GROUP_BYTES: usize = 256 << 10;
-const GROUP_RECORDS: usize = 1000;
-
-/// librdkafka keeps the order of idempotent records over at most five requests.
-const GROUPS_MAX: usize = 5;
-
-/// librdkafka's own batches; no larger than the smallest topic takes.
-const BATCH_BYTES: usize = 1_000_000;
-
 /// How often the thread that serves acknowledgements looks up.
 const TURN: Duration = Duration::from_millis(50);
-
-/// With nothing acknowledged for so long, a full queue is Kafka's fault and not the senders'.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// What comes a little late is still awaited: librdkafka looks for late records once a second.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -63,7 +46,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("queue.buffering.max.kbytes", "131072"),
 ];
 
-type Client = BaseProducer<Reports>;
+pub(super) type Client = BaseProducer<Reports>;
 
 /// The way to Kafka.
 pub(super) struct Producer {
@@ -73,53 +56,13 @@ pub(super) struct Producer {
 struct Shared {
     settings: Arc<Settings>,
     lookup: Arc<Lookup>,
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     /// Held while a group is handed over, so that what was appended together stands together.
     handing: Mutex<()>,
     /// Serves acknowledgements; to be woken when there is a client.
     server: OnceLock<Thread>,
     is_over: AtomicBool,
     itself: Weak<Shared>,
-}
-
-struct State {
-    /// Made at the first append, and anew after an error that librdkafka cannot go on after.
-    client: Option<Arc<Client>>,
-    /// Clients to be ended outside of the lock: their last acknowledgements need it.
-    retired: Vec<Arc<Client>>,
-    batch_bytes: usize,
-    waiting: VecDeque<Waiting>,
-    waiting_bytes: usize,
-    waiting_records: usize,
-    /// Waiting and under way.
-    bytes: usize,
-    groups: usize,
-    /// When something was acknowledged last, or the queue was empty.
-    acknowledged: Instant,
-    /// How many bytes a second were acknowledged lately.
-    bytes_per_second: f64,
-}
-
-/// One append that has not left yet.
-struct Waiting {
-    ticket: Arc<Ticket>,
-    topic: TopicName,
-    records: Vec<Outgoing>,
-    bytes: usize,
-}
-
-struct Outgoing {
-    key: Option<Bytes>,
-    value: Bytes,
-    headers: OwnedHeaders,
-    timestamp_ms: Option<i64>,
-}
-
-/// Records that were handed over together.
-struct Group {
-    left: AtomicUsize,
-    bytes: usize,
-    begun: Instant,
 }
 
 /// Travels with a record, and comes back with its acknowledgement.
@@ -130,7 +73,7 @@ pub(super) struct Sent {
 }
 
 /// The context of the producer's client.
-struct Reports {
+pub(super) struct Reports {
     told: Told,
     shared: Weak<Shared>,
 }
@@ -173,22 +116,10 @@ impl ProducerContext for Reports {
 impl Producer {
     /// A way to Kafka that connects at the first append.
     pub(super) fn start(settings: &Arc<Settings>, lookup: &Arc<Lookup>) -> Result<Self, JournalError> {
-        let state = State {
-            client: None,
-            retired: Vec::new(),
-            batch_bytes: BATCH_BYTES,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
-            waiting_records: 0,
-            bytes: 0,
-            groups: 0,
-            acknowledged: Instant::now(),
-            bytes_per_second: 0.0,
-        };
         let shared = Arc::new_cyclic(|itself| Shared {
             settings: Arc::clone(settings),
             lookup: Arc::clone(lookup),
-            state: Mutex::new(state),
+            state: Mutex::new(Queue::default()),
             handing: Mutex::new(()),
             server: OnceLock::new(),
             is_over: AtomicBool::new(false),
@@ -213,8 +144,7 @@ impl Producer {
 
     /// Whether something was acknowledged within `age`.
     pub(super) fn is_fresh(&self, age: Duration) -> bool {
-        let state = self.shared.state();
-        state.client.is_some() && state.bytes_per_second > 0.0 && state.acknowledged.elapsed() < age
+        self.shared.state().is_fresh(age)
     }
 
     /// Appends records to a topic that exists.
@@ -236,7 +166,7 @@ impl Producer {
         if let Ok(answer) = tokio::time::timeout(timeout, &mut answered).await {
             return answer.unwrap_or_else(|_| Err(self.shared.silent(Outcome::Unknown)));
         }
-        if self.shared.withdraw(&ticket) {
+        if self.shared.state().withdraw(&ticket) {
             return Err(self.shared.silent(Outcome::No));
         }
         match tokio::time::timeout(GRACE, answered).await {
@@ -252,15 +182,8 @@ impl Drop for Producer {
     }
 }
 
-impl State {
-    /// Has the next append make a client anew.
-    fn retire(&mut self) {
-        self.retired.extend(self.client.take());
-    }
-}
-
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Queue> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -284,34 +207,22 @@ impl Shared {
     /// Takes an append in, or refuses it.
     fn take(&self, waiting: Waiting) -> Result<(), AppendError> {
         let mut state = self.state();
-        if state.bytes == 0 {
-            state.acknowledged = Instant::now();
-        } else if state.bytes + waiting.bytes > WAITING_BYTES_MAX {
-            return Err(self.refusal(&state));
+        match state.take(waiting) {
+            Ok(()) => Ok(()),
+            Err(Full::Busy { bytes, retry_after }) => {
+                Err(AppendError::Overloaded { behind: format!("{} MiB", bytes >> 20), retry_after })
+            }
+            Err(Full::Silent { bytes, since }) => {
+                let (megabytes, trouble) = (bytes >> 20, self.trouble(&state));
+                let reason =
+                    format!("{megabytes} MiB wait for Kafka, which has acknowledged nothing for {since:.0?}{trouble}");
+                Err(AppendError::Unavailable { kept: Outcome::No, source: JournalError::Later(reason) })
+            }
         }
-        state.bytes += waiting.bytes;
-        state.waiting_bytes += waiting.bytes;
-        state.waiting_records += waiting.records.len();
-        state.waiting.push_back(waiting);
-        Ok(())
-    }
-
-    fn refusal(&self, state: &State) -> AppendError {
-        let silence = state.acknowledged.elapsed();
-        let megabytes = state.bytes >> 20;
-        if silence > SILENCE {
-            let trouble = self.trouble(state);
-            let reason =
-                format!("{megabytes} MiB wait for Kafka, which has acknowledged nothing for {silence:.0?}{trouble}");
-            return AppendError::Unavailable { kept: Outcome::No, source: JournalError::Later(reason) };
-        }
-        let seconds = state.bytes as f64 / state.bytes_per_second.max(1.0);
-        let retry_after = Duration::from_secs_f64(seconds.clamp(1.0, 60.0));
-        AppendError::Overloaded { behind: format!("{megabytes} MiB"), retry_after }
     }
 
     /// What went wrong lately, as the end of a sentence.
-    fn trouble(&self, state: &State) -> String {
+    fn trouble(&self, state: &Queue) -> String {
         let told = state.client.as_ref().and_then(|client| client.context().told.trouble());
         told.map(|(_, reason)| format!(": {reason}")).unwrap_or_else(|| self.lookup.trouble())
     }
@@ -323,46 +234,19 @@ impl Shared {
         AppendError::Unavailable { kept, source: JournalError::Later(reason) }
     }
 
-    /// Takes back an append that has not left; false when it has.
-    fn withdraw(&self, ticket: &Arc<Ticket>) -> bool {
-        let mut state = self.state();
-        let Some(at) = state.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.ticket, ticket)) else {
-            return false;
-        };
-        if let Some(waiting) = state.waiting.remove(at) {
-            state.waiting_bytes -= waiting.bytes;
-            state.waiting_records -= waiting.records.len();
-            state.bytes -= waiting.bytes;
-        }
-        true
-    }
-
     /// Hands groups over as long as one may leave.
     fn hand_over(&self) {
         loop {
             let mut state = self.state();
-            let is_full = state.waiting_bytes >= GROUP_BYTES || state.waiting_records >= GROUP_RECORDS;
-            let may_leave = state.groups == 0 || is_full && state.groups < GROUPS_MAX;
-            if state.waiting.is_empty() || !may_leave {
+            if !state.may_leave() {
                 return;
             }
             let client = match self.client(&mut state) {
                 Ok(client) => client,
                 Err(error) => return self.refuse_all(state, &error),
             };
-            let (mut appends, mut bytes, mut count) = (Vec::new(), 0, 0);
-            while bytes < GROUP_BYTES && count < GROUP_RECORDS {
-                let Some(waiting) = state.waiting.pop_front() else { break };
-                bytes += waiting.bytes;
-                count += waiting.records.len();
-                appends.push(waiting);
-            }
-            state.waiting_bytes -= bytes;
-            state.waiting_records -= count;
-            state.groups += 1;
+            let (appends, group) = state.leave();
             drop(state);
-            // One more than the records, so that the group is not done while it is handed over.
-            let group = Arc::new(Group { left: AtomicUsize::new(count + 1), bytes, begun: Instant::now() });
             let handing = self.handing.lock().unwrap_or_else(PoisonError::into_inner);
             for waiting in appends {
                 self.send(&client, waiting, &group);
@@ -398,7 +282,7 @@ impl Shared {
         }
     }
 
-    fn client(&self, state: &mut State) -> Result<Arc<Client>, JournalError> {
+    fn client(&self, state: &mut Queue) -> Result<Arc<Client>, JournalError> {
         // Whoever had a fatal error would refuse everything.
         if let Some(client) = state.client.clone().filter(|client| client.client().fatal_error().is_none()) {
             return Ok(client);
@@ -425,12 +309,9 @@ impl Shared {
     }
 
     /// Answers everybody who waits, since there is no client.
-    fn refuse_all(&self, mut state: MutexGuard<'_, State>, error: &JournalError) {
+    fn refuse_all(&self, mut state: MutexGuard<'_, Queue>, error: &JournalError) {
         tracing::error!(%error, "Kafka's producer cannot be made.");
-        state.bytes -= state.waiting_bytes;
-        state.waiting_bytes = 0;
-        state.waiting_records = 0;
-        let refused = std::mem::take(&mut state.waiting);
+        let refused = state.give_up();
         drop(state);
         for waiting in refused {
             for _ in &waiting.records {
@@ -447,19 +328,10 @@ impl Shared {
     }
 
     fn arrived(&self, group: &Group, is_delivered: bool) -> bool {
-        if group.left.fetch_sub(1, Ordering::AcqRel) > 1 {
+        if !group.is_last() {
             return false;
         }
-        let mut state = self.state();
-        state.groups -= 1;
-        state.bytes -= group.bytes;
-        if is_delivered {
-            state.acknowledged = Instant::now();
-            let rate = group.bytes as f64 / group.begun.elapsed().as_secs_f64().max(1e-4);
-            // The last few groups weigh most.
-            state.bytes_per_second =
-                if state.bytes_per_second > 0.0 { state.bytes_per_second * 0.8 + rate * 0.2 } else { rate };
-        }
+        self.state().done(group, is_delivered);
         true
     }
 }

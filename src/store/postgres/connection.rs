@@ -32,6 +32,8 @@ pub(super) struct Connection {
     client: Arc<Client>,
     driver: AbortHandle,
     statements: Mutex<HashMap<String, Statement>>,
+    /// Whether it was given up; its driver may still be on its way out.
+    is_cut: AtomicBool,
     /// Whether a transaction has begun and not ended.
     is_in_transaction: AtomicBool,
 }
@@ -46,21 +48,22 @@ impl Connection {
     /// Connects.
     pub(super) async fn open(settings: &Settings) -> Result<Connection, StoreError> {
         let connect = settings.config.connect(settings.connector.clone());
-        let (client, driver) = match tokio::time::timeout(HANDSHAKE_MAX, connect).await {
+        let (client, mut driver) = match tokio::time::timeout(HANDSHAKE_MAX, connect).await {
             Ok(made) => made.map_err(|error| unreachable(error, &settings.server))?,
             Err(_) => {
                 let server = &settings.server;
                 return Err(StoreError::Later(format!("PostgreSQL at {server} does not answer")));
             }
         };
+        // Whoever waits for an answer is told why there is none; what a trigger remarks is nobody's business here.
         let driver = tokio::spawn(async move {
-            // Whoever waits for an answer is told why there is none.
-            let _ = driver.await;
+            while let Some(Ok(_)) = std::future::poll_fn(|context| driver.poll_message(context)).await {}
         });
         Ok(Connection {
             client: Arc::new(client),
             driver: driver.abort_handle(),
             statements: Mutex::default(),
+            is_cut: AtomicBool::new(false),
             is_in_transaction: AtomicBool::new(false),
         })
     }
@@ -70,11 +73,12 @@ impl Connection {
     }
 
     pub(super) fn is_broken(&self) -> bool {
-        self.client.is_closed() || self.driver.is_finished()
+        self.is_cut.load(Ordering::Relaxed) || self.client.is_closed() || self.driver.is_finished()
     }
 
     /// Cuts the connection: nobody knows what its answers belong to.
     pub(super) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
         self.driver.abort();
     }
 

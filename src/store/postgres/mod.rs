@@ -33,7 +33,6 @@ use async_trait::async_trait;
 
 use self::claim::Seats;
 use self::connection::column;
-use self::plans::Plans;
 use self::pool::Pool;
 use self::transaction::{Desk, PostgresTransaction};
 use self::url::Settings;
@@ -96,7 +95,7 @@ impl Store for PostgresStore {
     ) -> Result<Box<dyn Transaction + 's>, StoreError> {
         let desk = match claim {
             Some(claim) => Desk::Seat(self.seats.take(claim).await?),
-            None => Desk::Lent(self.pool.lend().await?, Box::new(Plans::default())),
+            None => Desk::Lent(self.pool.lend().await?, Box::default()),
         };
         Ok(Box::new(PostgresTransaction::new(desk, &self.settings.schema, rules)))
     }

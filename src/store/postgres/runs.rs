@@ -51,7 +51,7 @@ impl<'c, 'a> Runs<'c, 'a> {
         let may_join = |run: usize| match row {
             Some(_) if table.has_one_key => run >= lane.barrier && touched.is_none_or(|at| at <= run) && !is_twice(run),
             // Where rows cannot be told apart, an update is made by itself, and may meet any row.
-            _ => Some(run) == lane.last && !(is_twice(run) && !matches!(plan.bulk, Bulk::None)),
+            _ => Some(run) == lane.last && (matches!(plan.bulk, Bulk::None) || !is_twice(run)),
         };
         let run = match known.filter(|run| may_join(*run)) {
             Some(run) => run,

@@ -66,6 +66,8 @@ pub(super) struct PostgresTransaction<'s> {
     is_done: bool,
     /// Whether something of it was refused.
     is_cautious: bool,
+    /// Whether all that is believed of the tables was read in this transaction.
+    is_fresh: bool,
     /// The constraints that would be looked at by COMMIT only.
     has_deferred: bool,
     /// The count of [`Plans::changes`] at the beginning.
@@ -76,7 +78,7 @@ impl<'s> PostgresTransaction<'s> {
     pub(super) fn new(mut desk: Desk, schema: &'s str, rules: &'s ApplyRules) -> Self {
         let (_, plans) = desk.both();
         plans.refresh();
-        let changes = plans.changes;
+        let (changes, is_fresh) = (plans.changes, plans.tables.is_empty());
         PostgresTransaction {
             desk,
             schema,
@@ -86,6 +88,7 @@ impl<'s> PostgresTransaction<'s> {
             has_begun: false,
             is_done: false,
             is_cautious: false,
+            is_fresh,
             has_deferred: false,
             changes,
         }
@@ -254,6 +257,12 @@ impl Transaction for PostgresTransaction<'_> {
             }
             self.is_cautious = true;
             self.undo(is_whole, changes).await.map_err(|error| Refusal { error, at: None })?;
+            if !self.is_fresh {
+                // Somebody may have changed a table since it was looked at: not what is remembered refuses a document.
+                self.is_fresh = true;
+                self.desk.both().1.clear();
+                continue;
+            }
             if refusal.at.is_some() || is_single {
                 return Err(refusal);
             }

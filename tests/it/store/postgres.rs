@@ -4,6 +4,7 @@ mod order;
 mod others;
 mod owners;
 mod proxy;
+mod tls;
 mod values;
 
 use sluicegate::record::Kept;
@@ -12,6 +13,7 @@ use sluicegate::store::{Refusal, StoreError};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use super::bench::Bench;
+use crate::support::PATIENCE;
 use crate::support::services::{self, Database};
 
 /// Enough changes of one shape to be made at once.
@@ -33,6 +35,17 @@ async fn ask(database: &Database, sql: &str) -> Vec<String> {
         _ => None,
     });
     rows.map(|row| (0..row.len()).map(|at| row.get(at).unwrap_or("∅")).collect::<Vec<_>>().join("|")).collect()
+}
+
+/// Waits until a query finds something.
+async fn until(database: &Database, sql: &str) {
+    let wait = async {
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(5));
+        while ask(database, sql).await.is_empty() {
+            pace.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("nothing is found by {sql}"));
 }
 
 /// A document of inserts, one a row; each cell has a name, a type and a value.

@@ -4,8 +4,10 @@ mod client;
 mod documents;
 mod home;
 mod process;
+mod proxy;
 #[allow(dead_code, reason = "not every service has every test yet")]
 pub(crate) mod services;
+mod sql;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +16,8 @@ pub(crate) use client::{Connection, Request, Response, Target};
 pub(crate) use documents::{Cell, Documents, activities, delete, insert, item, unapplicable, update};
 pub(crate) use home::{Home, fixture};
 pub(crate) use process::Process;
+pub(crate) use proxy::{Proxy, Trap};
+pub(crate) use sql::Sql;
 
 /// What a healthy machine needs a fraction of, so that a loaded one still passes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

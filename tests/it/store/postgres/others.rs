@@ -113,7 +113,7 @@ async fn what_a_document_leaves_out_the_table_provides() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_constraint_that_waits_for_commit_lets_a_document_finish_first() {
-    let Some((mut bench, database)) = open().await else { return };
+    let Some((bench, database)) = open().await else { return };
     database.execute(
         "CREATE TABLE parent (id integer PRIMARY KEY);
          CREATE TABLE child (id integer, parent integer REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",

@@ -1,7 +1,6 @@
 //! Owners of partitions: ended, frozen, cut off, and two at once. Nothing is lost, and nothing doubles.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use sluicegate::document::Position;
@@ -11,7 +10,7 @@ use sluicegate::store::{Claim, ClaimRequest, Fate, Place, Store, StoreError, Tal
 use sluicegate::stream::Stream;
 
 use super::proxy::{Commit, Proxy};
-use super::{MANY, ask, open};
+use super::{MANY, ask, open, until};
 use crate::store::{insert, stream};
 use crate::support::PATIENCE;
 use crate::support::services::Database;
@@ -74,17 +73,6 @@ async fn deliver(store: Arc<dyn Store>, partition: i32, records: Vec<Kept>) {
         }
     };
     tokio::time::timeout(PATIENCE * 3, deliver).await.unwrap();
-}
-
-/// Waits until a query finds something.
-async fn until(database: &Database, sql: &str) {
-    let wait = async {
-        let mut pace = tokio::time::interval(Duration::from_millis(5));
-        while ask(database, sql).await.is_empty() {
-            pace.tick().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("nothing is found by {sql}"));
 }
 
 async fn count(database: &Database) -> Vec<String> {
@@ -207,4 +195,37 @@ async fn a_key_in_two_partitions_is_the_first_commits() {
     let fates = waits.await.unwrap().unwrap();
     assert_eq!(fates, [Fate::Duplicate { of: first.position }]);
     assert_eq!(count(&database).await, ["2|2"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_change_about_a_table_is_seen_before_a_document_is_refused() {
+    let Some((bench, database)) = open().await else { return };
+    let store = &*bench.store;
+    database.execute("CREATE TABLE t (id integer, v text)");
+    let large = |offset: i64| kept(7, offset, insert("t", "id BIGINT 5000000000, w TEXT \"x\""), None);
+    let small = |offset: i64| kept(7, offset, insert("t", &format!("id BIGINT {offset}")), None);
+    let mut mine = claim(store, 7).await.unwrap();
+    apply(store, &mine, &[small(0)]).await.unwrap();
+    mine.next_offset = 1;
+    assert!(matches!(apply(store, &mine, &[large(1)]).await, Err(StoreError::Document(_))));
+    apply(store, &mine, &[small(1)]).await.unwrap();
+    mine.next_offset = 2;
+    database.execute("ALTER TABLE t ALTER id TYPE bigint");
+    apply(store, &mine, &[large(2)]).await.unwrap();
+    mine.next_offset = 3;
+    // A table that is gone, and made anew otherwise.
+    database.execute("DROP TABLE t; CREATE TABLE t (id numeric, extra integer)");
+    let mut is_done = false;
+    for _ in 0..3 {
+        match apply(store, &mine, &[small(3)]).await {
+            Ok(_) => is_done = true,
+            Err(StoreError::Later(_)) => mine = claim(store, 7).await.unwrap(),
+            Err(error) => panic!("{error}"),
+        }
+        if is_done {
+            break;
+        }
+    }
+    assert!(is_done);
+    assert_eq!(ask(&database, "SELECT id FROM t").await, ["3"]);
 }
