@@ -73,6 +73,8 @@ catalogue! {
         "`kept` says whether the document may have been kept: after \"no\" send it again; after \"unknown\" send it again with the same Idempotency-Key. /health/ready says what is wrong.";
     StoreUnavailable "store-unavailable" 503 "The store cannot be reached."
         "Accepted documents wait in the journal. /health/ready says what is wrong; a gateway without a store answers no question about it.";
+    QueryTimeout "query-timeout" 503 "The question takes too long."
+        "A statement that reads is stopped after 10 s. Ask for less: by conditions on the primary key or an indexed column, without `order`, or later.";
     UnknownColumn "unknown-column" 409 "A column does not exist."
         "Updates and deletes need their key columns; inserts and updates add the columns they set where the stream allows it (`allow.create`). Add the column, then retry the dead letter.";
     TypeConflict "type-conflict" 409 "A declared type conflicts with the column's type."

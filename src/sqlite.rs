@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// The version of SQLite that this program carries.
 pub fn library_version() -> &'static str {
@@ -37,6 +37,17 @@ pub fn connect(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
         }
         looks += 1;
     }
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+/// Opens a connection that cannot write to the file at `path`, which must be there and in use. `cache_kib` bounds its
+/// memory.
+pub fn connect_reading(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_handler(Some(wait))?;
+    connection.execute_batch(&format!("PRAGMA query_only=ON; PRAGMA cache_size=-{cache_kib};"))?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
 }

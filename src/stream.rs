@@ -26,6 +26,8 @@ pub struct Stream {
     pub from: Where,
     /// Judges its documents.
     pub gate: Gate,
+    /// Whether the routes that query records answer from its table.
+    pub queries: bool,
     /// How its documents are applied; none when they are kept in the journal only.
     pub table: Target,
     /// The rules of apply.

@@ -87,11 +87,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "query",
         &[
             "apply",
+            "change",
             "clock",
             "document",
             "gate",
             "http::answer",
             "http::body",
+            "json",
             "problem",
             "service",
             "store",

@@ -58,6 +58,7 @@ pub(crate) fn stream(keys: HashMap<String, Vec<String>>) -> Fallible<Stream> {
         from: Where::Beginning,
         gate: gate(),
         table: Target::Tables,
+        queries: false,
         apply: ApplyRules { create: true, keys, ..ApplyRules::default() },
         on_failure: OnFailure::SetAside,
         routes: Vec::new(),

@@ -9,6 +9,7 @@ mod client;
 mod cluster;
 mod deletes;
 mod documents;
+mod export;
 mod gate;
 mod http;
 mod latency;
@@ -42,6 +43,7 @@ const MEASUREMENTS: &[Measurement] = &[
     ("deletes", deletes::measure),
     ("latency", latency::measure),
     ("startup", startup::measure),
+    ("export", export::measure),
     // With the servers of `dev/services up`.
     ("rows", cluster::rows::measure),
     ("mixture", cluster::mixture::measure),

@@ -8,23 +8,26 @@ use super::output::{self, Output};
 use super::wiring;
 use super::{Done, Failed, Global};
 use crate::http::answer::Failure;
-use crate::json::{self, Json};
-use crate::query::tables;
+use crate::json;
+use crate::query::{csv, postgrest, quoting, tables};
 use crate::store::rows::PAGE_ROWS_MAX;
 
 #[derive(Debug, Args)]
 pub(super) struct Rows {
     /// The table
     table: String,
-    /// A condition, such as name=eq.george
+    /// A condition, such as age=gt.20 or document->>city=eq.Oslo; all must hold
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<String>,
-    /// The columns, separated by commas
+    /// The columns, separated by commas; JSON paths and NAME:COLUMN as over HTTP
     #[arg(long, value_name = "COLUMNS")]
     select: Option<String>,
-    /// How many rows
-    #[arg(long, default_value_t = tables::PAGE_ROWS)]
-    limit: usize,
+    /// What rows are ordered by, such as age.desc.nullslast,name
+    #[arg(long, value_name = "COLUMNS")]
+    order: Option<String>,
+    /// How many rows [default: 100 as a table, else all]
+    #[arg(long)]
+    limit: Option<usize>,
 }
 
 impl Rows {
@@ -33,51 +36,60 @@ impl Rows {
         let outside = wiring::open(&config).await?;
         let rows = outside.store()?.rows();
         let columns = tables::columns(rows, &self.table).await?;
-        let mut parameters = Vec::new();
-        for condition in &self.conditions {
-            let (name, value) = condition
-                .split_once('=')
-                .ok_or_else(|| Failed::Usage(format!("{condition:?} is no condition; write COLUMN=eq.VALUE")))?;
-            parameters.push((name.to_owned(), value.to_owned()));
+        let mut query = postgrest::plan(&self.table, &columns, &self.parameters()?, true)
+            .map_err(|failure: Failure| Failed::Usage(failure.problem.detail))?;
+        let kind = Output::or_default(global.output);
+        let limit = self.limit.unwrap_or(if kind == Output::Table { postgrest::PAGE_ROWS } else { usize::MAX });
+        let names: Vec<String> = query.select.iter().map(|selected| selected.name.clone()).collect();
+        let mut text = String::new();
+        if kind == Output::Csv {
+            csv::header(names.iter().map(String::as_str), &mut text);
         }
-        parameters.extend(self.select.map(|select| ("select".to_owned(), select)));
-        let refused = |failure: Failure| Failed::Usage(failure.problem.detail);
-        let mut query = tables::plan(&self.table, &columns, &parameters).map_err(refused)?;
-        let mut left = self.limit;
-        let mut found: Vec<String> = Vec::new();
+        let mut cells = Vec::new();
+        let mut left = limit;
         while left > 0 {
             query.limit = left.min(PAGE_ROWS_MAX);
             let page = rows.page(&query).await?;
             left -= page.rows.len();
-            found.extend(page.rows);
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => break,
+            for row in &page.rows {
+                match kind {
+                    // One row a line, with every digit as it is kept.
+                    Output::Json => text.extend([row.as_str(), "\n"]),
+                    Output::Csv => csv::row(row, &mut text),
+                    Output::Table => cells.push(table_row(row)),
+                }
+            }
+            // Page by page, so that any number of rows takes no more memory than one page.
+            std::io::stdout().lock().write_all(std::mem::take(&mut text).as_bytes())?;
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
             }
         }
-        match Output::or_default(global.output) {
-            Output::Json => {
-                // One row a line, with every digit as it is kept.
-                let mut out = std::io::stdout().lock();
-                found.iter().try_for_each(|row| writeln!(out, "{row}"))?;
-            }
-            kind => {
-                let names: Vec<&str> = query.select.iter().map(String::as_str).collect();
-                let cells: Vec<_> = found.iter().map(|row| cells(row)).collect();
-                output::rows(kind, &names, &cells)?;
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+        if kind == Output::Table {
+            output::rows(kind, &names.iter().map(String::as_str).collect::<Vec<_>>(), &cells)?;
+            if self.limit.is_none() && query.after.is_some() {
+                eprintln!("These are the first {limit} rows; --limit {} shows more.", limit * 10);
             }
         }
         Ok(())
     }
+
+    /// The question as the parameters of an address.
+    fn parameters(&self) -> Result<Vec<(String, String)>, Failed> {
+        let mut parameters = Vec::new();
+        for condition in &self.conditions {
+            let (name, value) = quoting::cut(condition)
+                .ok_or_else(|| Failed::Usage(format!("{condition:?} is no condition; write COLUMN=eq.VALUE")))?;
+            parameters.push((name.to_owned(), value.to_owned()));
+        }
+        parameters.extend(self.select.clone().map(|select| ("select".to_owned(), select)));
+        parameters.extend(self.order.clone().map(|order| ("order".to_owned(), order)));
+        Ok(parameters)
+    }
 }
 
-/// The values of a row's members, numbers with every digit.
-fn cells(row: &str) -> Vec<String> {
-    let member = |(_, value)| match value {
-        Json::Null => String::new(),
-        Json::Boolean(value) => value.to_string(),
-        Json::Number(text) | Json::Array(text) | Json::Object(text) => text.to_owned(),
-        Json::Text(text) => text.into_owned(),
-    };
-    json::members(row).into_iter().map(member).collect()
+fn table_row(row: &str) -> Vec<String> {
+    json::members(row).into_iter().map(|(_, value)| csv::cell(value).unwrap_or_default()).collect()
 }

@@ -66,6 +66,7 @@ pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result
         },
         gate: Gate { takes, rules, key, document_bytes_max },
         table,
+        queries: said.queries,
         apply: ApplyRules {
             create: said.allow.create,
             keys: said.keys.clone().into_iter().collect(),

@@ -19,6 +19,8 @@ pub(super) struct Claims {
     topics: HashMap<String, (String, usize)>,
     routes: HashMap<String, (String, usize)>,
     directories: HashMap<String, (String, usize)>,
+    /// Of the routes that query records, of which there is one pair.
+    queries: Option<(String, usize)>,
 }
 
 /// Reads the stream called `name`; what is wrong is reported, and stands at its default in the result.
@@ -43,6 +45,7 @@ pub(super) fn read_stream(name: &Name, node: &Node, claims: &mut Claims, problem
     records(&fields, &mut stream, problems);
     changes(&fields, &mut stream, problems);
     read_columns::records(&fields, &mut stream, problems);
+    queries(&fields, &mut stream, claims, problems);
     claim(&fields, &mut stream, is_name_good.then_some(name.place), claims, problems);
     stream
 }
@@ -123,6 +126,25 @@ fn changes(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
         set(&mut allow.create, fields.take("create"), |field| field.boolean(problems));
         Some(allow)
     });
+}
+
+/// Whether records are queried here, which one stream alone can say.
+fn queries(fields: &Fields<'_>, stream: &mut Stream, claims: &mut Claims, problems: &mut Problems) {
+    let Some(field) = fields.take("queries") else { return };
+    let Some(true) = field.boolean(problems) else { return };
+    stream.queries = true;
+    if fields.take("table").is_none() && stream.takes == Takes::Events {
+        let words =
+            format!("`{}` reads the rows of `table`, and there is none; write `table`, or remove it", field.label);
+        problems.add(field.key_place, words);
+    }
+    match &claims.queries {
+        Some((owner, line)) => problems.add(
+            field.key_place,
+            format!("`{}` is said by `{owner}` already (line {line}); one stream answers queries", field.label),
+        ),
+        None => claims.queries = Some((stream.name.clone(), field.key_place.line)),
+    }
 }
 
 /// Topic and routes, which no other stream may have. A name that was refused claims nothing.

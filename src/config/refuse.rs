@@ -14,13 +14,22 @@ const COLUMN_TYPES: [&str; 9] =
 pub(super) const NOT_BUILT: [&str; 1] = ["rollups"];
 
 /// Settings of a stream that later versions have.
-pub(super) const NOT_BUILT_IN_STREAM: [&str; 1] = ["queries"];
+pub(super) const NOT_BUILT_IN_STREAM: [&str; 0] = [];
 
 /// Forms that later versions have.
 pub(super) const NOT_BUILT_FORMS: [&str; 1] = ["debezium"];
 
 /// Where the gate itself answers: these paths and all below them.
-const RESERVED: [&str; 6] = ["/v1", "/health", "/metrics", "/openapi.json", "/problems", "/console"];
+const RESERVED: [&str; 8] = [
+    "/v1",
+    "/api/v1/query_unstructured_data",
+    "/api/v1/query_relational_data",
+    "/health",
+    "/metrics",
+    "/openapi.json",
+    "/problems",
+    "/console",
+];
 
 /// Stream names become parts of paths, topics, consumer groups and metric labels.
 const STREAM_NAME_CHARS_MAX: usize = 200;

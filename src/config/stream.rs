@@ -134,6 +134,10 @@ pub struct Stream {
     /// such index, and there it changes nothing.
     #[schemars(extend("x-takes" = "events"))]
     pub document_index: bool,
+    /// Whether `POST /api/v1/query_unstructured_data` and `POST /api/v1/query_relational_data` answer from its `table`. One
+    /// stream may say so.
+    #[schemars(extend("x-takes" = "events"))]
+    pub queries: bool,
 }
 
 impl Default for Stream {
@@ -166,6 +170,7 @@ impl Default for Stream {
             columns: Vec::new(),
             misfit: Misfit::Reject,
             document_index: false,
+            queries: false,
         }
     }
 }

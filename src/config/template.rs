@@ -43,6 +43,7 @@ streams:
     # document_index: true                    # makes searches within documents fast, in PostgreSQL
     # schema: event.schema.json               # a JSON Schema beside this file; without: any JSON
     # formats: annotate                       # annotate | assert: whether `format` in the schema is a rule
+    # queries: true                           # /api/v1/query_… answer from the table; one stream may say so
     # key: /userId                            # what stays in order: a JSON Pointer
     # directories: [inbox]                    # folders whose files are published: .json, .ndjson, .yaml, .yml
     # actions:                                # routes that stand for an event

@@ -196,6 +196,17 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
         ("? [a]\n: b", &["1:3: a key must be text"]),
         ("streams: {a: {takes: events, topic: ${X}}}", &["this is not YAML; within `{ }` and `[ ]` a text with"]),
         ("listen: [a", &["this is not YAML"]),
+        ("streams: {a: {takes: events, queries: true}}", &["`streams.a.queries` reads the rows of `table`"]),
+        ("streams: {a: {takes: changes, queries: true}}", &["`queries` is for streams that take events"]),
+        (
+            "streams:\n  a: {takes: events, table: a, queries: true}\n  b: {takes: events, table: b, queries: true}",
+            &["3:32: `streams.b.queries` is said by `a` already (line 2); one stream answers queries"],
+        ),
+        ("streams: {a: {takes: events, table: a, queries: maybe}}", &["must be `true` or `false`"]),
+        (
+            "streams: {a: {takes: events, routes: [/api/v1/query_relational_data]}}",
+            &["the gate itself answers at /api/v1/query_relational_data"],
+        ),
     ];
     for (text, expected) in table {
         let said = said_of(text);
@@ -249,7 +260,7 @@ streams:
     document_bytes_max: &size 2MiB
     retention: {age: 2h}
     duplicates_kept: 500ms
-  apple: {takes: events, key: /userId, table: apples, document_column: body, document_bytes_max: *size,
+  apple: {takes: events, key: /userId, table: apples, document_column: body, queries: true, document_bytes_max: *size,
     schema: parts/apple.json, formats: assert, misfit: "null", document_index: true,
     columns: {weight: {at: /weight, type: "numeric(6,2)"}, kind: /kind, at: ce.time}}
 "#,
@@ -285,6 +296,7 @@ streams:
         key: Some(Key::Pointer("/userId".to_owned())),
         table: Some("apples".to_owned()),
         document_column: "body".to_owned(),
+        queries: true,
         document_bytes_max: 2 << 20,
         schema: config.streams[1].schema.clone(),
         formats: Formats::Assert,
@@ -409,7 +421,7 @@ fn every_setting_of_the_schema_is_explained() {
         settings.sum()
     }
     let schema = schema();
-    assert_eq!(check(&schema, ""), 37);
+    assert_eq!(check(&schema, ""), 38);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let stream = &schema["properties"]["streams"]["additionalProperties"];
     assert_eq!(stream["required"], serde_json::json!(["takes"]));

@@ -116,6 +116,9 @@ impl From<AppendError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match (error.next(), error) {
+            (_, StoreError::Document(problem)) if problem.kind == ProblemType::QueryTimeout => {
+                Failure::from(*problem).retry_after(10)
+            }
             (_, StoreError::Document(problem)) => Failure::from(*problem),
             (next, error) => {
                 tracing::warn!(%error, "A request could not be answered by the store.");

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod body;
 pub mod server;
+mod target;
 
 use std::sync::Arc;
 
@@ -28,6 +29,8 @@ pub fn routes(service: Arc<Service>) -> Router {
         .route("/v1/tables", get(query::tables::list))
         .route("/v1/tables/{table}", get(query::tables::show))
         .route("/v1/tables/{table}/rows", get(query::tables::rows))
+        .route("/api/v1/query_unstructured_data", post(query::records::unstructured))
+        .route("/api/v1/query_relational_data", post(query::records::relational))
         .route("/v1/dead-letters", get(query::dead_letters::list))
         .route("/v1/dead-letters/retry", post(query::dead_letters::retry_all))
         .route("/v1/dead-letters/{id}", get(query::dead_letters::show).delete(query::dead_letters::remove))

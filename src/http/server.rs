@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service as _;
 
+use super::target::Encoding;
 use crate::service::Caller;
 use crate::shutdown::Stop;
 
@@ -53,7 +54,7 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: Stop) {
                 })
             }
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(Encoding::new(stream)), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "A connection ended early.");

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::parameters::{self, bad, encode};
-use super::{no_store, store};
+use super::{shared_store, store};
 use crate::apply::letters::{Retried, drop_letter, retry};
 use crate::clock;
 use crate::document::{Receipt, StreamName};
@@ -17,8 +17,8 @@ use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::http::body;
 use crate::problem::ProblemType;
 use crate::service::Service;
+use crate::store::Letter;
 use crate::store::books::LetterFilter;
-use crate::store::{Letter, Store};
 use crate::task;
 
 /// How many letters a page holds when nothing is said, and at most.
@@ -154,10 +154,6 @@ async fn find(service: &Service, id: &str) -> Result<Letter, Failure> {
 
 fn unknown(id: &str) -> Failure {
     Failure::new(ProblemType::UnknownDeadLetter, format!("there is no dead letter {id:?}"))
-}
-
-fn shared_store(service: &Service) -> Result<Arc<dyn Store>, Failure> {
-    service.store().cloned().ok_or_else(no_store)
 }
 
 type Parameters = Vec<(String, String)>;

@@ -4,19 +4,27 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{Response, StatusCode, Uri};
+use axum::http::{HeaderMap, Response, StatusCode, Uri};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
+use super::export::{self, Form};
 use super::parameters::{self, bad, encode};
+use super::postgrest::{near, plan};
 use super::store;
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::problem::ProblemType;
 use crate::service::Service;
-use crate::store::StoreError;
-use crate::store::rows::{Column, Filter, Operator, PAGE_ROWS_MAX, Page, RowQuery, Rows};
+use crate::store::rows::{Column, Page, READ_TIMEOUT, RowQuery, Rows};
+use crate::store::{Store, StoreError};
 
-/// How many rows a page holds when nothing is said.
-pub const PAGE_ROWS: usize = 100;
+/// So many questions are put to the store at once; further ones wait.
+const QUESTIONS_MAX: usize = 16;
+
+/// The longest `next` link: the headers of a request must hold it.
+const LINK_BYTES_MAX: usize = 32 << 10;
+
+static QUESTIONS: Semaphore = Semaphore::const_new(QUESTIONS_MAX);
 
 /// The names of the tables.
 pub async fn list(State(service): State<Arc<Service>>) -> Response<Body> {
@@ -40,31 +48,64 @@ pub async fn show(State(service): State<Arc<Service>>, Path(table): Path<String>
     respond(show.await)
 }
 
-/// The rows of a table.
-pub async fn rows(State(service): State<Arc<Service>>, Path(table): Path<String>, uri: Uri) -> Response<Body> {
-    respond(page(&service, &table, uri.query()).await)
+/// The rows of a table: a page of them as JSON, or all of them as CSV or one JSON object a line.
+pub async fn rows(
+    State(service): State<Arc<Service>>,
+    Path(table): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let answer = async {
+        let store = super::shared_store(&service)?;
+        let parameters = parameters::read(uri.query())?;
+        let columns = columns(store.rows(), &table).await?;
+        let form = Form::asked(&headers);
+        let query = plan(&table, &columns, &parameters, form != Form::Page)?;
+        match form {
+            Form::Page => page(store, query, &parameters).await,
+            form => export::answer(store, query, form).await,
+        }
+    };
+    respond(answer.await)
 }
 
-async fn page(service: &Service, table: &str, query: Option<&str>) -> Answer {
-    let rows = store(service)?.rows();
-    let columns = columns(rows, table).await?;
-    let parameters = parameters::read(query)?;
-    let query = plan(table, &columns, &parameters)?;
-    let Page { rows, next } = rows.page(&query).await?;
-    let mut body = format!(r#"{{"rows":[{}],"next":"#, rows.join(","));
-    match next {
-        None => body.push_str("null}"),
-        Some(after) => {
-            let mut link = format!("/v1/tables/{}/rows?", encode(table));
-            for (name, value) in parameters.iter().filter(|(name, _)| name != "after") {
-                link.push_str(&format!("{}={}&", encode(name), encode(value)));
-            }
-            link.push_str(&format!("after={}", encode(&after)));
-            body.push_str(&serde_json::Value::from(link).to_string());
-            body.push('}');
-        }
+async fn page(store: Arc<dyn Store>, query: RowQuery, parameters: &[(String, String)]) -> Answer {
+    let table = query.table.clone();
+    let Page { rows, next } = ask(store, query).await?;
+    let next = next.map(|after| link(&table, parameters, &after)).transpose()?;
+    let next = serde_json::Value::from(next);
+    Ok(json_answer(StatusCode::OK, format!(r#"{{"rows":[{}],"next":{next}}}"#, rows.join(","))))
+}
+
+/// Puts one question to the store, when it is its turn. It goes on to its end though nobody waits for it any more, so
+/// that those who come and leave cannot have more than [`QUESTIONS_MAX`] work at once.
+pub(super) async fn ask(store: Arc<dyn Store>, query: RowQuery) -> Result<Page, Failure> {
+    let turn = tokio::time::timeout(READ_TIMEOUT, QUESTIONS.acquire());
+    let Ok(Ok(turn)) = turn.await else {
+        let detail = format!("{QUESTIONS_MAX} questions are being answered, and more wait");
+        return Err(Failure::new(ProblemType::StoreUnavailable, detail).retry_after(READ_TIMEOUT.as_secs()));
+    };
+    let asked = tokio::spawn(async move {
+        let page = store.rows().page(&query).await;
+        drop(turn);
+        page
+    });
+    asked.await.map_err(|error| StoreError::Later(format!("a task failed: {error}")))?.map_err(Failure::from)
+}
+
+/// The address of the page that begins behind `after`.
+pub(super) fn link(table: &str, parameters: &[(String, String)], after: &str) -> Result<String, Failure> {
+    let mut link = format!("/v1/tables/{}/rows?", encode(table));
+    for (name, value) in parameters.iter().filter(|(name, _)| name != "after") {
+        link.push_str(&format!("{}={}&", encode(name), encode(value)));
     }
-    Ok(json_answer(StatusCode::OK, body))
+    link.push_str(&format!("after={}", encode(after)));
+    if link.len() > LINK_BYTES_MAX {
+        let why = "the values that rows are ordered by are too long for a link to the next page; order by something \
+                   shorter, or accept text/csv or application/x-ndjson";
+        return Err(bad("order", why));
+    }
+    Ok(link)
 }
 
 /// The columns of a table that must exist.
@@ -75,71 +116,4 @@ pub async fn columns(rows: &dyn Rows, table: &str) -> Result<Vec<Column>, StoreE
     let tables = rows.tables().await?;
     let detail = format!("there is no table {table:?}{}", near(table, tables.iter().map(String::as_str)));
     Err(StoreError::document(ProblemType::UnknownTable, detail))
-}
-
-/// A hint at the names that are near to one that does not exist.
-fn near<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
-    // Another letter case is the nearest of all mistakes.
-    let folded = name.to_lowercase();
-    let mut near: Vec<_> =
-        known.map(|known| (strsim::damerau_levenshtein(&folded, &known.to_lowercase()), known)).collect();
-    near.sort_unstable();
-    near.retain(|(distance, known)| *distance <= known.len().max(name.len()) / 2);
-    match near.first() {
-        Some((_, known)) => format!("; did you mean {known:?}?"),
-        None => String::new(),
-    }
-}
-
-/// Turns parameters, as PostgREST writes them, into a query.
-pub fn plan(table: &str, columns: &[Column], parameters: &[(String, String)]) -> Result<RowQuery, Failure> {
-    let known = |name: &str| columns.iter().any(|column| column.name == name);
-    let check = |name: &str| match known(name) {
-        true => Ok(name.to_owned()),
-        false => Err(bad(
-            name,
-            &format!("table {table:?} has no such column{}", near(name, columns.iter().map(|column| &*column.name))),
-        )),
-    };
-    let mut query = RowQuery { table: table.into(), limit: PAGE_ROWS, ..RowQuery::default() };
-    for (name, value) in parameters {
-        match name.as_str() {
-            "select" if !known("select") || !value.contains('.') => {
-                query.select = match value.as_str() {
-                    "*" => Vec::new(),
-                    list => list.split(',').map(|name| check(name.trim())).collect::<Result<_, _>>()?,
-                };
-                let select = &query.select;
-                if let Some(twice) = (1..select.len()).find(|at| select[..*at].contains(&select[*at])) {
-                    return Err(bad(name, &format!("{:?} is named twice", select[twice])));
-                }
-            }
-            "limit" => query.limit = parameters::limit(name, value, PAGE_ROWS_MAX)?,
-            "after" => query.after = Some(value.clone()),
-            "order" => {
-                return Err(bad(
-                    name,
-                    "ordering is not built yet in this version; rows come in the order in which they were added",
-                ));
-            }
-            _ => query.filters.push(filter(&check(name)?, value)?),
-        }
-    }
-    if query.select.is_empty() {
-        query.select = columns.iter().map(|column| column.name.clone()).collect();
-    }
-    Ok(query)
-}
-
-fn filter(column: &str, condition: &str) -> Result<Filter, Failure> {
-    let (operator, value) = condition.split_once('.').unwrap_or((condition, ""));
-    let operator = match (operator, value) {
-        ("eq", _) => Operator::Eq,
-        ("is", "null") => Operator::IsNull,
-        _ => {
-            let why = format!("{condition:?} is no condition this version has; write eq.VALUE or is.null");
-            return Err(bad(column, &why));
-        }
-    };
-    Ok(Filter { column: column.into(), operator, value: value.into() })
 }

@@ -5,6 +5,7 @@
 pub mod books;
 pub mod postgres;
 pub mod rows;
+pub mod selecting;
 pub mod sqlite;
 
 use std::collections::HashMap;

@@ -1,14 +1,26 @@
-//! Reading the rows of a store.
+//! Reading the rows of a store: the question, checked and typed, and the answer.
+//!
+//! It knows neither HTTP nor SQL: `query` reads questions as people write them, and each store puts them in its own words
+//! (see `selecting.rs` for what those have in common).
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::change::ColumnType;
+use crate::change::{ColumnType, Value};
 
 /// The most rows one page holds.
 pub const PAGE_ROWS_MAX: usize = 1_000;
 
-/// Reads tables. Nothing here writes.
+/// A page ends early at so many bytes of rows, so that large documents do not fill the memory.
+pub const PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// A statement that reads rows is stopped after this time: a question must not keep the database from its work.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads tables. Nothing here writes, and no question takes longer than [`READ_TIMEOUT`]: one that would is answered with
+/// a problem of the type `query-timeout`.
 #[async_trait]
 pub trait Rows: Send + Sync {
     /// The names of the tables, without the store's own.
@@ -17,7 +29,8 @@ pub trait Rows: Send + Sync {
     /// The columns of a table; none when there is no such table.
     async fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, StoreError>;
 
-    /// One page of a table's rows.
+    /// One page of a table's rows, which holds no lock and no snapshot once it is there. It may end before
+    /// [`RowQuery::limit`], at [`PAGE_BYTES_MAX`]; then [`Page::next`] says where to go on.
     async fn page(&self, query: &RowQuery) -> Result<Page, StoreError>;
 }
 
@@ -32,45 +45,154 @@ pub struct Column {
     pub is_key: bool,
 }
 
-/// Which rows, and what of them. Names were checked against [`Rows::columns`].
+/// Which rows, and what of them. Names and values were checked against [`Rows::columns`].
 #[derive(Debug, Clone, Default)]
 pub struct RowQuery {
     /// The table.
     pub table: String,
-    /// The columns to give.
-    pub select: Vec<String>,
+    /// What to give of each row.
+    pub select: Vec<Selected>,
     /// All must hold.
     pub filters: Vec<Filter>,
+    /// What rows are ordered by. Ties, and rows that nothing is said about, stand in the order of the primary key, or of
+    /// the place where the store keeps them.
+    pub order: Vec<Order>,
     /// How many rows at most.
     pub limit: usize,
     /// Where the page before ended.
     pub after: Option<String>,
 }
 
-/// A condition on a column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
-    /// The column.
-    pub column: String,
-    /// How it compares.
-    pub operator: Operator,
-    /// With what, as it was written.
-    pub value: String,
+impl RowQuery {
+    /// Asks for all columns of a table.
+    pub fn of(table: &str, columns: &[Column]) -> Self {
+        let select = columns.iter().map(Selected::column).collect();
+        RowQuery { table: table.into(), select, limit: PAGE_ROWS_MAX, ..RowQuery::default() }
+    }
 }
 
-/// How a column compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A column, or what stands in a JSON column at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The column.
+    pub column: String,
+    /// The column's type.
+    pub column_type: ColumnType,
+    /// The way into the column's JSON; empty for the column itself.
+    pub path: Vec<Step>,
+    /// What is found at the path is taken as text, a string without its quotes; else as JSON.
+    pub as_text: bool,
+}
+
+impl Field {
+    /// The column itself.
+    pub fn column(column: &Column) -> Self {
+        let (name, column_type) = (column.name.clone(), column.column_type.clone());
+        Field { column: name, column_type, path: Vec::new(), as_text: false }
+    }
+
+    /// The type of what is found.
+    pub fn kind(&self) -> ColumnType {
+        match (self.path.is_empty(), self.as_text) {
+            (true, _) => self.column_type.clone(),
+            (false, true) => ColumnType::parse("text"),
+            (false, false) => ColumnType::parse("jsonb"),
+        }
+    }
+}
+
+/// A step on the way into JSON, as PostgreSQL's `->` takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The member of an object.
+    Member(String),
+    /// The element of an array, counted from 0; below zero from the end.
+    Element(i32),
+}
+
+/// What is given of a row, and under which name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selected {
+    /// The name of the member.
+    pub name: String,
+    /// What it holds.
+    pub field: Field,
+}
+
+impl Selected {
+    /// A column under its own name.
+    pub fn column(column: &Column) -> Self {
+        Selected { name: column.name.clone(), field: Field::column(column) }
+    }
+}
+
+/// A condition. As in SQL, a NULL fulfils neither a comparison nor its negation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    /// What is compared.
+    pub field: Field,
+    /// Whether it must not hold.
+    pub is_negated: bool,
+    /// How it compares, and with what.
+    pub operator: Operator,
+}
+
+/// How a field compares. Values were read by [`Field::kind`].
+#[derive(Debug, Clone, PartialEq)]
 pub enum Operator {
-    /// Equal.
+    /// With one value.
+    Compare(Comparison, Value<'static>),
+    /// With several, of which one must be equal.
+    In(Vec<Value<'static>>),
+    /// Text with a pattern of SQL: `%` stands for any text, `_` for any character, a backslash takes both by their word.
+    Like {
+        /// The pattern. It does not end with a backslash that escapes nothing.
+        pattern: String,
+        /// Whether letter case does not matter.
+        in_any_case: bool,
+    },
+    /// With what is no value, or a truth.
+    Is(Being),
+}
+
+/// The comparisons of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "PostgREST's words")]
+pub enum Comparison {
     Eq,
-    /// `is.null`
-    IsNull,
+    Neq,
+    Gt,
+    Gte,
+    Lt,
+    Lte,
+}
+
+/// What a field can be besides equal. The last three are for booleans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "SQL's words")]
+pub enum Being {
+    Null,
+    NotNull,
+    True,
+    False,
+    Unknown,
+}
+
+/// What rows are ordered by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// What is compared.
+    pub field: Field,
+    /// Whether the greatest comes first.
+    pub is_descending: bool,
+    /// Whether NULLs come before all values, or behind them.
+    pub nulls_first: bool,
 }
 
 /// Some rows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
-    /// Each row as the text of a JSON object, its members in the order of the columns.
+    /// Each row as the text of a JSON object, its members in the order of [`RowQuery::select`].
     pub rows: Vec<String>,
     /// Where the next page begins; none when there is none.
     pub next: Option<String>,

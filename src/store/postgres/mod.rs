@@ -9,6 +9,7 @@ mod claim;
 mod connection;
 mod ddl;
 mod desk;
+mod dialect;
 mod error;
 mod execute;
 mod keys;

@@ -1,19 +1,28 @@
-//! Reading rows from PostgreSQL: each page in a transaction that only reads.
+//! Reading rows from PostgreSQL: each page in a transaction that only reads, by a cursor, so that large documents come no
+//! further than the page holds.
 //!
-//! A page is ordered by where rows lie. An update moves a row to the end, so who pages through a table that changes may
-//! meet it twice.
+//! Rows without a primary key are told apart by where they lie. An update moves such a row, so who pages through a table
+//! that changes may meet it twice, or not.
 
 use async_trait::async_trait;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
-use super::PostgresStore;
 use super::catalogue::{Place, Table, load, quote};
-use super::connection::column;
+use super::connection::{Connection, column, silent};
+use super::dialect::Postgres;
+use super::error::failed;
 use super::text::write_json;
-use crate::change::{ColumnType, Family, TableName};
-use crate::json::Json;
+use super::{IDENTIFIER_BYTES_MAX, PostgresStore};
+use crate::change::TableName;
 use crate::problem::ProblemType;
 use crate::store::StoreError;
-use crate::store::rows::{Column, Filter, Operator, Page, RowQuery, Rows};
+use crate::store::rows::{Column, PAGE_BYTES_MAX, Page, READ_TIMEOUT, RowQuery, Rows};
+use crate::store::selecting::{Statement, Tie, places, statement};
+
+/// So many rows are fetched first, to see how large they are; and so many at most at once.
+const FIRST_ROWS: usize = 16;
+const FETCH_ROWS_MAX: usize = 1_000;
 
 const TABLES: &str = r#"SELECT name FROM (
         SELECT CASE WHEN n.nspname = $1 THEN c.relname::text ELSE n.nspname || '.' || c.relname END AS name
@@ -46,35 +55,123 @@ impl Rows for PostgresStore {
             let detail = format!("there is no table {:?}", query.table);
             return Err(StoreError::document(ProblemType::UnknownTable, detail));
         };
-        let (sql, values, columns) = statement(&table, query)?;
-        let values: Vec<_> = values.iter().map(|value| value as &(dyn tokio_postgres::types::ToSql + Sync)).collect();
-        let rows = self.with_books(false, async |books| books.query(&sql, &values).await).await?;
-        let mut page = Page::default();
-        for (index, row) in rows.iter().enumerate() {
-            if index == query.limit {
-                page.next = rows.get(index - 1).map(|last| column(last, 0)).transpose()?;
-                break;
+        let ties = ties(&table);
+        let places = places(query, &ties);
+        let after = query.after.as_deref().map(|after| read_place(after, places)).transpose()?;
+        let from = format!("{} AS t", table.quoted());
+        let Statement { sql, values } = statement(&Postgres, query, &from, &ties, after);
+        let values: Vec<_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+
+        let connection = self.pool.lend().await?;
+        connection.note_transaction(true);
+        let timeout = READ_TIMEOUT.as_millis();
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout =";
+        connection.run(&format!("{begin} {timeout}")).await?;
+        let declare = format!("DECLARE page NO SCROLL CURSOR FOR {sql}");
+        ask(&connection, &declare, &values).await?;
+        let page = fetch(&connection, query, places).await?;
+        connection.run("COMMIT").await?;
+        connection.note_transaction(false);
+        Ok(page)
+    }
+}
+
+/// Fetches the rows of the cursor until the page is full.
+async fn fetch(connection: &Connection, query: &RowQuery, places: usize) -> Result<Page, StoreError> {
+    let kinds: Vec<_> = query.select.iter().map(|selected| selected.field.kind()).collect();
+    let mut page = Page::default();
+    let mut bytes = 0;
+    let mut last: Option<Row> = None;
+    loop {
+        let wanted = match page.rows.len() {
+            0 => FIRST_ROWS,
+            // As many as fill the page, if the rows go on as they were.
+            count => (PAGE_BYTES_MAX.saturating_sub(bytes) / (bytes / count).max(1) + 1).min(FETCH_ROWS_MAX),
+        };
+        let rows = ask(connection, &format!("FETCH FORWARD {wanted} FROM page"), &[]).await?;
+        let is_end = rows.len() < wanted;
+        for row in rows {
+            if page.rows.len() == query.limit || bytes >= PAGE_BYTES_MAX {
+                page.next = last.map(|last| write_place(&last, places)).transpose()?;
+                return Ok(page);
             }
             let mut text = String::from("{");
-            for (index, (name, column_type)) in columns.iter().enumerate() {
+            for (index, (selected, kind)) in query.select.iter().zip(&kinds).enumerate() {
                 if index > 0 {
                     text.push(',');
                 }
-                text.push_str(&serde_json::Value::from(*name).to_string());
+                text.push_str(&serde_json::Value::from(selected.name.as_str()).to_string());
                 text.push(':');
-                write_json(&mut text, column(row, index + 1)?, column_type);
+                write_json(&mut text, column(&row, places + index)?, kind);
             }
             text.push('}');
+            bytes += text.len();
             page.rows.push(text);
+            last = Some(row);
         }
-        Ok(page)
+        if is_end {
+            return Ok(page);
+        }
     }
+}
+
+/// Runs a statement of a question, and says what its failure means for who asked. It is not kept prepared: few questions
+/// are asked twice, and a cursor's rows look different each time.
+async fn ask(connection: &Connection, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+    match connection.patient(connection.client().query(sql, values)).await {
+        Ok(rows) => Ok(rows),
+        Err(None) => Err(silent()),
+        Err(Some(error)) => Err(match error.code().map(|code| code.code().to_owned()).as_deref() {
+            Some("57014") => {
+                let detail = "the question takes too long, and was stopped; ask for less, by conditions on a key, or without order";
+                StoreError::document(ProblemType::QueryTimeout, detail)
+            }
+            _ => match failed(error) {
+                StoreError::Document(problem) => StoreError::document(ProblemType::BadQuery, problem.detail),
+                other => other,
+            },
+        }),
+    }
+}
+
+/// What tells rows apart: the primary key, or where they lie.
+fn ties(table: &Table) -> Vec<Tie> {
+    let of_key = |name: &String| {
+        let column = table.column(name)?;
+        Some(Tie { expression: format!("t.{}", quote(name)), cast: format!("::{}", column.cast) })
+    };
+    let key: Option<Vec<_>> = table.primary_key.iter().map(of_key).collect();
+    let lie = |name: &str, cast: &str| Tie { expression: format!("t.{name}"), cast: format!("::{cast}") };
+    match key {
+        Some(key) if !key.is_empty() => key,
+        // A partition or an heir has places of its own.
+        _ => vec![lie("tableoid", "oid"), lie("ctid", "tid")],
+    }
+}
+
+/// The place of a row, opaque to clients.
+fn write_place(row: &Row, places: usize) -> Result<String, StoreError> {
+    let values = (0..places).map(|at| column::<Option<String>>(row, at)).collect::<Result<Vec<_>, _>>()?;
+    Ok(serde_json::Value::from(values).to_string())
+}
+
+fn read_place(text: &str, places: usize) -> Result<Vec<Option<String>>, StoreError> {
+    let values: Option<Vec<Option<String>>> = serde_json::from_str(text).ok();
+    values.filter(|values| values.len() == places).ok_or_else(|| {
+        let detail = "after: it is not a place this server gave for this order";
+        StoreError::document(ProblemType::BadQuery, detail)
+    })
 }
 
 impl PostgresStore {
     /// Finds a table that may be read: not one of the books.
     async fn visible(&self, name: &str) -> Result<Option<Table>, StoreError> {
         let place = Place::of(&TableName::parse(name.into()), &self.settings.schema);
+        // What cannot be a name is none, and PostgreSQL would say so in other words.
+        let is_name = |name: &str| name.len() <= IDENTIFIER_BYTES_MAX && !name.contains('\0');
+        if !is_name(&place.name) || !is_name(&place.schema) {
+            return Ok(None);
+        }
         if place.name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("_sluicegate")) {
             return Ok(None);
         }
@@ -84,81 +181,4 @@ impl PostgresStore {
         let connection = self.pool.lend().await?;
         load(&connection, &self.settings.schema, &place).await
     }
-}
-
-/// A statement, its values as text, and the columns that it gives behind the place of each row.
-type Statement<'t> = (String, Vec<Option<String>>, Vec<(&'t str, &'t ColumnType)>);
-
-fn statement<'t>(table: &'t Table, query: &RowQuery) -> Result<Statement<'t>, StoreError> {
-    let find = |name: &str| table.column(name).ok_or_else(|| bad(name, "there is no such column"));
-    let mut conditions = Vec::new();
-    let mut values = Vec::new();
-    for filter in &query.filters {
-        conditions.push(condition(filter, find(&filter.column)?, &mut values)?);
-    }
-    if let Some(after) = &query.after {
-        let (part, place) = after
-            .split_once(':')
-            .filter(|_| is_place(after))
-            .ok_or_else(|| bad("after", "it is not a place this server gave"))?;
-        values.extend([Some(part.to_owned()), Some(place.to_owned())]);
-        let number = values.len();
-        conditions.push(format!("(t.tableoid, t.ctid) > (${}::text::oid, ${number}::text::tid)", number - 1));
-    }
-    let mut columns = Vec::new();
-    let mut selected = vec!["t.tableoid::text || ':' || t.ctid::text".to_owned()];
-    for name in &query.select {
-        let column = find(name)?;
-        columns.push((&*column.name, &column.column_type));
-        selected.push(format!("t.{}::text", quote(&column.name)));
-    }
-    let place = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-    // One more row than asked for tells whether there is a next page.
-    let sql = format!(
-        "SELECT {} FROM {} AS t{place} ORDER BY t.tableoid, t.ctid LIMIT {}",
-        selected.join(", "),
-        table.quoted(),
-        query.limit + 1
-    );
-    Ok((sql, values, columns))
-}
-
-/// `16384:(0,1)`.
-fn is_place(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'(' | b',' | b')'))
-}
-
-fn bad(name: &str, why: &str) -> StoreError {
-    StoreError::document(ProblemType::BadQuery, format!("{name}: {why}"))
-}
-
-fn condition(
-    filter: &Filter,
-    column: &super::catalogue::Column,
-    values: &mut Vec<Option<String>>,
-) -> Result<String, StoreError> {
-    let name = format!("t.{}", quote(&filter.column));
-    match filter.operator {
-        Operator::IsNull => Ok(format!("{name} IS NULL")),
-        Operator::Eq => {
-            values.push(parameter(&filter.column, &column.column_type, &filter.value)?);
-            let value = format!("${}::text::{}", values.len(), column.cast);
-            Ok(match column.has_equality {
-                true => format!("{name} = {value}"),
-                false => format!("{name}::text = {value}::text"),
-            })
-        }
-    }
-}
-
-/// A filter's text as the column's type reads it.
-fn parameter(column: &str, column_type: &ColumnType, text: &str) -> Result<Option<String>, StoreError> {
-    if column_type.is_array() || matches!(column_type.family(), Family::Json | Family::Unknown) {
-        return Ok(Some(text.to_owned()));
-    }
-    let value = column_type.read(Json::Text(text.into())).map_err(|misfit| bad(column, &misfit.to_string()))?;
-    Ok(match value {
-        crate::change::Value::Null => None,
-        value => Some(value.text().into_owned()),
-    })
 }

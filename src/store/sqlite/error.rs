@@ -19,6 +19,11 @@ pub(super) fn failed(error: rusqlite::Error) -> StoreError {
     };
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => StoreError::document(ProblemType::ConstraintViolated, message),
+        Some(ErrorCode::OperationInterrupted) => {
+            let detail =
+                "the question takes too long, and was stopped; ask for less, by conditions on a key, or without order";
+            StoreError::document(ProblemType::QueryTimeout, detail)
+        }
         Some(ErrorCode::TooBig) => StoreError::document(ProblemType::ValueOutOfRange, message),
         _ => StoreError::document(ProblemType::InvalidValue, format!("the database refused a statement: {message}")),
     }

@@ -5,7 +5,10 @@ mod bind;
 mod books;
 mod catalogue;
 mod cursor;
+mod dialect;
 mod error;
+mod functions;
+mod order;
 mod plan;
 mod read;
 mod rows;
@@ -78,6 +81,11 @@ impl SqliteStore {
         writer.connection.pragma_update(None, "max_page_count", pages).map_err(failed)
     }
 
+    /// Stops questions about rows after another time than [`super::rows::READ_TIMEOUT`], for tests of slow ones.
+    pub fn limit_reading(&self, timeout: std::time::Duration) {
+        self.readers.set_timeout(timeout);
+    }
+
     /// Runs `work` in a transaction of the books' own.
     async fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let writer = self.writer.lock().await;
@@ -122,8 +130,13 @@ fn check(file: &OpenFile) -> Result<(), StoreError> {
 /// Opens a connection to the store's file.
 fn connect(path: &Path, cache_kib: u32) -> Result<Connection, StoreError> {
     let connection = crate::sqlite::connect(path, cache_kib).map_err(failed)?;
-    connection.create_collation("decimal", crate::change::decimal::compare).map_err(failed)?;
+    collate_decimals(&connection)?;
     Ok(connection)
+}
+
+/// Lets a connection compare decimals as numbers.
+fn collate_decimals(connection: &Connection) -> Result<(), StoreError> {
+    connection.create_collation(order::DECIMAL, crate::change::decimal::compare).map_err(failed)
 }
 
 #[async_trait]

@@ -6,19 +6,18 @@ use rusqlite::types::Value as Sql;
 
 use super::bind::{write_stored, write_text};
 use super::catalogue::{Table, load, quote};
-use super::cursor;
-use super::{SqliteStore, failed};
-use crate::change::{ColumnType, Family, Value};
-use crate::json::Json;
+use super::dialect::{Sqlite, is_ordered};
+use super::{SqliteStore, cursor, failed};
 use crate::problem::ProblemType;
 use crate::store::StoreError;
-use crate::store::rows::{Column, Filter, Operator, Page, RowQuery, Rows};
+use crate::store::rows::{Column, Comparison, Field, Operator, PAGE_BYTES_MAX, Page, RowQuery, Rows};
+use crate::store::selecting::{Tie, places, statement};
 
 #[async_trait]
 impl Rows for SqliteStore {
     async fn tables(&self) -> Result<Vec<String>, StoreError> {
         self.readers
-            .read(|connection| {
+            .answer(|connection| {
                 let mut statement = connection
                     .prepare_cached(
                         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
@@ -34,7 +33,7 @@ impl Rows for SqliteStore {
     async fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, StoreError> {
         let name = table.to_owned();
         self.readers
-            .read(move |connection| {
+            .answer(move |connection| {
                 let table = visible(connection, &name)?;
                 Ok(table.map(|table| {
                     let is_key = |column: &String| table.primary_key.contains(column);
@@ -51,7 +50,7 @@ impl Rows for SqliteStore {
 
     async fn page(&self, query: &RowQuery) -> Result<Page, StoreError> {
         let query = query.clone();
-        self.readers.read(move |connection| page(connection, &query)).await
+        self.readers.answer(move |connection| page(connection, &query)).await
     }
 }
 
@@ -68,74 +67,87 @@ fn page(connection: &Connection, query: &RowQuery) -> Result<Page, StoreError> {
         let detail = format!("there is no table {:?}", query.table);
         return Err(StoreError::document(ProblemType::UnknownTable, detail));
     };
-    let mut conditions = Vec::new();
-    let mut parameters = Vec::new();
-    for filter in &query.filters {
-        let column = table.column(&filter.column).ok_or_else(|| bad(&filter.column, "there is no such column"))?;
-        conditions.push(condition(filter, &column.column_type, &mut parameters)?);
-    }
-    let order = order(&table);
-    if order.is_empty() {
+    check(&table, query)?;
+    let ties = ties(&table);
+    if ties.is_empty() {
         let why = "it has no key, and its columns bear all the names by which SQLite knows a row: read it with SQL";
         return Err(bad(&table.name, why));
     }
-    if let Some(after) = &query.after {
-        let values =
-            cursor::read(after, order.len()).ok_or_else(|| bad("after", "it is not a place this server gave"))?;
-        let numbers: Vec<_> = (1..=values.len()).map(|number| format!("?{}", parameters.len() + number)).collect();
-        parameters.extend(values);
-        conditions.push(format!("({}) > ({})", order.join(", "), numbers.join(", ")));
-    }
-    let mut columns = Vec::new();
-    for name in &query.select {
-        columns.push(table.column(name).ok_or_else(|| bad(name, "there is no such column"))?);
-    }
-    let mut selected = order.clone();
-    selected.extend(columns.iter().map(|column| quote(&column.name)));
-    let place = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-    // One more row than asked for tells whether there is a next page.
-    let sql = format!(
-        "SELECT {} FROM {}{place} ORDER BY {} LIMIT {}",
-        selected.join(", "),
-        quote(&table.name),
-        order.join(", "),
-        query.limit + 1
-    );
-    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(parameters)).map_err(failed)?;
+    let places = places(query, &ties);
+    let after = match &query.after {
+        Some(after) => {
+            let values = cursor::read(after, places);
+            let values = values.ok_or_else(|| bad("after", "it is not a place this server gave for this order"))?;
+            Some(values.into_iter().map(|value| Some(value).filter(|value| *value != Sql::Null)).collect())
+        }
+        None => None,
+    };
+    let asked = statement(&Sqlite, query, &quote(&table.name), &ties, after);
+    let mut statement = connection.prepare_cached(&asked.sql).map_err(refused)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(asked.values)).map_err(refused)?;
+    let kinds: Vec<_> = query.select.iter().map(|selected| selected.field.kind()).collect();
     let mut page = Page::default();
-    let mut last = Vec::new();
-    while let Some(row) = rows.next().map_err(failed)? {
-        if page.rows.len() == query.limit {
-            page.next = Some(cursor::write(&last));
+    let mut place = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next().map_err(refused)? {
+        if page.rows.len() == query.limit || bytes >= PAGE_BYTES_MAX {
+            page.next = Some(cursor::write(&place));
             break;
         }
-        last.clear();
-        for index in 0..order.len() {
-            last.push(row.get::<_, Sql>(index).map_err(failed)?);
+        place.clear();
+        for index in 0..places {
+            place.push(row.get::<_, Sql>(index).map_err(refused)?);
         }
         let mut text = String::from("{");
-        for (index, column) in columns.iter().enumerate() {
+        for (index, (selected, kind)) in query.select.iter().zip(&kinds).enumerate() {
             if index > 0 {
                 text.push(',');
             }
-            write_text(&mut text, &column.name);
+            write_text(&mut text, &selected.name);
             text.push(':');
-            write_stored(&mut text, row.get_ref(order.len() + index).map_err(failed)?, &column.column_type);
+            write_stored(&mut text, row.get_ref(places + index).map_err(refused)?, kind);
         }
         text.push('}');
+        bytes += text.len();
         page.rows.push(text);
     }
     Ok(page)
 }
 
-/// What rows are ordered by, and what tells them apart: the rowid, or the primary key of a table that has none.
-fn order(table: &Table) -> Vec<String> {
+/// Looks once more, in the transaction that reads: to SQLite a name in quotes that is no column is a text.
+fn check(table: &Table, query: &RowQuery) -> Result<(), StoreError> {
+    let selected = query.select.iter().map(|selected| &selected.field);
+    let filtered = query.filters.iter().map(|filter| &filter.field);
+    let ordered = query.order.iter().map(|order| &order.field);
+    for field in selected.chain(filtered).chain(ordered.clone()) {
+        table.column(&field.column).ok_or_else(|| bad(&field.column, "there is no such column"))?;
+    }
+    let is_order = |comparison| !matches!(comparison, Comparison::Eq | Comparison::Neq);
+    let compared = query
+        .filters
+        .iter()
+        .filter(|filter| matches!(filter.operator, Operator::Compare(comparison, _) if is_order(comparison)));
+    let is_unordered = |field: &&Field| !is_ordered(&field.kind());
+    match compared.map(|filter| &filter.field).chain(ordered).find(is_unordered) {
+        Some(field) => {
+            let why = format!(
+                "SQLite keeps {} as text, whose order is not theirs; it compares with eq, neq and in",
+                field.kind()
+            );
+            Err(bad(&field.column, &why))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What tells rows apart: the rowid, or the primary key of a table that has none.
+fn ties(table: &Table) -> Vec<Tie> {
     // A column may bear one of the names that SQLite gives to the rowid.
     let is_free = |name: &&str| !table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    let tie = |expression: String| Tie { expression, cast: String::new() };
     match ["rowid", "_rowid_", "oid"].iter().find(|name| is_free(name)) {
-        Some(name) if table.has_rowid => vec![(*name).to_owned()],
-        _ => table.primary_key.iter().map(|column| quote(column)).collect(),
+        Some(name) if table.has_rowid => vec![tie((*name).to_owned())],
+        _ => table.primary_key.iter().map(|column| tie(quote(column))).collect(),
     }
 }
 
@@ -143,32 +155,12 @@ fn bad(name: &str, why: &str) -> StoreError {
     StoreError::document(ProblemType::BadQuery, format!("{name}: {why}"))
 }
 
-fn condition(filter: &Filter, column_type: &ColumnType, parameters: &mut Vec<Sql>) -> Result<String, StoreError> {
-    let column = quote(&filter.column);
-    match filter.operator {
-        Operator::IsNull => Ok(format!("{column} IS NULL")),
-        Operator::Eq => {
-            parameters.push(parameter(&filter.column, column_type, &filter.value)?);
-            let collate = if column_type.family() == Family::Decimal { " COLLATE decimal" } else { "" };
-            Ok(format!("{column} = ?{}{collate}", parameters.len()))
+/// What an error of SQLite says about a question.
+fn refused(error: rusqlite::Error) -> StoreError {
+    match failed(error) {
+        StoreError::Document(problem) if problem.kind != ProblemType::QueryTimeout => {
+            StoreError::document(ProblemType::BadQuery, problem.detail)
         }
+        other => other,
     }
-}
-
-/// Reads a filter's text as a value of the column's type.
-fn parameter(column: &str, column_type: &ColumnType, text: &str) -> Result<Sql, StoreError> {
-    // JSON and arrays are compared as the text they are kept as.
-    if column_type.is_array() || column_type.family() == Family::Json {
-        return Ok(Sql::Text(text.into()));
-    }
-    let value = column_type.read(Json::Text(text.into())).map_err(|misfit| bad(column, &misfit.to_string()))?;
-    Ok(match value {
-        Value::Null => Sql::Null,
-        Value::Boolean(value) => Sql::Integer(i64::from(value)),
-        Value::Whole(value) => Sql::Integer(value),
-        Value::Float(value) => Sql::Real(value),
-        Value::Decimal(text) | Value::Text(text) | Value::Json(text) => Sql::Text(text.into_owned()),
-        Value::Bytes(bytes) => Sql::Blob(bytes),
-        Value::Array(_) => Sql::Text(text.into()),
-    })
 }

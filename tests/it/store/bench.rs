@@ -33,6 +33,7 @@ pub(crate) fn stream() -> Stream {
         from: Where::Beginning,
         gate,
         table: Target::Tables,
+        queries: false,
         apply: ApplyRules { create: true, ..ApplyRules::default() },
         on_failure: OnFailure::SetAside,
         actions: Vec::new(),
@@ -178,9 +179,16 @@ impl Bench {
     /// The rows of a table as JSON, in the order in which they were made; none without such a table.
     pub(crate) async fn rows(&self, table: &str) -> Option<Vec<String>> {
         let columns = self.store.rows().columns(table).await.unwrap()?;
-        let select = columns.into_iter().map(|column| column.name).collect();
-        let query = RowQuery { table: table.into(), select, limit: 1_000, ..RowQuery::default() };
-        Some(self.store.rows().page(&query).await.unwrap().rows)
+        let mut query = RowQuery::of(table, &columns);
+        let mut rows = Vec::new();
+        loop {
+            let page = self.store.rows().page(&query).await.unwrap();
+            rows.extend(page.rows);
+            query.after = page.next;
+            if query.after.is_none() {
+                return Some(rows);
+            }
+        }
     }
 
     pub(crate) async fn balances(&self) -> Balance {

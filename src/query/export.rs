@@ -1,0 +1,155 @@
+//! Any number of rows in one answer, as CSV or one JSON object a line.
+//!
+//! The rows come page by page, each a statement of its own that begins behind the key of the last row: memory stays flat,
+//! no snapshot is held while a slow client reads, and rows that are added meanwhile neither move nor repeat others.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+
+use super::{csv, tables};
+use crate::http::answer::{Answer, Failure, with_type};
+use crate::problem::ProblemType;
+use crate::store::Store;
+use crate::store::rows::{Page, RowQuery};
+
+/// How many rows an export asks the store for at once: in the order of the key they are found where the last ones ended …
+const PAGE_ROWS: usize = 1_000;
+
+/// … and in another order the table may have to be sorted anew for each page.
+const SORTED_PAGE_ROWS: usize = 10_000;
+
+/// So many exports run at once. Each holds two pages in memory.
+const EXPORTS_MAX: usize = 8;
+
+/// An export is given up when the client takes nothing for so long.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+static EXPORTS: Semaphore = Semaphore::const_new(EXPORTS_MAX);
+
+/// How rows are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A page, as one JSON object.
+    Page,
+    /// `text/csv`
+    Csv,
+    /// `application/x-ndjson`
+    Lines,
+}
+
+impl Form {
+    /// What the header `Accept` likes best of what there is; a page of JSON when it says nothing, or nothing of that.
+    pub(super) fn asked(headers: &HeaderMap) -> Self {
+        let mut best = (0.0, Form::Page);
+        let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        for range in accepts.flat_map(|value| value.split(',')) {
+            let mut parts = range.split(';').map(str::trim);
+            let form = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+                "text/csv" => Form::Csv,
+                "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
+                    Form::Lines
+                }
+                "application/json" | "application/*" | "*/*" => Form::Page,
+                _ => continue,
+            };
+            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+            if quality > best.0 {
+                best = (quality, form);
+            }
+        }
+        best.1
+    }
+}
+
+/// A piece of an export on its way to the client.
+enum Piece {
+    Rows(Bytes),
+    /// Everything was sent. An answer that ends without it was cut short, and the client must see that.
+    End,
+}
+
+/// Answers with all rows that `query` asks for.
+pub(super) async fn answer(store: Arc<dyn Store>, query: RowQuery, form: Form) -> Answer {
+    let Ok(place) = EXPORTS.try_acquire() else {
+        let detail = format!("{EXPORTS_MAX} exports are running");
+        return Err(Failure::new(ProblemType::StoreUnavailable, detail).retry_after(5));
+    };
+    let mut export = Export { store, left: query.limit, query, form, _place: place };
+    // Before the answer begins, so that what cannot be asked is a problem with its status.
+    let first = export.page().await?;
+    let (to_client, pieces) = mpsc::channel(1);
+    let media_type = if form == Form::Csv { "text/csv; charset=utf-8" } else { "application/x-ndjson" };
+    tokio::spawn(async move {
+        if let Err(reason) = export.run(first, &to_client).await {
+            tracing::warn!(reason, "An export of rows was cut short.");
+        }
+    });
+    let body = stream::unfold(pieces, |mut pieces| async {
+        match pieces.recv().await {
+            Some(Piece::Rows(bytes)) => Some((Ok(bytes), pieces)),
+            Some(Piece::End) => None,
+            None => Some((Err(io::Error::other("the export was cut short")), pieces)),
+        }
+    });
+    Ok(with_type(StatusCode::OK, media_type, Body::from_stream(body)))
+}
+
+struct Export {
+    store: Arc<dyn Store>,
+    query: RowQuery,
+    form: Form,
+    left: usize,
+    _place: SemaphorePermit<'static>,
+}
+
+impl Export {
+    async fn page(&mut self) -> Result<Page, Failure> {
+        let page_rows = if self.query.order.is_empty() { PAGE_ROWS } else { SORTED_PAGE_ROWS };
+        self.query.limit = self.left.min(page_rows);
+        let page = tables::ask(Arc::clone(&self.store), self.query.clone()).await?;
+        self.left -= page.rows.len();
+        self.query.after.clone_from(&page.next);
+        Ok(page)
+    }
+
+    /// Sends page after page. Ends early without a word when the client is gone.
+    async fn run(mut self, first: Page, to_client: &mpsc::Sender<Piece>) -> Result<(), String> {
+        let mut text = String::new();
+        if self.form == Form::Csv {
+            csv::header(self.query.select.iter().map(|selected| selected.name.as_str()), &mut text);
+        }
+        let mut page = first;
+        loop {
+            for row in &page.rows {
+                match self.form {
+                    Form::Csv => csv::row(row, &mut text),
+                    _ => text.extend([row.as_str(), "\n"]),
+                }
+            }
+            let is_last = page.next.is_none() || self.left == 0;
+            drop(page);
+            if !text.is_empty() && !send(to_client, Piece::Rows(std::mem::take(&mut text).into())).await? {
+                return Ok(());
+            }
+            if is_last {
+                return send(to_client, Piece::End).await.map(drop);
+            }
+            page = self.page().await.map_err(|failure| failure.problem.to_string())?;
+        }
+    }
+}
+
+/// Sends a piece; false when the client is gone.
+async fn send(to_client: &mpsc::Sender<Piece>, piece: Piece) -> Result<bool, String> {
+    match tokio::time::timeout(CLIENT_TIMEOUT, to_client.send(piece)).await {
+        Ok(sent) => Ok(sent.is_ok()),
+        Err(_) => Err(format!("the client took nothing for {} s", CLIENT_TIMEOUT.as_secs())),
+    }
+}
