@@ -56,7 +56,7 @@ impl Rows {
                     // One row a line, with every digit as it is kept.
                     Output::Json => text.extend([row.as_str(), "\n"]),
                     Output::Csv => csv::row(row, &mut text),
-                    Output::Table => cells.push(table_row(row)),
+                    Output::Table | Output::Value => cells.push(table_row(row)),
                 }
             }
             // Page by page, so that any number of rows takes no more memory than one page.

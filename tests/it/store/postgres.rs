@@ -95,7 +95,6 @@ async fn a_server_that_is_not_there_may_come_and_one_that_refuses_may_not() {
     for (url, is_stop) in [
         (format!("postgres://nobody:s3cret@127.0.0.1:{port}/x"), false),
         (format!("{before}/no_such_database"), true),
-        (format!("{url}?sslmode=require"), true),
     ] {
         let error = PostgresStore::open(&url).await.err().unwrap();
         assert_eq!(matches!(error, StoreError::Stop(_)), is_stop, "{error}");
