@@ -28,7 +28,7 @@ Made from the comments of the types in `src/config/`; `UPDATE_DOCS=1 cargo test 
 - Sizes carry a unit: `B`, `KB`, `MB`, `GB`, `TB` (of 1000) or `KiB`, `MiB`, `GiB`, `TiB` (of 1024), as in `1MiB`.
   Durations too: `ms`, `s`, `m`, `h` or `d`, as in `7d`. Both are whole numbers.
 - Passwords in URLs are never shown, neither in errors nor in logs.
-- `rollups`, and `schema`, `columns`, `misfit`, `directories`, `queries`, `actions`, `source`, `from` and the form
+- `rollups`, and `schema`, `columns`, `misfit`, `directories`, `queries`, `actions` and the form
   `debezium` of a stream, are not built yet in this version, and refused.
 ";
 
