@@ -68,11 +68,6 @@ impl Ledger<'_> {
         self.connection.query(&sql.replace("{s}", &self.schema), values).await
     }
 
-    /// SQL that is not about the books.
-    pub(super) async fn query(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
-        self.connection.query(sql, values).await
-    }
-
     pub(super) async fn run(&self, sql: &str, values: Values<'_>) -> Result<u64, StoreError> {
         self.connection.execute(&sql.replace("{s}", &self.schema), values).await
     }

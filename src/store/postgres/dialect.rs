@@ -101,3 +101,35 @@ fn cast(kind: &ColumnType) -> String {
     };
     if kind.is_array() { format!("{name}[]") } else { name.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::rows::{Column, Comparison, Filter, Operator, Order, RowQuery};
+    use crate::store::selecting::{Tie, statement};
+
+    #[test]
+    fn a_question_holds_placeholders_and_an_equality_that_an_index_answers() {
+        let column =
+            |name: &str, kind: &str| Column { name: name.into(), column_type: ColumnType::parse(kind), is_key: false };
+        let columns = [column("a\"b", "integer"), column("document", "jsonb")];
+        let city = Field { path: vec![Step::Member("x'y".into())], ..Field::column(&columns[1]) };
+        let value = Value::Json("\"Oslo'; --\"".into());
+        let operator = Operator::Compare(Comparison::Eq, value);
+        let order = Order { field: Field::column(&columns[0]), is_descending: true, nulls_first: false };
+        let mut query = RowQuery::of("t", &columns[..1]);
+        query.filters = vec![Filter { field: city, is_negated: false, operator }];
+        query.order = vec![order];
+        let ties = [Tie { expression: "t.\"id\"".into(), cast: "::integer".into() }];
+        let after = Some(vec![Some("5".to_owned()), Some("7".to_owned())]);
+        let asked = statement(&Postgres, &query, "\"t\" AS t", &ties, after);
+        let expected = "SELECT (t.\"a\"\"b\")::text, (t.\"id\")::text, (t.\"a\"\"b\")::text FROM \"t\" AS t \
+             WHERE t.\"document\" @> jsonb_build_object($4::text, $3::text::jsonb) \
+             AND (t.\"document\" -> $1::text)::jsonb = $2::text::jsonb \
+             AND ((t.\"a\"\"b\" < $5::text::bigint OR t.\"a\"\"b\" IS NULL) \
+             OR t.\"a\"\"b\" = $5::text::bigint AND t.\"id\" > $6::text::integer) \
+             ORDER BY t.\"a\"\"b\" DESC NULLS LAST, t.\"id\" LIMIT 1001";
+        assert_eq!(asked.sql, expected);
+        assert_eq!(asked.values, ["x'y", "\"Oslo'; --\"", "\"Oslo'; --\"", "x'y", "5", "7"]);
+    }
+}

@@ -48,7 +48,11 @@ fn records_are_found_by_a_member_of_their_document() {
         ("", json!(null), &second),
         ("0", json!(true), &second),
     ] {
-        assert_eq!(receipts(&server, UNSTRUCTURED, &json!({"key": key, "value": value})), [expected.clone()], "{key}");
+        assert_eq!(
+            receipts(&server, UNSTRUCTURED, &json!({"key": key, "value": value})),
+            std::slice::from_ref(expected),
+            "{key}"
+        );
     }
     let exact = r#"{"key":"big","value":12345678901234567890.1}"#;
     server.post(UNSTRUCTURED, exact).expect(200);
