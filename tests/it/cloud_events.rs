@@ -166,11 +166,7 @@ fn source_and_id_make_one_event_however_it_is_sent() {
     let server = home.up();
     let first = server.send(binary("same", r#"{"a":1}"#)).expect(200).json();
     assert_eq!(first["status"], "applied");
-    let again = post(
-        &server,
-        STRUCTURED,
-        event("same", json!({"data": {"a": 1}})).to_string().replace("{\"a\":1}", "{\"a\":1}"),
-    );
+    let again = post(&server, STRUCTURED, event("same", json!({"data": {"a": 1}})).to_string());
     assert_eq!(again.expect(200).json()["of"], first["receipt"]);
     let other = event("same", json!({"data": {"a": 1}, "source": "/other"}));
     assert_eq!(post(&server, STRUCTURED, other.to_string()).expect(200).json()["status"], "applied");

@@ -92,10 +92,9 @@ async fn a_server_that_is_not_there_may_come_and_one_that_refuses_may_not() {
     let (before, _) = url.rsplit_once('/').unwrap();
     // A port that nobody listens on: it was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    for (url, is_stop) in [
-        (format!("postgres://nobody:s3cret@127.0.0.1:{port}/x"), false),
-        (format!("{before}/no_such_database"), true),
-    ] {
+    for (url, is_stop) in
+        [(format!("postgres://nobody:s3cret@127.0.0.1:{port}/x"), false), (format!("{before}/no_such_database"), true)]
+    {
         let error = PostgresStore::open(&url).await.err().unwrap();
         assert_eq!(matches!(error, StoreError::Stop(_)), is_stop, "{error}");
         assert!(!error.to_string().contains("s3cret"), "{error}");
