@@ -3,154 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "tidy/imports.rs"]
+mod imports;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use sluicegate::problem::ProblemType;
 
-/// The import table. A unit is a module of src/, or a part of one that is named apart here; it may import what its row
-/// names, and a row may name only units above it. So there is no cycle, and everything flows one way.
-const IMPORTS: &[(&str, &[&str])] = &[
-    // What things are.
-    ("digest", &[]),
-    ("json", &[]),
-    ("problem", &[]),
-    ("document", &[]),
-    ("change", &["json"]),
-    ("clock", &["change"]),
-    ("record", &["document"]),
-    ("judgement", &["change", "json", "problem"]),
-    ("schema", &["json", "judgement"]),
-    ("format", &["change", "clock", "document", "json", "judgement", "problem", "record", "schema"]),
-    ("gate", &["change", "format", "json", "judgement", "problem", "record"]),
-    ("action", &["gate", "problem"]),
-    // The outside. Backends import their parent and what things are, never each other.
-    ("shutdown", &[]),
-    ("sqlite", &[]),
-    ("journal", &["document", "record"]),
-    ("journal::kafka", &["clock", "document", "journal", "record"]),
-    ("journal::memory", &["clock", "document", "journal", "record"]),
-    ("journal::sqlite", &["clock", "document", "journal", "record", "sqlite"]),
-    ("store", &["change", "document", "problem", "record"]),
-    ("store::postgres", &["change", "clock", "digest", "document", "json", "problem", "record", "store"]),
-    ("store::sqlite", &["change", "clock", "digest", "document", "json", "problem", "record", "sqlite", "store"]),
-    ("task", &["store"]),
-    ("stream", &["action", "change", "digest", "document", "format", "gate", "problem", "record", "store"]),
-    // The flow. Intake and apply share nothing but the journal, and how far apply is.
-    ("apply::progress", &[]),
-    (
-        "apply",
-        &[
-            "apply::progress",
-            "clock",
-            "digest",
-            "document",
-            "journal",
-            "problem",
-            "record",
-            "shutdown",
-            "store",
-            "stream",
-        ],
-    ),
-    ("service", &["apply::progress", "document", "journal", "store", "stream"]),
-    ("http::answer", &["journal", "problem", "store"]),
-    ("http::body", &["format", "http::answer", "problem", "service"]),
-    (
-        "intake",
-        &[
-            "action",
-            "clock",
-            "digest",
-            "document",
-            "format",
-            "gate",
-            "http::answer",
-            "http::body",
-            "json",
-            "problem",
-            "record",
-            "service",
-            "store",
-            "stream",
-            "task",
-        ],
-    ),
-    ("intake::files", &["digest", "format", "gate", "intake", "problem", "record", "stream"]),
-    ("intake::directory::memory", &["intake::files", "sqlite"]),
-    (
-        "intake::directory",
-        &["clock", "intake::directory::memory", "intake::files", "journal", "problem", "record", "shutdown", "stream"],
-    ),
-    (
-        "query",
-        &[
-            "apply",
-            "change",
-            "clock",
-            "document",
-            "gate",
-            "http::answer",
-            "http::body",
-            "json",
-            "problem",
-            "service",
-            "store",
-            "stream",
-            "task",
-        ],
-    ),
-    // The edges.
-    ("http", &["action", "http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
-    ("telemetry", &[]),
-    ("config", &["action", "change"]),
-    (
-        "registry",
-        &[
-            "config",
-            "journal",
-            "journal::kafka",
-            "journal::sqlite",
-            "sqlite",
-            "store",
-            "store::postgres",
-            "store::sqlite",
-        ],
-    ),
-    (
-        "command",
-        &[
-            "apply",
-            "apply::progress",
-            "change",
-            "config",
-            "digest",
-            "document",
-            "format",
-            "gate",
-            "http",
-            "http::answer",
-            "intake",
-            "intake::directory",
-            "intake::files",
-            "journal",
-            "json",
-            "judgement",
-            "problem",
-            "query",
-            "record",
-            "registry",
-            "schema",
-            "service",
-            "shutdown",
-            "store",
-            "stream",
-            "task",
-            "telemetry",
-        ],
-    ),
-];
+use self::imports::IMPORTS;
 
 /// Other crates, and parts of the standard library, that only some units may use.
 const OUTSIDE: &[(&str, &[&str])] = &[

@@ -9,6 +9,7 @@ mod choice;
 mod stream;
 mod units;
 mod url;
+mod words;
 
 mod problem;
 mod substitute;
@@ -37,12 +38,10 @@ pub use self::load::load;
 pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
 pub use self::schema::schema;
-pub use self::stream::{
-    ActionSettings, Allow, Column, Form, Formats, From, Key, Misfit, OnFailure, Operation, Reply, Retention, Stream,
-    Takes, UnknownTypes,
-};
+pub use self::stream::{ActionSettings, Allow, Column, Key, Retention, Stream};
 pub use self::template::TEMPLATE;
 pub use self::url::BackendUrl;
+pub use self::words::{Form, Formats, From, Misfit, OnFailure, Operation, Reply, Takes, UnknownTypes};
 
 /// The configuration file that is read when none is named and it is there.
 pub const FILE: &str = "sluicegate.yaml";

@@ -9,8 +9,9 @@ use super::problem::Problems;
 use super::read_stream::{judged, set};
 use super::refuse;
 use super::schema::COLUMN;
-use super::stream::{Column, Formats, Misfit, Stream, Takes};
+use super::stream::{Column, Stream};
 use super::tree::{Kind, Scalar, Value};
+use super::words::{Formats, Misfit, Takes};
 
 /// Reads what a stream of events says of its documents and of the rows they become.
 pub(super) fn records(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {

@@ -8,8 +8,9 @@ use std::path::{Component, Path, PathBuf};
 use super::fields::{Field, Fields};
 use super::problem::{Place, Problems};
 use super::schema::{ALLOW, RETENTION, STREAM};
-use super::stream::{Allow, Key, Retention, Stream, Takes};
+use super::stream::{Allow, Key, Retention, Stream};
 use super::tree::{Name, Node};
+use super::words::Takes;
 use super::{read_action, read_columns, refuse};
 use crate::action::{Content, Method};
 

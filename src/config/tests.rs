@@ -168,7 +168,7 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
         ),
         (
             "rollups: {}\nstreams: {a: {takes: events, queries: x}}",
-            &["1:1: `rollups` is not built yet in this version; remove it", "2:30: `queries` is not built"],
+            &["1:1: `rollups` is not built yet in this version; remove it", "`streams.a.queries` must be `true` or"],
         ),
         (
             "streams: {a: {takes: events, source: t, topic: u, routes: [/x]}, b: {takes: events, from: end}}",

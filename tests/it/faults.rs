@@ -78,8 +78,10 @@ fn a_journal_that_the_store_does_not_know_stops_apply_until_a_person_accepts_the
     move_away(&home.journal());
 
     let process = home.up();
-    let checks = ready(&process, 503);
-    assert!(checks["stream activities"].as_str().unwrap().contains("accept-loss activities"), "{checks}");
+    let halted = eventually(PATIENCE, "the stream stands still", || {
+        ready(&process, 503)["stream activities"].as_str().map(str::to_owned)
+    });
+    assert!(halted.contains("accept-loss activities"), "{halted}");
     let insert = insert("t", "id INTEGER 2");
     process.post("/v1/streams/activities", insert).expect(202);
     assert!(home.run(&["verify"]).expect(1).stderr.contains("another journal"));
