@@ -8,6 +8,7 @@ mod apply;
 mod client;
 mod cluster;
 mod deletes;
+mod directory;
 mod documents;
 mod export;
 mod gate;
@@ -43,9 +44,11 @@ const MEASUREMENTS: &[Measurement] = &[
     ("deletes", deletes::measure),
     ("latency", latency::measure),
     ("startup", startup::measure),
+    ("directory", directory::measure),
     ("export", export::measure),
     // With the servers of `dev/services up`.
     ("rows", cluster::rows::measure),
+    ("records", cluster::records::measure),
     ("mixture", cluster::mixture::measure),
     ("kafka", cluster::http::measure),
     ("cluster-latency", cluster::latency::measure),

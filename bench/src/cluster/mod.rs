@@ -3,6 +3,7 @@
 pub(crate) mod http;
 pub(crate) mod latency;
 pub(crate) mod mixture;
+pub(crate) mod records;
 pub(crate) mod rows;
 
 use std::collections::HashMap;

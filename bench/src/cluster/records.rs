@@ -1,0 +1,140 @@
+//! 300,000 events to rows with columns in PostgreSQL, beside COPY of the same rows in transactions of 5,000.
+//!
+//! Sluicegate judges each document, takes the columns out of it, and keeps positions and counters with the rows. The plain
+//! program formats rows from values in memory. Sluicegate makes the table of both.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use futures_util::SinkExt;
+use sluicegate::apply::Applier;
+use sluicegate::apply::progress::Progress;
+use sluicegate::change::ColumnType;
+use sluicegate::document::{StreamName, TopicName};
+use sluicegate::format::event::{At, EventRules, NAME as FORM, RecordColumn};
+use sluicegate::gate::{Gate, KeyRule, Takes};
+use sluicegate::journal::Journal;
+use sluicegate::journal::memory::MemoryJournal;
+use sluicegate::record::Record;
+use sluicegate::stream::{self, Stream};
+use tokio_postgres::Client;
+
+use super::Database;
+use super::rows::run;
+use crate::Fallible;
+use crate::documents::{gate, record, stream};
+use crate::report::{Rounds, Target, head, line};
+
+const ROUNDS: usize = 3;
+const DOCUMENTS: i64 = 300_000;
+const TRANSACTION: i64 = 5_000;
+
+pub(crate) fn measure() -> Fallible {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (mut copied, mut applied) = (Rounds::default(), Rounds::default());
+    for _ in 0..ROUNDS {
+        copied.push(DOCUMENTS as f64 / runtime.block_on(plain())?);
+        applied.push(DOCUMENTS as f64 / runtime.block_on(memory_to_rows())?);
+    }
+    head("documents/s");
+    line("events with two columns, from the memory journal, beside COPY", &applied, &copied, Target::AtLeast(0.4));
+    Ok(())
+}
+
+/// Its name and age as columns, beside the document.
+fn people() -> Fallible<Stream> {
+    let column = |name: &str, column_type: &str| RecordColumn {
+        name: name.to_owned(),
+        at: At::Document(format!("/{name}")),
+        column_type: ColumnType::parse(column_type),
+        is_open: false,
+    };
+    let rules = EventRules::new(true, None, vec![column("name", "text"), column("age", "integer")], false);
+    Ok(Stream {
+        name: StreamName::parse("people")?,
+        topic: TopicName::parse("people")?,
+        gate: Gate { takes: Takes::Events(rules), key: KeyRule::None, ..gate() },
+        table: stream::Target::Records { table: "people".into(), document_column: "document".into() },
+        ..stream([].into())?
+    })
+}
+
+fn document(n: i64) -> String {
+    format!(r#"{{"name":"person {n}","age":{},"city":"Oslo"}}"#, age(n))
+}
+
+fn age(n: i64) -> i64 {
+    18 + n % 70
+}
+
+fn event(n: i64) -> Record {
+    let mut record = record(document(n));
+    (record.key, record.headers.source, record.headers.form) = (None, "people".into(), FORM.into());
+    record
+}
+
+/// Applies a journal that was filled before. Gives the seconds from the start of the applier to its last commit.
+async fn memory_to_rows() -> Fallible<f64> {
+    let database = Database::new()?;
+    let seconds = apply(&database, DOCUMENTS).await?;
+    expect_rows(&database.connect().await?).await?;
+    Ok(seconds)
+}
+
+async fn apply(database: &Database, documents: i64) -> Fallible<f64> {
+    let (stream, journal) = (Arc::new(people()?), Arc::new(MemoryJournal::new()));
+    for first in (0..documents).step_by(TRANSACTION as usize) {
+        let numbers = first..documents.min(first + TRANSACTION);
+        journal.append(&stream.topic, numbers.map(event).collect()).await?;
+    }
+    let progress = Arc::new(Progress::default());
+    let applier = Applier { stream, journal, store: database.store().await?, progress: Arc::clone(&progress) };
+    run(applier, &progress, documents).await
+}
+
+/// COPY in transactions. Gives the seconds.
+async fn plain() -> Fallible<f64> {
+    let database = Database::new()?;
+    // One document makes the table.
+    apply(&database, 1).await?;
+    let client = database.connect().await?;
+    client.batch_execute("TRUNCATE people").await?;
+    let begun = Instant::now();
+    for first in (0..DOCUMENTS).step_by(TRANSACTION as usize) {
+        copy(&client, first).await?;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    expect_rows(&client).await?;
+    Ok(seconds)
+}
+
+async fn copy(client: &Client, first: i64) -> Fallible {
+    client.batch_execute("BEGIN").await?;
+    let sink = client.copy_in("COPY people (receipt, received_at, name, age, document) FROM STDIN").await?;
+    let mut sink = std::pin::pin!(sink);
+    let mut rows = BytesMut::with_capacity(64 << 10);
+    for n in first..first + TRANSACTION {
+        let (age, document) = (age(n), document(n));
+        writeln!(rows, "people-0-{n}\t2025-11-24 16:00:00+00\tperson {n}\t{age}\t{document}")?;
+        if rows.len() > 60 << 10 {
+            sink.send(rows.split().freeze()).await?;
+        }
+    }
+    sink.send(rows.freeze()).await?;
+    sink.finish().await?;
+    client.batch_execute("COMMIT").await?;
+    Ok(())
+}
+
+/// Every row holds in its columns what its document says.
+async fn expect_rows(client: &Client) -> Fallible {
+    let sql = "SELECT count(DISTINCT receipt) FROM people
+               WHERE name = document->>'name' AND age = (document->>'age')::integer AND received_at IS NOT NULL";
+    let count: i64 = client.query_one(sql, &[]).await?.get(0);
+    if count != DOCUMENTS {
+        return Err(format!("{DOCUMENTS} documents became {count} right rows").into());
+    }
+    Ok(())
+}
