@@ -30,6 +30,9 @@ const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// How long leaving may keep anybody waiting. What is not done by then goes on behind.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(3);
 
+/// However many partitions there are, a batch may have so many records: smaller ones cost too many transactions.
+const BATCH_RECORDS_MIN: usize = 500;
+
 /// Whoever follows a topic takes batches of so many records.
 const FOLLOWED_RECORDS_MAX: usize = 500;
 
@@ -43,8 +46,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("fetch.error.backoff.ms", "100"),
     ("fetch.message.max.bytes", "1048576"),
     // What waits in memory, for each partition.
-    ("queued.max.messages.kbytes", "4096"),
-    ("queued.min.messages", "10000"),
+    ("queued.max.messages.kbytes", "2048"),
+    ("queued.min.messages", "5000"),
     ("fetch.queue.backoff.ms", "2"),
     ("coordinator.query.interval.ms", "5000"),
 ];
@@ -169,6 +172,9 @@ impl KafkaConsumer {
         }
         self.commit_some();
         let Some(reading) = &mut self.reading else { return Ok(None) };
+        // Many partitions share what one could have, so that their batches together take no more memory.
+        let records_max =
+            (self.records_max / reading.partitions.len().max(1)).max(BATCH_RECORDS_MIN.min(self.records_max));
         // In turn, beginning behind the one that was read last.
         let after = self.last.saturating_add(1);
         let order: Vec<_> = reading
@@ -181,7 +187,7 @@ impl KafkaConsumer {
             let Some(fetching) = reading.partitions.get_mut(&number).and_then(|found| found.fetching.as_mut()) else {
                 continue;
             };
-            let (batch, error) = fetching.read(&self.topic, number, self.records_max);
+            let (batch, error) = fetching.read(&self.topic, number, records_max);
             if !batch.records.is_empty() {
                 self.last = number;
                 self.failed = error;
