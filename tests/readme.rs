@@ -1,8 +1,8 @@
 //! The commands of README.md and of the examples' READMEs, tried on a real `sluicegate up`, and their answers compared.
 //!
 //! A ```console block holds commands, after `$ `, and what they print. Before a document's commands run, `sluicegate up`
-//! is started in a folder of its own with the files that lie beside the document, on a port of its own. An example that
-//! speaks of `SLUICEGATE_TEST_…` gets servers of its own by `dev/services`.
+//! is started in a folder of its own with the files and folders that lie beside the document, on a port of its own. An
+//! example whose configuration speaks of `SLUICEGATE_TEST_…` gets the servers it names, of its own, by `dev/services`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -118,6 +118,7 @@ fn changing(text: &str) -> Option<usize> {
 fn only_looks(command: &str) -> bool {
     match command.split_once(' ') {
         Some(("psql" | "kcat", _)) => true,
+        Some(("cat" | "ls", rest)) => !rest.contains('>'),
         Some(("curl", _)) => !["--json", "--data", "-X", "-d "].iter().any(|word| command.contains(word)),
         Some(("sluicegate", rest)) => {
             ["rows", "receipt", "verify", "positions", "dead-letters list", "dead-letters show"]
@@ -187,6 +188,20 @@ fn has(tool: &str) -> bool {
     is_there
 }
 
+/// Copies what lies in a folder, but not the data of somebody who tried the example there.
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if path.is_file() {
+            fs::copy(&path, to.join(name)).unwrap();
+        } else if name != "sluicegate-data" {
+            fs::create_dir(to.join(name)).unwrap();
+            copy(&path, &to.join(name));
+        }
+    }
+}
+
 /// Tries the commands of `document`, with copies of the files beside it when `with_files` says so.
 fn check(document: &Path, with_files: bool) {
     let text = fs::read_to_string(document).unwrap();
@@ -198,14 +213,10 @@ fn check(document: &Path, with_files: bool) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(".curlrc"), "silent\n").unwrap();
     if with_files {
-        for entry in fs::read_dir(document.parent().unwrap()).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-            }
-        }
+        copy(document.parent().unwrap(), folder.path());
     }
-    let services = needs_services(document).then(|| Services::up(folder.path()));
+    let needed = needed_services(document);
+    let services = (!needed.is_empty()).then(|| Services::up(folder.path(), &needed));
     let variables = match &services {
         Some(None) => return,
         Some(Some(services)) => services.variables(),
@@ -233,16 +244,20 @@ struct Services {
     folder: PathBuf,
 }
 
-fn needs_services(document: &Path) -> bool {
+/// The servers that the configuration beside a document names.
+fn needed_services(document: &Path) -> Vec<&'static str> {
     let config = fs::read_to_string(document.with_file_name("sluicegate.yaml")).unwrap_or_default();
-    config.contains("SLUICEGATE_TEST_")
+    let is_named = |name: &&str| config.contains(&format!("SLUICEGATE_TEST_{}", name.to_uppercase()));
+    ["kafka", "postgres"].into_iter().filter(is_named).collect()
 }
 
 impl Services {
-    /// Starts Kafka and PostgreSQL. None, with one loud line, when they cannot be had; with `REQUIRE_SERVICES=1` a failure.
-    fn up(folder: &Path) -> Option<Self> {
+    /// Starts Kafka, PostgreSQL or both. None, with one loud line, when they cannot be had; with `REQUIRE_SERVICES=1` a
+    /// failure.
+    fn up(folder: &Path, names: &[&str]) -> Option<Self> {
         let services = Services { folder: folder.join("services") };
-        let is_up = services.run("up") && ["psql", "kcat"].into_iter().all(has);
+        let is_up = services.run("up", names)
+            && names.iter().map(|name| if *name == "kafka" { "kcat" } else { "psql" }).all(has);
         if !is_up {
             eprintln!("SKIPPED: dev/services up did not work, so an example is not tried");
             assert!(std::env::var_os("REQUIRE_SERVICES").is_none_or(|value| value != "1"), "there are no services");
@@ -250,11 +265,11 @@ impl Services {
         is_up.then_some(services)
     }
 
-    fn run(&self, command: &str) -> bool {
-        let script = root().join("dev/services");
+    fn run(&self, command: &str, names: &[&str]) -> bool {
+        let mut script = Command::new(root().join("dev/services"));
+        script.arg(command).args(names).arg("--dir").arg(&self.folder);
         // Its output is no pipe: the servers would keep it open.
-        let status = Command::new(script).arg(command).arg("--dir").arg(&self.folder).stdout(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
+        script.stdout(Stdio::null()).status().is_ok_and(|status| status.success())
     }
 
     /// What `. target/services/env` sets.
@@ -266,7 +281,7 @@ impl Services {
 
 impl Drop for Services {
     fn drop(&mut self) {
-        if !self.run("down") {
+        if !self.run("down", &[]) {
             eprintln!("the services in {} stay behind", self.folder.display());
         }
     }
@@ -300,7 +315,8 @@ fn the_commands_of_every_example_answer_as_it_says() {
 fn every_example_configuration_passes_check() {
     for folder in examples() {
         let data = tempfile::tempdir().unwrap();
-        let services = needs_services(&folder.join("README.md")).then(|| Services::up(data.path()));
+        let needed = needed_services(&folder.join("README.md"));
+        let services = (!needed.is_empty()).then(|| Services::up(data.path(), &needed));
         let variables = match &services {
             Some(None) => continue,
             Some(Some(services)) => services.variables(),
