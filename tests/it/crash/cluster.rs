@@ -72,8 +72,8 @@ impl Figures {
         self.0.entry(what).or_default().push(took);
     }
 
-    /// Prints them, and fails where half of them took longer than the promise, or one took far longer: the machine that
-    /// tests run on has other things to do.
+    /// Prints them. Among all other tests the machine has other things to do, and only what is never quick fails; with
+    /// `SLUICEGATE_CRASH_ROUNDS` half of them must keep the promise, and none may take far longer.
     pub(super) fn check(mut self, promises: &[(&str, Duration)]) {
         for (what, took) in &mut self.0 {
             took.sort();
@@ -82,6 +82,10 @@ impl Figures {
         }
         for (what, promise) in promises {
             let Some(took) = self.0.get(what) else { continue };
+            assert!(took[0] <= *promise * 2, "{what}: {took:?}");
+            if std::env::var_os("SLUICEGATE_CRASH_ROUNDS").is_none() {
+                continue;
+            }
             assert!(took[(took.len() - 1) / 2] <= *promise, "{what}: {took:?}");
             assert!(took[took.len() - 1] <= *promise * 3, "{what}: {took:?}");
         }
