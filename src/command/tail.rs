@@ -12,7 +12,7 @@ use super::output::Output;
 use super::{Done, Failed, Global};
 use crate::document::TopicName;
 use crate::journal::Extent;
-use crate::record::Kept;
+use crate::record::{Headers, Kept};
 use crate::registry;
 use crate::shutdown::Signals;
 
@@ -136,8 +136,15 @@ fn value(out: &mut dyn Write, kept: &Kept) -> io::Result<()> {
 /// One line of JSON, as `kcat -J` writes it. Which broker it came from is not known.
 fn message(out: &mut dyn Write, kept: &Kept) -> io::Result<()> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let headers = serde_json::to_value(&kept.record.headers)?;
-    let headers = headers.as_object().into_iter().flatten();
+    let Headers { idempotency_key, .. } = &kept.record.headers;
+    let attributes = kept.record.headers.attributes().filter(|(_, value)| !value.is_empty());
+    let named = attributes.map(|(name, value)| match name {
+        "datacontenttype" => ("content-type".to_owned(), value),
+        _ => (format!("ce_{name}"), value),
+    });
+    let key = idempotency_key.as_deref().map(|key| ("idempotency-key".to_owned(), key));
+    // Of a record that another program wrote without headers nothing is known.
+    let headers = named.chain(key).filter(|_| !kept.record.headers.id.is_empty());
     let line = json!({
         "topic": kept.position.topic.as_str(),
         "partition": kept.position.partition,
@@ -145,7 +152,7 @@ fn message(out: &mut dyn Write, kept: &Kept) -> io::Result<()> {
         "tstype": "create",
         "ts": kept.record.timestamp_ms,
         "broker": -1,
-        "headers": headers.flat_map(|(name, value)| [Value::from(name.as_str()), value.clone()]).collect::<Vec<_>>(),
+        "headers": headers.flat_map(|(name, value)| [Value::from(name), value.into()]).collect::<Vec<_>>(),
         "key": kept.record.key.as_deref().map(text),
         "payload": text(&kept.record.value),
     });

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Connection, Documents, Home, PATIENCE, Process, Request, Target, eventually};
+use crate::support::{Connection, Documents, Home, PATIENCE, Process, Request, Target, eventually, services};
 
 const GAME: &str = r#"
 streams:
@@ -72,6 +72,27 @@ fn calls_leave_exactly_their_words() {
     assert_eq!(lines(&home, "game_users_events"), answers.map(|(_, word, _)| word));
     let listed = up.get("/v1/streams/game_users_events").expect(200).json();
     assert_eq!(listed["actions"][1], "GET /purchase_a_sword");
+}
+
+#[test]
+fn kcat_prints_exactly_the_words() {
+    let (Some(kafka), Some(mut kcat)) = (services::kafka(), services::tool("kcat")) else { return };
+    let topic = services::unique("game");
+    let game = GAME.replace("    takes: events", &format!("    takes: events\n    topic: {topic}"));
+    let home = Home::with(&format!("journal: kafka://{kafka}\n{game}"));
+    let up = home.up();
+    for path in ["/", "/purchase_a_sword", "/", "/join_guild", "/join_guild"] {
+        up.get(path).expect(200);
+    }
+    for path in ["/purchase_a_knife", "/purchase_a_knife", "/purchase_a_sword"] {
+        up.get(path).expect(200);
+    }
+    let words =
+        "default purchased_sword default joined_guild joined_guild purchased_knife purchased_knife purchased_sword";
+    let printed = kcat.args(["-q", "-C", "-e", "-b", &kafka, "-t", &topic]).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert_eq!(printed.lines().collect::<Vec<_>>().join(" "), words);
+    assert_eq!(lines(&home, &topic).join(" "), words, "tail prints the same");
 }
 
 #[test]
