@@ -1,6 +1,7 @@
 //! `sluicegate dead-letters`: list, show, retry, drop.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use super::wiring::{self, Outside};
 use super::{Done, Failed, Global};
 use crate::apply::letters::{Retried, drop_letter, retry};
 use crate::document::{Receipt, StreamName};
+use crate::format::yaml;
 use crate::problem::ProblemType;
 use crate::query::dead_letters::{result, summary, whole};
 use crate::store::Letter;
@@ -91,7 +93,7 @@ impl DeadLetters {
                 if with.is_some() && ids.len() != 1 {
                     return Err(Failed::Usage("--with mends one letter: name its receipt".into()));
                 }
-                let mended = with.map(std::fs::read).transpose()?.map(Bytes::from);
+                let mended = with.map(|path| read(&path)).transpose()?;
                 retry_letters(&outside, global, &ids, which.filter()?, mended).await
             }
             DeadLetters::Drop { ids } => {
@@ -126,6 +128,18 @@ async fn find(outside: &Outside, id: &str) -> Result<Letter, Failed> {
 
 fn unknown(id: &str) -> Failed {
     Failed::Error(format!("there is no dead letter {id:?}").into())
+}
+
+/// The document in a file, as JSON.
+fn read(path: &Path) -> Result<Bytes, Failed> {
+    let bytes = std::fs::read(path)?;
+    match path.extension().and_then(OsStr::to_str) {
+        Some("yaml" | "yml") => {
+            let json = yaml::to_json(&bytes, 1, usize::MAX);
+            json.map(Bytes::from).map_err(|problem| Failed::Usage(format!("{}: {problem}", path.display())))
+        }
+        _ => Ok(bytes.into()),
+    }
 }
 
 /// Retries the letters that are named, or all that match, page by page in the order of their positions.

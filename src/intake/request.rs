@@ -7,6 +7,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 
 use super::events;
+use crate::format::yaml;
 use crate::http::answer::Failure;
 use crate::problem::ProblemType;
 
@@ -95,12 +96,11 @@ fn media(headers: &HeaderMap) -> Result<Media, Failure> {
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
             Ok(Media::Lines)
         }
-        "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Ok(Media::Yaml),
         "application/cloudevents-batch+json" => Ok(Media::Events),
         "application/cloudevents+json" => Ok(Media::Event),
         _ if essence.starts_with("application/cloudevents") => refused("CloudEvents are taken as JSON"),
         _ if essence.starts_with("application/") && essence.ends_with("+json") => Ok(Media::Json),
-        _ if essence.starts_with("application/") && essence.ends_with("+yaml") => Ok(Media::Yaml),
+        _ if yaml::is_media_type(&essence) => Ok(Media::Yaml),
         _ => refused("send application/json, or application/x-ndjson for one document a line"),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{Response, StatusCode, Uri};
+use axum::http::{Response, StatusCode, Uri, header};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use super::{shared_store, store};
 use crate::apply::letters::{Retried, drop_letter, retry};
 use crate::clock;
 use crate::document::{Receipt, StreamName};
+use crate::format::yaml;
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::http::body;
 use crate::problem::ProblemType;
@@ -85,7 +86,12 @@ pub async fn retry_one(
             service.stream(letter.stream.as_str()).map_or(0, |served| served.stream.gate.document_bytes_max);
         let (head, body) = request.into_parts();
         let body = body::read(&service, &head.headers, body, bytes_max).await?.bytes;
-        let mended = (!body.is_empty()).then_some(body);
+        let media_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let mended = match (body.is_empty(), media_type.is_some_and(yaml::is_media_type)) {
+            (true, _) => None,
+            (false, true) => Some(yaml::to_json(&body, 1, bytes_max)?.into()),
+            (false, false) => Some(body),
+        };
         let retried = try_again(&service, letter, mended).await?;
         answer(&id, retried)
     };

@@ -93,7 +93,16 @@ fn a_mended_document_is_judged_and_takes_the_place_of_the_letter() {
     home.run(&["dead-letters", "retry", &two, "--with", wrong.to_str().unwrap()]).expect(1);
     home.run(&["dead-letters", "retry", &two, "--with", right.to_str().unwrap()]).expect(0);
     assert_eq!(server.items(), [1, 2]);
-    assert_eq!(balance(&home), [2, 0, 0]);
+
+    let insert = "activities:\n- {operation: insert, table: item, col_names: [id], col_types: [INTEGER], col_values: [";
+    let (three, _) = server.set_aside(unapplicable());
+    let (four, _) = server.set_aside(unapplicable());
+    let retry = Request::post(&format!("/v1/dead-letters/{three}/retry"), format!("{insert}3]}}"));
+    server.send(retry.header("Content-Type", "application/yaml; charset=utf-8")).expect(200);
+    let mended = home.write("mended.yaml", format!("{insert}4]}}"));
+    home.run(&["dead-letters", "retry", &four, "--with", mended.to_str().unwrap()]).expect(0);
+    assert_eq!(server.items(), [1, 2, 3, 4]);
+    assert_eq!(balance(&home), [4, 0, 0]);
 }
 
 #[test]

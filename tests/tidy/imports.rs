@@ -81,6 +81,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "change",
             "clock",
             "document",
+            "format",
             "gate",
             "http::answer",
             "http::body",
