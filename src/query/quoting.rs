@@ -13,7 +13,7 @@ pub fn cut(condition: &str) -> Option<(&str, &str)> {
     Some((&condition[..at], &condition[at + 1..]))
 }
 
-/// Writes a name or a step so that [`postgrest::plan`] takes it by its word.
+/// Writes a name or a step so that `postgrest::plan` takes it by its word.
 pub fn in_quotes(name: &str) -> String {
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
 }
