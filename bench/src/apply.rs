@@ -68,12 +68,17 @@ async fn journal_to_rows(folder: &Path, store: &Path, document: fn(i64) -> Strin
     let progress = Arc::new(Progress::default());
     let store = Arc::new(SqliteStore::open(store)?);
     let applier = Applier { stream, journal, store, progress: Arc::clone(&progress) };
+    run(applier, &progress, DOCUMENTS).await
+}
+
+/// Runs an applier of one partition until everything before `end` is applied, and gives the seconds.
+pub(crate) async fn run(applier: Applier, progress: &Progress, end: i64) -> Fallible<f64> {
     let mut changes = progress.subscribe();
     let (stopper, stop) = shutdown::channel();
     let runtime = tokio::runtime::Handle::current();
     let begun = Instant::now();
     let thread = std::thread::Builder::new().name("apply".into()).spawn(move || runtime.block_on(applier.run(stop)))?;
-    while progress.next_offset(0) != Some(DOCUMENTS) {
+    while progress.next_offset(0) != Some(end) {
         tokio::time::timeout(DEADLINE, changes.changed()).await??;
     }
     let seconds = begun.elapsed().as_secs_f64();

@@ -18,8 +18,8 @@ use crate::scratch::Scratch;
 use crate::server::Server;
 use crate::{Fallible, client};
 
-pub(crate) const PER_SECOND: i64 = 1_000;
-pub(crate) const SECONDS: i64 = 10;
+const PER_SECOND: i64 = 1_000;
+const SECONDS: i64 = 10;
 const CONNECTIONS: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_micros(500);
 
@@ -32,8 +32,22 @@ const OUTSIDE: i64 = 100_000_000;
 pub(crate) fn measure() -> Fallible {
     let scratch = Scratch::new()?;
     let server = Server::up(scratch.path(), &[])?;
-    let first = three_changes(OUTSIDE);
-    let (status, text) = client::ask(&server.address, "POST", PATH, "Prefer: wait=10\r\n", first.as_bytes())?;
+    let store = scratch.path().join("store.db");
+    let place = "the store's file";
+    run(&server, OUTSIDE, |begin, count| watch(&store, begin, count), place, Target::AtMost(20.0))
+}
+
+/// Sends documents to `server`, the one with the number `outside` first and apart, while `watch` says when each number
+/// was seen in `place`, and prints how long they took.
+pub(crate) fn run(
+    server: &Server,
+    outside: i64,
+    watch: impl FnOnce(Instant, i64) -> Fallible<HashMap<i64, Instant>>,
+    place: &str,
+    target: Target,
+) -> Fallible {
+    let first = three_changes(outside);
+    let (status, text) = client::ask(&server.address, "POST", PATH, "Prefer: wait=20\r\n", first.as_bytes())?;
     if status != 200 {
         return Err(format!("the first document was not applied: {text}").into());
     }
@@ -41,13 +55,13 @@ pub(crate) fn measure() -> Fallible {
     let address = server.address.clone();
     let begin = Instant::now() + Duration::from_millis(100);
     let sender = std::thread::spawn(move || send(&address, begin, count));
-    let seen = watch(&scratch.path().join("store.db"), begin, count)?;
+    let seen = watch(begin, count)?;
     sender.join().map_err(|_| "the sender panicked")??;
-    report(&seen, begin, "the store's file", Target::AtMost(20.0))
+    report(&seen, begin, place, target)
 }
 
 /// Prints how long the documents took, by when each second number of theirs was seen in `place`.
-pub(crate) fn report(seen: &HashMap<i64, Instant>, begin: Instant, place: &str, target: Target) -> Fallible {
+fn report(seen: &HashMap<i64, Instant>, begin: Instant, place: &str, target: Target) -> Fallible {
     let mut times = Rounds::default();
     for n in 0..PER_SECOND * SECONDS {
         let visible = seen.get(&(FIRST + 2 * n + 1)).ok_or_else(|| format!("document {n} never became a row"))?;
@@ -68,7 +82,7 @@ pub(crate) fn due(begin: Instant, n: i64) -> Instant {
 }
 
 /// Posts each document when it is due, on whichever connection is free.
-pub(crate) fn send(address: &str, begin: Instant, count: i64) -> Fallible {
+fn send(address: &str, begin: Instant, count: i64) -> Fallible {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let next = Arc::new(AtomicI64::new(0));

@@ -21,6 +21,24 @@ pub struct Change<'a> {
     pub action: Action<'a>,
 }
 
+impl<'a> Change<'a> {
+    /// A number for what it does, the cells that it sets, and the key that it compares.
+    pub fn parts(&self) -> (u8, &[Cell<'a>], Option<&Key<'a>>) {
+        match &self.action {
+            Action::Insert { row, .. } => (0, row, None),
+            Action::Update { row, key } => (1, row, Some(key)),
+            Action::Delete { key } => (2, &[], Some(key)),
+            Action::Truncate => (3, &[], None),
+        }
+    }
+
+    /// Its cells: those that it sets, then those of its key. Stores number parameters so.
+    pub fn cells(&self) -> impl Iterator<Item = &Cell<'a>> {
+        let (_, row, key) = self.parts();
+        row.iter().chain(key.map_or(&[][..], |key| &key.cells))
+    }
+}
+
 /// What a change does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action<'a> {

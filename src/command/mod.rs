@@ -41,16 +41,16 @@ struct Global {
     /// The configuration file [default: ./sluicegate.yaml if there]
     #[arg(long, global = true, env = "SLUICEGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the embedded journal and store are kept [default: ./sluicegate-data]
+    /// Where the embedded journal and store, and a process's own files, are kept [default: ./sluicegate-data]
     #[arg(long, global = true, env = "SLUICEGATE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
     /// The address that HTTP listens on [default: 127.0.0.1:8080]
     #[arg(long, global = true, env = "SLUICEGATE_LISTEN", value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// The journal, such as sqlite://journal.db
+    /// The journal, such as sqlite://journal.db or kafka://host:9092
     #[arg(long, global = true, env = "SLUICEGATE_JOURNAL", value_name = "URL", hide_env_values = true)]
     journal: Option<BackendUrl>,
-    /// The store, such as sqlite://store.db
+    /// The store, such as sqlite://store.db or postgres://user@host/db
     #[arg(long, global = true, env = "SLUICEGATE_STORE", value_name = "URL", hide_env_values = true)]
     store: Option<BackendUrl>,
     /// How lists and objects print [default: table to a terminal, json elsewhere]
@@ -60,7 +60,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gate and apply in one process, or a part
+    /// Run the gate, apply and the watching of directories in one process, or a part
     Up(up::Up),
     /// Write a commented sluicegate.yaml
     Init(init::Init),

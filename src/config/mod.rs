@@ -59,7 +59,8 @@ pub struct Config {
     /// `--listen` and `SLUICEGATE_LISTEN` override it.
     #[schemars(extend("examples" = ["0.0.0.0:8080"]))]
     pub listen: String,
-    /// The folder that keeps the embedded journal and store.
+    /// The folder that keeps the embedded journal and store, and what a process must remember by itself: which files it
+    /// has published, and its name in Kafka's consumer groups.
     ///
     /// In the file it is relative to the file's folder; `--data` and `SLUICEGATE_DATA`, which override it, are relative
     /// to the working directory, and so is the default.
@@ -67,20 +68,22 @@ pub struct Config {
     pub data: PathBuf,
     /// The URL of the journal, the durable log that keeps accepted documents.
     ///
-    /// What follows `sqlite://` is a path, relative to the file's folder. `--journal` and `SLUICEGATE_JOURNAL` override
+    /// `docs/deployment.md` says what a URL of Kafka can hold. What follows `sqlite://` is a path, relative to the file's
+    /// folder. `--journal` and `SLUICEGATE_JOURNAL` override
     /// it, and there the path is relative to the working directory.
     #[schemars(with = "String", skip_serializing)]
-    #[schemars(extend("x-default" = "`journal.db` in `data`", "examples" = ["sqlite://sluicegate-data/journal.db"]))]
+    #[schemars(extend("x-default" = "`journal.db` in `data`", "examples" = ["sqlite://sluicegate-data/journal.db", "kafka://a:9092,b:9092?partitions=4&replication=3"]))]
     pub journal: BackendUrl,
     /// The URL of the store, the database that documents are applied to. Without one, documents are kept in the journal
     /// only by this process.
     ///
-    /// What follows `sqlite://` is a path, relative to the file's folder. `--store` and `SLUICEGATE_STORE` override it,
+    /// `docs/deployment.md` says what a URL of PostgreSQL can hold. What follows `sqlite://` is a path, relative to the
+    /// file's folder. `--store` and `SLUICEGATE_STORE` override it,
     /// and there the path is relative to the working directory.
     #[schemars(with = "String", skip_serializing)]
     #[schemars(extend(
         "x-default" = "`store.db` in `data` beside a SQLite journal, none beside another",
-        "examples" = ["sqlite://sluicegate-data/store.db"]
+        "examples" = ["sqlite://sluicegate-data/store.db", "postgres://gate:${PGPASSWORD}@host/db?schema=public"]
     ))]
     pub store: Option<BackendUrl>,
     /// The streams by name, the ways in for documents. A name has up to 200 letters, digits, `_`, `.` and `-`, and begins

@@ -29,7 +29,7 @@ pub(super) fn read_stream(name: &Name, node: &Node, claims: &mut Claims, problem
     let label = format!("streams.{}", name.text);
     let mut stream = Stream::named(&name.text, Takes::Changes);
     let is_name_good = refuse::stream_name(&name.text).map_err(|words| problems.add(name.place, words)).is_ok();
-    let Some(fields) = Fields::open(node, &label, &STREAM, &refuse::NOT_BUILT_IN_STREAM, problems) else {
+    let Some(fields) = Fields::open(node, &label, &STREAM, &[], problems) else {
         return stream;
     };
     match fields.take("takes") {

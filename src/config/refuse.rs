@@ -13,9 +13,6 @@ const COLUMN_TYPES: [&str; 9] =
 /// Settings at the top that later versions have.
 pub(super) const NOT_BUILT: [&str; 1] = ["rollups"];
 
-/// Settings of a stream that later versions have.
-pub(super) const NOT_BUILT_IN_STREAM: [&str; 0] = [];
-
 /// Forms that later versions have.
 pub(super) const NOT_BUILT_FORMS: [&str; 1] = ["debezium"];
 

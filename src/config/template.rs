@@ -9,8 +9,8 @@ pub const TEMPLATE: &str = "\
 
 # listen: 127.0.0.1:8080                      # HOST:PORT of HTTP; 0.0.0.0 listens on every address
 # data: sluicegate-data                       # the folder of the embedded journal and store, beside this file
-# journal: sqlite://sluicegate-data/journal.db  # the durable log; the path is relative to this file
-# store: sqlite://sluicegate-data/store.db    # the database; the path is relative to this file
+# journal: sqlite://sluicegate-data/journal.db  # the durable log: a path relative to this file, or kafka://host:9092
+# store: sqlite://sluicegate-data/store.db    # the database: a path relative to this file, or postgres://user:${PGPASSWORD}@host/db
 
 streams:
   # Inserts, updates and deletes, into tables.

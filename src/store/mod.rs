@@ -8,13 +8,15 @@ pub mod rows;
 pub mod selecting;
 pub mod sqlite;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 use async_trait::async_trait;
 
 use self::books::Books;
 use self::rows::Rows;
-use crate::change::ChangeSet;
+use crate::change::{Action, Change, ChangeSet};
 use crate::document::{Position, StreamName, TopicName};
 use crate::problem::{Problem, ProblemType};
 use crate::record::Record;
@@ -132,6 +134,19 @@ pub struct ApplyRules {
     /// The columns of JSON that searches go through, by table name: where the database has an index for that, the column
     /// gets one, in a table that is there already too.
     pub json_indexes: HashMap<String, String>,
+}
+
+impl ApplyRules {
+    /// The primary key of a table that `change` is about to create: the stream's word before the document's, `named`.
+    pub fn primary_key(&self, change: &Change<'_>, named: &[Cow<'_, str>]) -> Vec<String> {
+        let table = &change.table;
+        let ours = self.keys.get(&table.to_string()).or_else(|| self.keys.get(&*table.name));
+        let columns = ours.cloned().unwrap_or_else(|| named.iter().map(ToString::to_string).collect());
+        let Action::Insert { row, .. } = &change.action else { return Vec::new() };
+        // A key that the row lacks cannot be one.
+        let is_whole = columns.iter().all(|column| row.iter().any(|cell| cell.name == *column));
+        if is_whole { columns } else { Vec::new() }
+    }
 }
 
 /// A document on its way into the tables.
@@ -253,6 +268,17 @@ impl StoreError {
             StoreError::Document(_) => Next::SetAside,
             StoreError::Stop(_) => Next::Stop,
             StoreError::Fenced => Next::Leave,
+        }
+    }
+
+    /// A fault of a document that names a column that `table` does not have; `other` differs in letter case only.
+    pub fn unknown_column(table: impl fmt::Display, name: &str, other: Option<&str>) -> Self {
+        match other {
+            Some(other) => StoreError::document(
+                ProblemType::NameConflict,
+                format!("column {name:?} of table {table} differs from {other:?} in letter case only"),
+            ),
+            None => StoreError::document(ProblemType::UnknownColumn, format!("table {table} has no column {name:?}")),
         }
     }
 

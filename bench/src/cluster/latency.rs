@@ -6,13 +6,12 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::{Database, journal_url, unique};
-use crate::documents::{FIRST, three_changes};
-use crate::latency::{PER_SECOND, SECONDS, due, report, send};
-use crate::load::PATH;
+use crate::Fallible;
+use crate::documents::FIRST;
+use crate::latency::{self, due};
 use crate::report::Target;
 use crate::scratch::Scratch;
 use crate::server::Server;
-use crate::{Fallible, client};
 
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
@@ -27,19 +26,11 @@ pub(crate) fn measure() -> Fallible {
     let config = format!("streams: {{activities: {{takes: changes, topic: latency-{}}}}}\n", unique());
     std::fs::write(scratch.path().join("sluicegate.yaml"), config)?;
     let server = Server::up(scratch.path(), &["--journal", &journal_url(1)?, "--store", &database.url()])?;
-    let first = three_changes(OUTSIDE);
-    let (status, text) = client::ask(&server.address, "POST", PATH, "Prefer: wait=20\r\n", first.as_bytes())?;
-    if status != 200 {
-        return Err(format!("the first document was not applied: {text}").into());
-    }
-    let count = PER_SECOND * SECONDS;
-    let address = server.address.clone();
-    let begin = Instant::now() + Duration::from_millis(100);
-    let sender = std::thread::spawn(move || send(&address, begin, count));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let seen = runtime.block_on(watch(&database, begin, count))?;
-    sender.join().map_err(|_| "the sender panicked")??;
-    report(&seen, begin, "PostgreSQL, by way of Kafka", Target::AtMost(50.0))
+    let watched = |begin, count| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(watch(&database, begin, count))
+    };
+    latency::run(&server, OUTSIDE, watched, "PostgreSQL, by way of Kafka", Target::AtMost(50.0))
 }
 
 /// When each number in the table became visible.

@@ -11,8 +11,8 @@ use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
 
 use super::Database;
-use super::rows::run;
 use crate::Fallible;
+use crate::apply::run;
 use crate::documents::{record, stream};
 use crate::report::{Rounds, Target, head, line};
 

@@ -7,9 +7,13 @@ pub(crate) mod records;
 pub(crate) mod rows;
 
 use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::BytesMut;
+use futures_util::SinkExt;
 use sluicegate::config::BackendUrl;
 use sluicegate::journal::Journal;
 use sluicegate::registry;
@@ -72,6 +76,29 @@ async fn connect(url: &str) -> Fallible<Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// Copies rows into a table in a transaction of their own; `write` writes the line of the one with that number.
+pub(crate) async fn copy(
+    client: &Client,
+    into: &str,
+    numbers: Range<i64>,
+    write: impl Fn(&mut BytesMut, i64) -> fmt::Result,
+) -> Fallible {
+    client.batch_execute("BEGIN").await?;
+    let sink = client.copy_in(&format!("COPY {into} FROM STDIN")).await?;
+    let mut sink = std::pin::pin!(sink);
+    let mut rows = BytesMut::with_capacity(64 << 10);
+    for n in numbers {
+        write(&mut rows, n)?;
+        if rows.len() > 60 << 10 {
+            sink.send(rows.split().freeze()).await?;
+        }
+    }
+    sink.send(rows.freeze()).await?;
+    sink.finish().await?;
+    client.batch_execute("COMMIT").await?;
+    Ok(())
 }
 
 /// Where Kafka is.

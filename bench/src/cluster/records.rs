@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use futures_util::SinkExt;
 use sluicegate::apply::Applier;
 use sluicegate::apply::progress::Progress;
 use sluicegate::change::ColumnType;
@@ -21,9 +20,9 @@ use sluicegate::record::Record;
 use sluicegate::stream::{self, Stream};
 use tokio_postgres::Client;
 
-use super::Database;
-use super::rows::run;
+use super::{Database, copy};
 use crate::Fallible;
+use crate::apply::run;
 use crate::documents::{gate, record, stream};
 use crate::report::{Rounds, Target, head, line};
 
@@ -103,29 +102,16 @@ async fn plain() -> Fallible<f64> {
     client.batch_execute("TRUNCATE people").await?;
     let begun = Instant::now();
     for first in (0..DOCUMENTS).step_by(TRANSACTION as usize) {
-        copy(&client, first).await?;
+        let row = |rows: &mut BytesMut, n| {
+            let (age, document) = (age(n), document(n));
+            writeln!(rows, "people-0-{n}\t2025-11-24 16:00:00+00\tperson {n}\t{age}\t{document}")
+        };
+        let into = "people (receipt, received_at, name, age, document)";
+        copy(&client, into, first..first + TRANSACTION, row).await?;
     }
     let seconds = begun.elapsed().as_secs_f64();
     expect_rows(&client).await?;
     Ok(seconds)
-}
-
-async fn copy(client: &Client, first: i64) -> Fallible {
-    client.batch_execute("BEGIN").await?;
-    let sink = client.copy_in("COPY people (receipt, received_at, name, age, document) FROM STDIN").await?;
-    let mut sink = std::pin::pin!(sink);
-    let mut rows = BytesMut::with_capacity(64 << 10);
-    for n in first..first + TRANSACTION {
-        let (age, document) = (age(n), document(n));
-        writeln!(rows, "people-0-{n}\t2025-11-24 16:00:00+00\tperson {n}\t{age}\t{document}")?;
-        if rows.len() > 60 << 10 {
-            sink.send(rows.split().freeze()).await?;
-        }
-    }
-    sink.send(rows.freeze()).await?;
-    sink.finish().await?;
-    client.batch_execute("COMMIT").await?;
-    Ok(())
 }
 
 /// Every row holds in its columns what its document says.

@@ -10,16 +10,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::SinkExt;
 use sluicegate::apply::Applier;
 use sluicegate::apply::progress::Progress;
 use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
-use sluicegate::shutdown;
 use tokio_postgres::Client;
 
-use super::{Database, journal, journal_url, unique};
+use super::{Database, copy, journal, journal_url, unique};
 use crate::Fallible;
+use crate::apply::run;
 use crate::documents::{AT, FIRST, NAME, one_insert, record, stream};
 use crate::report::{Rounds, Target, head, line, value};
 use crate::scratch::Scratch;
@@ -56,26 +55,10 @@ async fn plain() -> Fallible<f64> {
     client.batch_execute("CREATE TABLE table1 (a integer, b text, c text)").await?;
     let begun = Instant::now();
     for first in (0..DOCUMENTS).step_by(TRANSACTION as usize) {
-        copy(&client, first).await?;
+        let row = |rows: &mut BytesMut, n| writeln!(rows, "{}\t{NAME}\t{AT}", FIRST + n);
+        copy(&client, "table1 (a, b, c)", first..first + TRANSACTION, row).await?;
     }
     Ok(begun.elapsed().as_secs_f64())
-}
-
-async fn copy(client: &Client, first: i64) -> Fallible {
-    client.batch_execute("BEGIN").await?;
-    let sink = client.copy_in("COPY table1 (a, b, c) FROM STDIN").await?;
-    let mut sink = std::pin::pin!(sink);
-    let mut rows = BytesMut::with_capacity(64 << 10);
-    for n in first..first + TRANSACTION {
-        writeln!(rows, "{}\t{NAME}\t{AT}", FIRST + n)?;
-        if rows.len() > 60 << 10 {
-            sink.send(rows.split().freeze()).await?;
-        }
-    }
-    sink.send(rows.freeze()).await?;
-    sink.finish().await?;
-    client.batch_execute("COMMIT").await?;
-    Ok(())
 }
 
 /// Applies a journal that was filled before. Gives the seconds from the start of the applier to its last commit.
@@ -91,22 +74,6 @@ async fn memory_to_rows() -> Fallible<f64> {
     let applier = Applier { stream, journal, store: database.store().await?, progress: Arc::clone(&progress) };
     let seconds = run(applier, &progress, DOCUMENTS).await?;
     expect_rows(&database.connect().await?).await?;
-    Ok(seconds)
-}
-
-/// Runs an applier of one partition until `end` is applied, and gives the seconds.
-pub(super) async fn run(applier: Applier, progress: &Progress, end: i64) -> Fallible<f64> {
-    let mut changes = progress.subscribe();
-    let (stopper, stop) = shutdown::channel();
-    let runtime = tokio::runtime::Handle::current();
-    let begun = Instant::now();
-    let thread = std::thread::Builder::new().name("apply".into()).spawn(move || runtime.block_on(applier.run(stop)))?;
-    while progress.next_offset(0) != Some(end) {
-        tokio::time::timeout(DEADLINE, changes.changed()).await??;
-    }
-    let seconds = begun.elapsed().as_secs_f64();
-    stopper.stop();
-    thread.join().map_err(|_| "apply panicked")?;
     Ok(seconds)
 }
 

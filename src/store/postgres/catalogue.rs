@@ -55,6 +55,11 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// The fault of a document that names a column that the table does not have.
+    pub(super) fn unknown_column(&self, name: &str) -> StoreError {
+        StoreError::unknown_column(&self.name, name, self.other_case(name).map(|other| &*other.name))
+    }
+
     /// A column whose name differs in letter case only.
     pub(super) fn other_case(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name != name && column.name.eq_ignore_ascii_case(name))

@@ -1,36 +1,10 @@
 //! The SQL that makes schemas, tables, columns and indexes.
 
-use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::catalogue::{Column, Place, Table, declared, quote};
-use super::sql::parts;
 use crate::change::{Action, Cell, Change, Family, Scalar};
-use crate::problem::ProblemType;
 use crate::store::{ApplyRules, StoreError};
-
-pub(super) fn unknown_column(table: &Table, name: &str) -> StoreError {
-    match table.other_case(name) {
-        Some(other) => StoreError::document(
-            ProblemType::NameConflict,
-            format!("column {name:?} of table {} differs from {:?} in letter case only", table.name, other.name),
-        ),
-        None => {
-            StoreError::document(ProblemType::UnknownColumn, format!("table {} has no column {name:?}", table.name))
-        }
-    }
-}
-
-/// The primary key of a table about to be created: the stream's word before the document's.
-pub(super) fn primary_key_of(change: &Change<'_>, named: &[Cow<'_, str>], rules: &ApplyRules) -> Vec<String> {
-    let table = &change.table;
-    let ours = rules.keys.get(&table.to_string()).or_else(|| rules.keys.get(&*table.name));
-    let columns = ours.cloned().unwrap_or_else(|| named.iter().map(ToString::to_string).collect());
-    let Action::Insert { row, .. } = &change.action else { return Vec::new() };
-    // A key that the row lacks cannot be one.
-    let is_whole = columns.iter().all(|column| row.iter().any(|cell| cell.name == *column));
-    if is_whole { columns } else { Vec::new() }
-}
 
 pub(super) fn create_schema(name: &str) -> String {
     format!("CREATE SCHEMA IF NOT EXISTS {}", quote(name))
@@ -58,7 +32,7 @@ pub(super) fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) 
     missing
         .map(|cell| {
             if !rules.create || table.other_case(&cell.name).is_some() {
-                return Err(unknown_column(table, &cell.name));
+                return Err(table.unknown_column(&cell.name));
             }
             let column = quote(&cell.name);
             Ok(format!("ALTER TABLE {} ADD COLUMN {column} {}", table.quoted(), declared(&cell.column_type)))
@@ -70,7 +44,7 @@ pub(super) fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) 
 pub(super) fn missing_index(table: &Table, change: &Change<'_>) -> Option<String> {
     /// More columns tell rows apart hardly better and cost space.
     const COLUMNS_MAX: usize = 4;
-    let (_, _, key) = parts(change);
+    let (_, _, key) = change.parts();
     let key = key?;
     if key.cells.iter().any(|cell| table.leading.contains(&*cell.name)) {
         return None;

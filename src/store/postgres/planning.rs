@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::ddl;
 use super::plans::{Bulk, Plan, Plans, is_exact};
 use super::schema::{LOCK, lock_of};
-use super::sql::{Shaped, cell, cells, keeps_key, parts};
+use super::sql::{Shaped, cell, keeps_key};
 use crate::change::{Action, Change};
 use crate::problem::ProblemType;
 use crate::store::{ApplyRules, StoreError};
@@ -109,7 +109,7 @@ impl Planner<'_> {
         }
         match &change.action {
             Action::Insert { row, primary_key } if self.rules.create => {
-                let key = ddl::primary_key_of(change, primary_key, self.rules);
+                let key = self.rules.primary_key(change, primary_key);
                 let mut needed = Vec::new();
                 let sql = "SELECT 1 FROM pg_namespace WHERE nspname = $1";
                 if self.connection.row(sql, &[&place.schema]).await?.is_none() {
@@ -134,9 +134,9 @@ impl Planner<'_> {
         let mut bound = set.clone();
         bound.extend(shaped.compared());
         let mut admits = Vec::with_capacity(bound.len());
-        for (at, cell) in cells(change).enumerate() {
+        for (at, cell) in change.cells().enumerate() {
             let Some(column) = table.column(&cell.name) else {
-                return Err(ddl::unknown_column(&table, &cell.name));
+                return Err(table.unknown_column(&cell.name));
             };
             let place = || format!("column {:?} of table {}", cell.name, change.table);
             if cell.column_type.conflicts_with(&column.column_type) {
@@ -165,7 +165,7 @@ impl Planner<'_> {
 }
 
 fn known_columns(table: &Table, change: &Change<'_>) -> bool {
-    cells(change).all(|cell| table.column(&cell.name).is_some())
+    change.cells().all(|cell| table.column(&cell.name).is_some())
 }
 
 fn bulk(shaped: &Shaped<'_, '_>, table: &Table) -> Bulk {
@@ -204,7 +204,7 @@ fn joined(shaped: &Shaped<'_, '_>, table: &Table) -> Bulk {
 
 /// Whether an update sets a column that its key compares, or one that something unique is made of.
 fn moves(shaped: &Shaped<'_, '_>, table: &Table) -> bool {
-    let (_, _, key) = parts(shaped.change);
+    let (_, _, key) = shaped.change.parts();
     shaped.set().iter().filter_map(|at| cell(shaped.change, *at)).any(|cell| {
         key.is_some_and(|key| key.cells.iter().any(|known| known.name == cell.name))
             || table.unique.contains(&*cell.name)
@@ -215,7 +215,7 @@ fn moves(shaped: &Shaped<'_, '_>, table: &Table) -> bool {
 /// The cells that tell rows apart: those of the primary key where that is all that must be unique, else those of the key.
 fn hashed(shaped: &Shaped<'_, '_>, table: &Table) -> Option<Vec<usize>> {
     let change = shaped.change;
-    let (kind, row, key) = parts(change);
+    let (kind, row, key) = change.parts();
     let exact = |at: &usize| {
         let cell = cell(change, *at)?;
         is_exact(table.column(&cell.name)?, &cell.column_type).then_some(*at)

@@ -9,7 +9,7 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::Type;
 
 use super::catalogue::{Place, Table};
-use super::sql::{cell, cells, keeps_key, parts};
+use super::sql::{cell, keeps_key};
 use crate::change::{Change, ColumnType, Family, Value};
 
 /// So many shapes are kept. A sender that makes up new ones all the time costs time, not memory.
@@ -83,20 +83,20 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn of(change: &Change<'_>) -> Self {
-        let (kind, row, key) = parts(change);
+        let (kind, row, key) = change.parts();
         Shape {
             table: (change.table.schema.as_deref().map(str::to_owned), change.table.name.to_string()),
             kind,
             omits_nulls: key.is_some_and(|key| key.omits_nulls),
             keeps_key: keeps_key(change),
-            columns: cells(change).map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
+            columns: change.cells().map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
             row_length: row.len(),
             nulls: key.map_or(Vec::new(), |key| key.cells.iter().map(|cell| cell.value == Value::Null).collect()),
         }
     }
 
     fn is_of(&self, change: &Change<'_>) -> bool {
-        let (kind, row, key) = parts(change);
+        let (kind, row, key) = change.parts();
         let key_cells = key.map_or(&[][..], |key| &key.cells);
         self.kind == kind
             && self.row_length == row.len()
@@ -116,9 +116,9 @@ impl Shape {
 
 fn hash(change: &Change<'_>) -> u64 {
     let mut hasher = FxHasher::default();
-    let (kind, row, key) = parts(change);
+    let (kind, row, key) = change.parts();
     (kind, row.len(), &change.table).hash(&mut hasher);
-    for cell in cells(change) {
+    for cell in change.cells() {
         (&cell.name, &cell.column_type).hash(&mut hasher);
     }
     for cell in key.map_or(&[][..], |key| &key.cells) {

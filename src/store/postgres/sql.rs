@@ -11,24 +11,9 @@ pub(super) struct Shaped<'c, 'a> {
     pub(super) keeps_key: bool,
 }
 
-pub(super) fn parts<'c, 'a>(change: &'c Change<'a>) -> (u8, &'c [Cell<'a>], Option<&'c Key<'a>>) {
-    match &change.action {
-        Action::Insert { row, .. } => (0, row, None),
-        Action::Update { row, key } => (1, row, Some(key)),
-        Action::Delete { key } => (2, &[], Some(key)),
-        Action::Truncate => (3, &[], None),
-    }
-}
-
-/// The cells of a change: those of the row, then those of the key.
-pub(super) fn cells<'c, 'a>(change: &'c Change<'a>) -> impl Iterator<Item = &'c Cell<'a>> {
-    let (_, row, key) = parts(change);
-    row.iter().chain(key.map_or(&[][..], |key| &key.cells))
-}
-
-/// One of [`cells`].
+/// One of [`Change::cells`].
 pub(super) fn cell<'c, 'a>(change: &'c Change<'a>, at: usize) -> Option<&'c Cell<'a>> {
-    let (_, row, key) = parts(change);
+    let (_, row, key) = change.parts();
     row.get(at).or_else(|| key?.cells.get(at.checked_sub(row.len())?))
 }
 
@@ -46,16 +31,16 @@ pub(super) fn keeps_key(change: &Change<'_>) -> bool {
 }
 
 impl<'c, 'a> Shaped<'c, 'a> {
-    /// The indexes, among [`cells`], of the cells that are set.
+    /// The indexes, among [`Change::cells`], of the cells that are set.
     pub(super) fn set(&self) -> Vec<usize> {
-        let (_, row, key) = parts(self.change);
+        let (_, row, key) = self.change.parts();
         let is_key = |cell: &Cell<'_>| key.is_some_and(|key| key.cells.iter().any(|known| known.name == cell.name));
         (0..row.len()).filter(|at| !(self.keeps_key && is_key(&row[*at]))).collect()
     }
 
-    /// The indexes, among [`cells`], of the cells of the key that are not NULL.
+    /// The indexes, among [`Change::cells`], of the cells of the key that are not NULL.
     pub(super) fn compared(&self) -> Vec<usize> {
-        let (_, row, key) = parts(self.change);
+        let (_, row, key) = self.change.parts();
         let key = key.map_or(&[][..], |key| &key.cells);
         (0..key.len()).filter(|at| key[*at].value != Value::Null).map(|at| row.len() + at).collect()
     }
@@ -106,7 +91,7 @@ impl<'c, 'a> Shaped<'c, 'a> {
             Type::TEXT => format!("u.c{number}::{}", columns[number].cast),
             _ => format!("u.c{number}"),
         };
-        let (_, row, key) = parts(self.change);
+        let (_, row, key) = self.change.parts();
         let mut conditions: Vec<_> = compared
             .iter()
             .enumerate()

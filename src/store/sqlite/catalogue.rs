@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::Connection;
 
 use crate::change::{ColumnType, Scalar, TableName};
+use crate::store::StoreError;
 
 /// A table.
 #[derive(Debug, Clone)]
@@ -35,6 +36,11 @@ pub(super) struct Column {
 impl Table {
     pub(super) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The fault of a document that names a column that the table does not have.
+    pub(super) fn unknown_column(&self, name: &str) -> StoreError {
+        StoreError::unknown_column(&self.name, name, self.other_case(name).map(|other| &*other.name))
     }
 
     /// A column whose name differs in letter case only.

@@ -46,54 +46,39 @@ struct Shape {
     row_length: usize,
 }
 
-fn parts<'c, 'a>(change: &'c Change<'a>) -> (u8, &'c [Cell<'a>], Option<&'c Key<'a>>) {
-    match &change.action {
-        Action::Insert { row, .. } => (0, row, None),
-        Action::Update { row, key } => (1, row, Some(key)),
-        Action::Delete { key } => (2, &[], Some(key)),
-        Action::Truncate => (3, &[], None),
-    }
-}
-
-/// The cells of a change in the order of its parameters.
-pub(super) fn cells<'c, 'a>(change: &'c Change<'a>) -> impl Iterator<Item = &'c Cell<'a>> {
-    let (_, row, key) = parts(change);
-    row.iter().chain(key.map_or(&[][..], |key| &key.cells))
-}
-
 impl Shape {
     fn of(change: &Change<'_>) -> Self {
-        let (kind, row, key) = parts(change);
+        let (kind, row, key) = change.parts();
         Shape {
             table: (change.table.schema.as_deref().map(str::to_owned), change.table.name.to_string()),
             kind,
             omits_nulls: key.is_some_and(|key| key.omits_nulls),
-            columns: cells(change).map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
+            columns: change.cells().map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
             row_length: row.len(),
         }
     }
 
     fn is_of(&self, change: &Change<'_>) -> bool {
-        let (kind, row, key) = parts(change);
+        let (kind, row, key) = change.parts();
         self.kind == kind
             && self.row_length == row.len()
             && self.omits_nulls == key.is_some_and(|key| key.omits_nulls)
             && self.table.1 == change.table.name
             && self.table.0.as_deref() == change.table.schema.as_deref()
-            && self.columns.len() == cells(change).count()
+            && self.columns.len() == change.cells().count()
             && self
                 .columns
                 .iter()
-                .zip(cells(change))
+                .zip(change.cells())
                 .all(|(known, cell)| known.0 == cell.name && known.1 == cell.column_type)
     }
 }
 
 fn hash(change: &Change<'_>) -> u64 {
     let mut hasher = FxHasher::default();
-    let (kind, row, _) = parts(change);
+    let (kind, row, _) = change.parts();
     (kind, row.len(), &change.table).hash(&mut hasher);
-    for cell in cells(change) {
+    for cell in change.cells() {
         (&cell.name, &cell.column_type).hash(&mut hasher);
     }
     hasher.finish()
@@ -144,7 +129,7 @@ impl Plans {
         let known = self.catalogue.table(connection, &name).map_err(failed)?;
         let ddl = match (known, &change.action) {
             (None, Action::Insert { row, primary_key }) if rules.create => {
-                vec![create(&change.table, row, &primary_key_of(change, primary_key, rules))]
+                vec![create(&change.table, row, &rules.primary_key(change, primary_key))]
             }
             (None, _) => {
                 let hint = if is_insert { "; this stream may not create it" } else { "" };
@@ -178,9 +163,9 @@ impl Plans {
             return Err(StoreError::document(ProblemType::UnknownTable, format!("table {name} does not exist")));
         };
         let mut admits = Vec::new();
-        for cell in cells(change) {
+        for cell in change.cells() {
             let Some(column) = table.column(&cell.name) else {
-                return Err(unknown_column(table, &cell.name));
+                return Err(table.unknown_column(&cell.name));
             };
             if cell.column_type.conflicts_with(&column.column_type) {
                 return Err(StoreError::document(
@@ -209,29 +194,6 @@ fn known_was_missing(ddl: &[String]) -> bool {
     ddl.iter().any(|sql| sql.starts_with("CREATE TABLE"))
 }
 
-fn unknown_column(table: &Table, name: &str) -> StoreError {
-    match table.other_case(name) {
-        Some(other) => StoreError::document(
-            ProblemType::NameConflict,
-            format!("column {name:?} of table {} differs from {:?} in letter case only", table.name, other.name),
-        ),
-        None => {
-            StoreError::document(ProblemType::UnknownColumn, format!("table {} has no column {name:?}", table.name))
-        }
-    }
-}
-
-/// The primary key of a table about to be created: the stream's word before the document's.
-fn primary_key_of(change: &Change<'_>, named: &[std::borrow::Cow<'_, str>], rules: &ApplyRules) -> Vec<String> {
-    let table = &change.table;
-    let ours = rules.keys.get(&table.to_string()).or_else(|| rules.keys.get(&*table.name));
-    let columns = ours.cloned().unwrap_or_else(|| named.iter().map(ToString::to_string).collect());
-    let Action::Insert { row, .. } = &change.action else { return Vec::new() };
-    // A key that the row lacks cannot be one.
-    let is_whole = columns.iter().all(|column| row.iter().any(|cell| cell.name == *column));
-    if is_whole { columns } else { Vec::new() }
-}
-
 fn create(table: &TableName<'_>, row: &[Cell<'_>], primary_key: &[String]) -> String {
     let mut parts: Vec<_> = row
         .iter()
@@ -254,7 +216,7 @@ fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) -> Result<V
     missing
         .map(|cell| {
             if !rules.create || table.other_case(&cell.name).is_some() {
-                return Err(unknown_column(table, &cell.name));
+                return Err(table.unknown_column(&cell.name));
             }
             let (table, column) = (quote(&table.name), quote(&cell.name));
             Ok(format!("ALTER TABLE {table} ADD COLUMN {column} {}", declared(&cell.column_type)))
@@ -321,7 +283,7 @@ fn is_decimal(column_type: &ColumnType) -> bool {
 fn missing_index(table: &Table, change: &Change<'_>) -> Option<String> {
     /// More columns tell rows apart hardly better and cost space.
     const COLUMNS_MAX: usize = 4;
-    let (_, _, key) = parts(change);
+    let (_, _, key) = change.parts();
     let key = key?;
     if key.cells.iter().any(|cell| table.leading.contains(&*cell.name)) {
         return None;

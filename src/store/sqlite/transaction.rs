@@ -7,7 +7,6 @@ use tokio::sync::OwnedMutexGuard;
 use super::Writer;
 use super::bind::to_sql;
 use super::error::failed;
-use super::plan::cells;
 use crate::change::Change;
 use crate::clock;
 use crate::document::Position;
@@ -61,7 +60,7 @@ impl<'s> SqliteTransaction<'s> {
         let plan = plans.plan(connection, change, self.rules, &mut ran)?;
         ran(&plan.sql);
         let mut statement = connection.prepare_cached(&plan.sql).map_err(failed)?;
-        for (index, (cell, admit)) in cells(change).zip(&plan.admits).enumerate() {
+        for (index, (cell, admit)) in change.cells().zip(&plan.admits).enumerate() {
             match admit {
                 None => statement.raw_bind_parameter(index + 1, to_sql(&cell.value)).map_err(failed)?,
                 Some(column_type) => {

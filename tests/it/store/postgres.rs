@@ -3,7 +3,6 @@
 mod order;
 mod others;
 mod owners;
-mod proxy;
 mod records;
 mod tls;
 mod values;

@@ -14,6 +14,8 @@ pub(crate) enum Trap {
     LoseCommit,
     /// A COMMIT has succeeded: nobody is told, and the connection breaks.
     LoseReply,
+    /// A COMMIT is sent: it goes on its way, and the connection breaks behind it at once.
+    CutBehindCommit,
     /// A COMMIT is sent: it arrives when the proxy is told to release it.
     HoldCommit,
     /// So many bytes were sent: what follows arrives when the proxy is told to release it.
@@ -48,6 +50,8 @@ enum Fate {
     Pass,
     /// They and the connection are gone.
     Lose,
+    /// They go on, and the connection is gone.
+    Last,
     /// So many of them go on, and then the rest has to wait.
     Hold(usize),
 }
@@ -180,6 +184,11 @@ impl Shared {
             let written = match self.judge(is_client, is_commit, count, &mut sent) {
                 Fate::Pass => to.write_all(bytes),
                 Fate::Lose => break,
+                Fate::Last => {
+                    // Whether they arrived is what nobody is to know.
+                    let _ = to.write_all(bytes);
+                    break;
+                }
                 Fate::Hold(now) => to.write_all(&bytes[..now]).and_then(|()| {
                     self.hold();
                     to.write_all(&bytes[now..])
@@ -199,6 +208,7 @@ impl Shared {
         let fate = match state.trap {
             Some(Trap::LoseCommit) if is_client && is_commit => Fate::Lose,
             Some(Trap::LoseReply) if !is_client && is_commit => Fate::Lose,
+            Some(Trap::CutBehindCommit) if is_client && is_commit => Fate::Last,
             Some(Trap::HoldCommit) if is_client && is_commit => Fate::Hold(0),
             Some(Trap::HoldAfter(most)) if is_client => {
                 let so_far = sent.unwrap_or(0);

@@ -9,11 +9,10 @@ use sluicegate::store::postgres::PostgresStore;
 use sluicegate::store::{Claim, ClaimRequest, Fate, Place, Store, StoreError, Tally};
 use sluicegate::stream::Stream;
 
-use super::proxy::{Commit, Proxy};
 use super::{MANY, ask, open, until};
 use crate::store::{insert, stream};
-use crate::support::PATIENCE;
 use crate::support::services::Database;
+use crate::support::{PATIENCE, Proxy, Trap};
 
 const JOURNAL: &str = "journal";
 
@@ -75,6 +74,11 @@ async fn deliver(store: Arc<dyn Store>, partition: i32, records: Vec<Kept>) {
     tokio::time::timeout(PATIENCE * 3, deliver).await.unwrap();
 }
 
+/// The URL of a database by way of a proxy, which reads no TLS.
+fn through(proxy: &Proxy, database: &Database) -> String {
+    format!("{}?sslmode=disable", proxy.url(&database.url()))
+}
+
 async fn count(database: &Database) -> Vec<String> {
     ask(database, "SELECT count(*), count(DISTINCT id) FROM t").await
 }
@@ -99,13 +103,13 @@ async fn an_owner_whose_backend_is_ended_claims_anew_and_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_that_is_frozen_in_the_middle_of_a_copy_is_taken_over_from() {
     let Some((bench, database)) = open().await else { return };
-    let proxy = Proxy::before(&database).await;
-    let frozen: Arc<dyn Store> = Arc::new(PostgresStore::open(&proxy.url).await.unwrap());
+    let proxy = Proxy::before(&database.url());
+    let frozen: Arc<dyn Store> = Arc::new(PostgresStore::open(&through(&proxy, &database)).await.unwrap());
     let records = inserts(0, 4_000);
     let mine = claim(&*frozen, 7).await.unwrap();
     apply(&*frozen, &mine, &records[..MANY]).await.unwrap();
     let mine = Claim { next_offset: MANY as i64, ..mine };
-    proxy.freeze_after(300_000);
+    proxy.set(Trap::HoldAfter(300_000));
     let theirs = (Arc::clone(&frozen), mine.clone(), records.clone());
     let stuck = tokio::spawn(async move { apply(&*theirs.0, &theirs.1, &theirs.2).await });
     let copying = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'
@@ -114,7 +118,7 @@ async fn an_owner_that_is_frozen_in_the_middle_of_a_copy_is_taken_over_from() {
     let other = claim(&*bench.store, 7).await.unwrap();
     assert_eq!(other.next_offset, MANY as i64);
     apply(&*bench.store, &other, &records).await.unwrap();
-    proxy.thaw();
+    proxy.release();
     let woken = tokio::time::timeout(PATIENCE, stuck).await.unwrap().unwrap();
     assert!(matches!(woken, Err(StoreError::Later(_))), "{woken:?}");
     assert_eq!(count(&database).await, ["4000|4000"]);
@@ -123,21 +127,21 @@ async fn an_owner_that_is_frozen_in_the_middle_of_a_copy_is_taken_over_from() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_is_lost_is_settled_before_the_position_is_read() {
     let Some((_bench, database)) = open().await else { return };
-    let proxy = Proxy::before(&database).await;
-    let store = PostgresStore::open(&proxy.url).await.unwrap();
+    let proxy = Proxy::before(&database.url());
+    let store = PostgresStore::open(&through(&proxy, &database)).await.unwrap();
     let records = inserts(0, 60);
     apply(&store, &claim(&store, 7).await.unwrap(), &records[..2]).await.unwrap();
-    for (round, how) in [Commit::LosesAnswer, Commit::IsCutBehind].into_iter().cycle().take(10).enumerate() {
+    for (round, how) in [Trap::LoseReply, Trap::CutBehindCommit].into_iter().cycle().take(10).enumerate() {
         let mine = claim(&store, 7).await.unwrap();
         let before = mine.next_offset;
-        proxy.commit(how);
+        proxy.set(how);
         let lost = apply(&store, &mine, &records[..(round + 1) * 6]).await;
         assert!(matches!(lost, Err(StoreError::Later(_))), "{how:?}: {lost:?}");
-        proxy.commit(Commit::Passes);
+        proxy.wait_until_sprung(PATIENCE);
         let mine = claim(&store, 7).await.unwrap();
         let after = ((round + 1) * 6) as i64;
         match how {
-            Commit::LosesAnswer => assert_eq!(mine.next_offset, after, "the server had answered"),
+            Trap::LoseReply => assert_eq!(mine.next_offset, after, "the server had answered"),
             _ => assert!([before, after].contains(&mine.next_offset), "all or nothing"),
         }
         apply(&store, &mine, &records[..(round + 1) * 6]).await.unwrap();
