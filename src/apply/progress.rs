@@ -29,13 +29,13 @@ impl Progress {
     /// Everything before `next_offset` has its outcome.
     pub fn advance(&self, partition: i32, next_offset: i64) {
         *self.partitions().entry(partition).or_default() = Partition { next_offset, halted: None };
-        self.version.send_modify(|version| *version += 1);
+        self.changed();
     }
 
     /// The partition was claimed, and goes on at `next_offset`. Whether it gets further is yet to be seen.
     pub fn claimed(&self, partition: i32, next_offset: i64) {
         self.partitions().entry(partition).or_default().next_offset = next_offset;
-        self.version.send_modify(|version| *version += 1);
+        self.changed();
     }
 
     /// The partition stands still for `reason`, or goes again. True when that is news.
@@ -50,11 +50,18 @@ impl Progress {
     /// Another process reads the partition.
     pub fn stand_by(&self, partition: i32) {
         self.partitions().remove(&partition);
+        // Whoever waits asks the store from now on.
+        self.changed();
     }
 
     /// Nothing is applied here for now.
     pub fn stand_by_all(&self) {
         self.partitions().clear();
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.version.send_modify(|version| *version += 1);
     }
 
     /// The topic cannot be read for `reason`, or can again. True when that is news.
@@ -83,5 +90,27 @@ impl Progress {
     /// Is told of every change.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_is_told_of_every_change() {
+        let progress = Progress::default();
+        let mut waiting = progress.subscribe();
+        let steps: [(&str, &dyn Fn()); 4] = [
+            ("claimed", &|| progress.claimed(0, 5)),
+            ("advanced", &|| progress.advance(0, 6)),
+            ("another process reads the partition", &|| progress.stand_by(0)),
+            ("nothing is applied here", &|| progress.stand_by_all()),
+        ];
+        for (name, step) in steps {
+            waiting.mark_unchanged();
+            step();
+            assert!(waiting.has_changed().unwrap(), "{name}");
+        }
     }
 }
