@@ -6,6 +6,7 @@
 
 mod client;
 mod consumer;
+mod crowd;
 mod error;
 mod headers;
 mod lookup;
@@ -14,6 +15,7 @@ mod producer;
 mod queue;
 mod reading;
 mod rebalance;
+mod sender;
 mod tail;
 mod ticket;
 mod topics;

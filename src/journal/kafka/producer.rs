@@ -1,67 +1,48 @@
-//! Appends records: grouped ahead of librdkafka, so that a group leaves when the one before it is acknowledged or it is
-//! full. A lone sender waits for nobody, and many share a request.
+//! Appends records, at one of two paces. Few senders at once: grouped ahead of librdkafka, so that a group leaves when the
+//! one before it is acknowledged, and a lone sender waits for nobody. A crowd: gathered by librdkafka, so that many share a
+//! request.
 //!
 //! What waits is bounded in bytes, and how long it waits by `append_timeout`. Acknowledged means by every replica in sync
 //! (`acks=all`), once and in order (idempotence).
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::thread::Thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext};
 
 use super::client::Told;
-use super::error::failed;
+use super::crowd::Pace;
 use super::headers;
 use super::lookup::Lookup;
 use super::queue::{Full, Group, Outgoing, Queue, Waiting};
+use super::sender::{Client, Sender};
 use super::ticket::{Answer, Ticket};
-use super::topics::MESSAGE_BYTES_MAX;
 use super::url::Settings;
 use crate::document::TopicName;
 use crate::journal::{AppendError, JournalError, Outcome};
 use crate::record::Record;
 
-/// How often the thread that serves acknowledgements looks up.
-const TURN: Duration = Duration::from_millis(50);
-
 /// What comes a little late is still awaited: librdkafka looks for late records once a second.
 const GRACE: Duration = Duration::from_millis(1500);
-
-const DEFAULTS: &[(&str, &str)] = &[
-    // Groups are made here.
-    ("linger.ms", "0"),
-    ("sticky.partitioning.linger.ms", "1"),
-    // As Java's clients choose partitions, so that other writers agree.
-    ("partitioner", "murmur2_random"),
-    ("topic.metadata.propagation.max.ms", "3000"),
-    ("retry.backoff.ms", "50"),
-    // Bounded here, in bytes of documents; librdkafka needs room for its own.
-    ("queue.buffering.max.messages", "0"),
-    ("queue.buffering.max.kbytes", "131072"),
-];
-
-pub(super) type Client = BaseProducer<Reports>;
 
 /// The way to Kafka.
 pub(super) struct Producer {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+/// What senders and acknowledgements share.
+pub(super) struct Shared {
     settings: Arc<Settings>,
     lookup: Arc<Lookup>,
     state: Mutex<Queue>,
     /// Held while a group is handed over, so that what was appended together stands together.
     handing: Mutex<()>,
-    /// Serves acknowledgements; to be woken when there is a client.
-    server: OnceLock<Thread>,
-    is_over: AtomicBool,
+    prompt: Sender,
+    gathering: Sender,
     itself: Weak<Shared>,
 }
 
@@ -74,8 +55,8 @@ pub(super) struct Sent {
 
 /// The context of the producer's client.
 pub(super) struct Reports {
-    told: Told,
-    shared: Weak<Shared>,
+    pub(super) told: Told,
+    pub(super) shared: Weak<Shared>,
 }
 
 impl ClientContext for Reports {
@@ -121,25 +102,31 @@ impl Producer {
             lookup: Arc::clone(lookup),
             state: Mutex::new(Queue::default()),
             handing: Mutex::new(()),
-            server: OnceLock::new(),
-            is_over: AtomicBool::new(false),
+            prompt: Sender::new(Pace::Prompt, settings),
+            gathering: Sender::new(Pace::Gathering, settings),
             itself: Weak::clone(itself),
         });
-        let served = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("journal-kafka".into()).spawn(move || served.serve());
-        let thread = thread.map_err(|error| JournalError::Later(format!("a thread could not be started: {error}")))?;
-        // Set once, here.
-        let _ = shared.server.set(thread.thread().clone());
-        Ok(Producer { shared })
+        let producer = Producer { shared: Arc::clone(&shared) };
+        for pace in [Pace::Prompt, Pace::Gathering] {
+            let served = Arc::clone(&shared);
+            // One of them serves the questions to the cluster, too.
+            let serve = move || {
+                served.sender(pace).serve(|| {
+                    if pace == Pace::Prompt {
+                        served.lookup.drain()
+                    }
+                })
+            };
+            let thread = std::thread::Builder::new().name("journal-kafka".into()).spawn(serve);
+            thread.map_err(|error| JournalError::Later(format!("a thread could not be started: {error}")))?;
+        }
+        Ok(producer)
     }
 
     /// Makes batches no larger than `bytes_max`, which a topic takes.
     pub(super) fn limit(&self, bytes_max: usize) {
-        let mut state = self.shared.state();
-        if bytes_max < state.batch_bytes {
-            state.batch_bytes = bytes_max;
-            state.retire();
-        }
+        self.shared.prompt.limit(bytes_max);
+        self.shared.gathering.limit(bytes_max);
     }
 
     /// Whether something was acknowledged within `age`.
@@ -178,7 +165,8 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::Relaxed);
+        self.shared.prompt.end();
+        self.shared.gathering.end();
     }
 }
 
@@ -187,21 +175,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread: serves acknowledgements until the journal is gone.
-    fn serve(&self) {
-        while !self.is_over.load(Ordering::Relaxed) {
-            let client = self.state().client.clone();
-            match client {
-                Some(client) => client.poll(TURN),
-                None => std::thread::park_timeout(TURN),
-            }
-            let retired = std::mem::take(&mut self.state().retired);
-            drop(retired);
-            self.lookup.drain();
+    fn sender(&self, pace: Pace) -> &Sender {
+        match pace {
+            Pace::Prompt => &self.prompt,
+            Pace::Gathering => &self.gathering,
         }
-        // Whoever still waits is answered as the client ends.
-        let client = self.state().client.take();
-        drop(client);
     }
 
     /// Takes an append in, or refuses it.
@@ -213,7 +191,7 @@ impl Shared {
                 Err(AppendError::Overloaded { behind: format!("{} MiB", bytes >> 20), retry_after })
             }
             Err(Full::Silent { bytes, since }) => {
-                let (megabytes, trouble) = (bytes >> 20, self.trouble(&state));
+                let (megabytes, trouble) = (bytes >> 20, self.trouble());
                 let reason =
                     format!("{megabytes} MiB wait for Kafka, which has acknowledged nothing for {since:.0?}{trouble}");
                 Err(AppendError::Unavailable { kept: Outcome::No, source: JournalError::Later(reason) })
@@ -222,13 +200,13 @@ impl Shared {
     }
 
     /// What went wrong lately, as the end of a sentence.
-    fn trouble(&self, state: &Queue) -> String {
-        let told = state.client.as_ref().and_then(|client| client.context().told.trouble());
-        told.map(|(_, reason)| format!(": {reason}")).unwrap_or_else(|| self.lookup.trouble())
+    fn trouble(&self) -> String {
+        let told = self.prompt.trouble().or_else(|| self.gathering.trouble());
+        told.map(|reason| format!(": {reason}")).unwrap_or_else(|| self.lookup.trouble())
     }
 
     fn silent(&self, kept: Outcome) -> AppendError {
-        let trouble = self.trouble(&self.state());
+        let trouble = self.trouble();
         let timeout = self.settings.append_timeout;
         let reason = format!("Kafka has not acknowledged within {timeout:?}{trouble}");
         AppendError::Unavailable { kept, source: JournalError::Later(reason) }
@@ -238,18 +216,17 @@ impl Shared {
     fn hand_over(&self) {
         loop {
             let mut state = self.state();
-            if !state.may_leave() {
-                return;
-            }
-            let client = match self.client(&mut state) {
+            let Some(pace) = state.departure() else { return };
+            let sender = self.sender(pace);
+            let client = match sender.client(&self.itself) {
                 Ok(client) => client,
                 Err(error) => return self.refuse_all(state, &error),
             };
-            let (appends, group) = state.leave();
+            let (appends, group) = state.leave(pace);
             drop(state);
             let handing = self.handing.lock().unwrap_or_else(PoisonError::into_inner);
             for waiting in appends {
-                self.send(&client, waiting, &group);
+                self.send(sender, &client, waiting, &group);
             }
             drop(handing);
             self.arrived(&group, false);
@@ -257,7 +234,7 @@ impl Shared {
     }
 
     /// Gives one append to librdkafka.
-    fn send(&self, client: &Client, waiting: Waiting, group: &Arc<Group>) {
+    fn send(&self, sender: &Sender, client: &Client, waiting: Waiting, group: &Arc<Group>) {
         for (index, record) in waiting.records.into_iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let sent = Box::new(Sent { ticket: Arc::clone(&waiting.ticket), index, group: Arc::clone(group) });
@@ -275,37 +252,11 @@ impl Shared {
                 refused.delivery_opaque.ticket.failed(code, "");
                 if code == Code::Fatal {
                     tracing::warn!("Kafka's producer failed for good and is made anew.");
-                    self.state().retire();
+                    sender.retire();
                 }
                 self.arrived(group, false);
             }
         }
-    }
-
-    fn client(&self, state: &mut Queue) -> Result<Arc<Client>, JournalError> {
-        // Whoever had a fatal error would refuse everything.
-        if let Some(client) = state.client.clone().filter(|client| client.client().fatal_error().is_none()) {
-            return Ok(client);
-        }
-        state.retire();
-        let timeout = self.settings.append_timeout.as_millis().to_string();
-        let largest = MESSAGE_BYTES_MAX.to_string();
-        let batch = state.batch_bytes.to_string();
-        let fixed = [
-            ("acks", "all"),
-            ("enable.idempotence", "true"),
-            ("message.timeout.ms", timeout.as_str()),
-            ("message.max.bytes", largest.as_str()),
-            ("batch.size", batch.as_str()),
-        ];
-        let context = Reports { told: Told::default(), shared: Weak::clone(&self.itself) };
-        let client = self.settings.client(DEFAULTS, &fixed).create_with_context(context);
-        let client: Arc<Client> = Arc::new(client.map_err(|error| failed("Kafka", &error))?);
-        state.client = Some(Arc::clone(&client));
-        if let Some(server) = self.server.get() {
-            server.unpark();
-        }
-        Ok(client)
     }
 
     /// Answers everybody who waits, since there is no client.

@@ -1,5 +1,5 @@
-//! The appends that wait for Kafka, and the groups in which they leave: how much may wait, when a group is full, how fast
-//! they are acknowledged.
+//! The appends that wait for Kafka, and the groups in which they leave: how much may wait, when a group leaves, how fast
+//! groups are acknowledged.
 //!
 //! It sends nothing; `producer` does.
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rdkafka::message::OwnedHeaders;
 
-use super::producer::Client;
+use super::crowd::{Crowd, Pace};
 use super::ticket::Ticket;
 use crate::document::TopicName;
 
@@ -25,25 +25,21 @@ const GROUP_RECORDS: usize = 1000;
 /// librdkafka keeps the order of idempotent records over at most five requests.
 const GROUPS_MAX: usize = 5;
 
-/// librdkafka's own batches; no larger than the smallest topic takes.
-const BATCH_BYTES: usize = 1_000_000;
-
 /// With nothing acknowledged for so long, a full queue is Kafka's fault and not the senders'.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// What waits and what is under way.
 pub(super) struct Queue {
-    /// Made at the first append, and anew after an error that librdkafka cannot go on after.
-    pub(super) client: Option<Arc<Client>>,
-    /// Clients to be ended outside of the lock: their last acknowledgements need it.
-    pub(super) retired: Vec<Arc<Client>>,
-    pub(super) batch_bytes: usize,
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     waiting_records: usize,
     /// Waiting and under way.
     bytes: usize,
+    records: usize,
     groups: usize,
+    /// Of the groups under way.
+    pace: Pace,
+    crowd: Crowd,
     /// When something was acknowledged last.
     acknowledged: Instant,
     /// When the queue was empty last.
@@ -70,6 +66,7 @@ pub(super) struct Outgoing {
 /// Records that were handed over together.
 pub(super) struct Group {
     left: AtomicUsize,
+    records: usize,
     bytes: usize,
     begun: Instant,
 }
@@ -92,14 +89,14 @@ impl Group {
 impl Default for Queue {
     fn default() -> Self {
         Queue {
-            client: None,
-            retired: Vec::new(),
-            batch_bytes: BATCH_BYTES,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             waiting_records: 0,
             bytes: 0,
+            records: 0,
             groups: 0,
+            pace: Pace::Prompt,
+            crowd: Crowd::new(Instant::now()),
             acknowledged: Instant::now(),
             quiet_since: Instant::now(),
             bytes_per_second: 0.0,
@@ -108,21 +105,16 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Has the next append make a client anew.
-    pub(super) fn retire(&mut self) {
-        self.retired.extend(self.client.take());
-    }
-
     /// Whether something was acknowledged within `age`.
     pub(super) fn is_fresh(&self, age: Duration) -> bool {
-        self.client.is_some() && self.bytes_per_second > 0.0 && self.acknowledged.elapsed() < age
+        self.bytes_per_second > 0.0 && self.acknowledged.elapsed() < age
     }
 
     /// Takes an append in, unless too much waits already.
     pub(super) fn take(&mut self, waiting: Waiting) -> Result<(), Full> {
-        let bytes = self.bytes;
+        let (bytes, now) = (self.bytes, Instant::now());
         if bytes == 0 {
-            self.quiet_since = Instant::now();
+            self.quiet_since = now;
         } else if bytes + waiting.bytes > WAITING_BYTES_MAX {
             let since = self.acknowledged.max(self.quiet_since).elapsed();
             if since > SILENCE {
@@ -131,6 +123,8 @@ impl Queue {
             let seconds = bytes as f64 / self.bytes_per_second.max(1.0);
             return Err(Full::Busy { bytes, retry_after: Duration::from_secs_f64(seconds.clamp(1.0, 60.0)) });
         }
+        self.records += waiting.records.len();
+        self.crowd.note(self.records, now);
         self.bytes += waiting.bytes;
         self.waiting_bytes += waiting.bytes;
         self.waiting_records += waiting.records.len();
@@ -145,33 +139,45 @@ impl Queue {
         self.waiting_bytes -= waiting.bytes;
         self.waiting_records -= waiting.records.len();
         self.bytes -= waiting.bytes;
+        self.records -= waiting.records.len();
         true
     }
 
-    /// Whether a group leaves now: the one before is acknowledged, or this one is full.
-    pub(super) fn may_leave(&self) -> bool {
+    /// Whether a group leaves now, and at which pace. The pace changes when nothing is under way, so that nothing overtakes.
+    pub(super) fn departure(&self) -> Option<Pace> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let wanted = self.crowd.pace();
         let is_full = self.waiting_bytes >= GROUP_BYTES || self.waiting_records >= GROUP_RECORDS;
-        !self.waiting.is_empty() && (self.groups == 0 || is_full && self.groups < GROUPS_MAX)
+        let may_leave = match self.pace {
+            _ if self.groups == 0 => return Some(wanted),
+            Pace::Prompt => is_full && self.groups < GROUPS_MAX,
+            Pace::Gathering => wanted == Pace::Gathering,
+        };
+        may_leave.then_some(self.pace)
     }
 
     /// The appends of the next group. It counts one more than its records, so that it is not done before all are sent.
-    pub(super) fn leave(&mut self) -> (Vec<Waiting>, Arc<Group>) {
-        let (mut appends, mut bytes, mut count) = (Vec::new(), 0, 0);
-        while bytes < GROUP_BYTES && count < GROUP_RECORDS {
+    pub(super) fn leave(&mut self, pace: Pace) -> (Vec<Waiting>, Arc<Group>) {
+        let (mut appends, mut bytes, mut records) = (Vec::new(), 0, 0);
+        while bytes < GROUP_BYTES && records < GROUP_RECORDS {
             let Some(waiting) = self.waiting.pop_front() else { break };
             bytes += waiting.bytes;
-            count += waiting.records.len();
+            records += waiting.records.len();
             appends.push(waiting);
         }
         self.waiting_bytes -= bytes;
-        self.waiting_records -= count;
+        self.waiting_records -= records;
         self.groups += 1;
-        (appends, Arc::new(Group { left: AtomicUsize::new(count + 1), bytes, begun: Instant::now() }))
+        self.pace = pace;
+        (appends, Arc::new(Group { left: AtomicUsize::new(records + 1), records, bytes, begun: Instant::now() }))
     }
 
     /// Everything that waits, which nobody sends.
     pub(super) fn give_up(&mut self) -> VecDeque<Waiting> {
         self.bytes -= self.waiting_bytes;
+        self.records -= self.waiting_records;
         self.waiting_bytes = 0;
         self.waiting_records = 0;
         std::mem::take(&mut self.waiting)
@@ -181,6 +187,7 @@ impl Queue {
     pub(super) fn done(&mut self, group: &Group, is_delivered: bool) {
         self.groups -= 1;
         self.bytes -= group.bytes;
+        self.records -= group.records;
         if is_delivered {
             self.acknowledged = Instant::now();
             let rate = group.bytes as f64 / group.begun.elapsed().as_secs_f64().max(1e-4);
