@@ -59,12 +59,17 @@ impl Applier {
         let records_max = self.store.limits().batch_records_max;
         let group = group_of(&self.stream, &*self.store);
         while !stop.is_set() {
+            let begun = Instant::now();
             match self.journal.subscribe(&self.stream.topic, &group, records_max).await {
                 Ok(consumer) => match self.consume(consumer, &stop).await {
-                    Ok(()) => pause = PAUSE_FIRST,
+                    Ok(()) => break,
                     Err(error) => self.say_unreadable(&error),
                 },
                 Err(error) => self.say_unreadable(&error),
+            }
+            if begun.elapsed() > PAUSE_MAX {
+                // It went well for a while.
+                pause = PAUSE_FIRST;
             }
             stop.wait_for(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);

@@ -85,7 +85,9 @@ impl ClientContext for Told {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.note_served();
-        let Some(code) = error.rdkafka_error_code().filter(|code| *code != Code::PartitionEOF) else { return };
+        // An end is none, and being fenced is no trouble with a broker.
+        let is_trouble = |code: &Code| !matches!(code, Code::PartitionEOF | Code::FencedInstanceId | Code::Fatal);
+        let Some(code) = error.rdkafka_error_code().filter(is_trouble) else { return };
         tracing::debug!(%error, reason, "Kafka's client met an error.");
         let mut known = self.known();
         // That all brokers are down says less than why.

@@ -34,7 +34,9 @@ pub(super) fn meaning(what: &str, code: Code) -> JournalError {
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
             stop("there is no such topic: create it, or restart Sluicegate, which creates those that it writes itself")
         }
-        Code::MessageSizeTooLarge => stop("raise max.message.bytes of the topic, or lower document.max of the stream"),
+        Code::MessageSizeTooLarge => {
+            stop("raise max.message.bytes of the topic, or lower document_bytes_max of the stream")
+        }
         Code::InvalidTimestamp => stop("the clocks of this machine and of the broker differ too much: set them"),
         Code::PolicyViolation | Code::InvalidTopic | Code::InvalidConfig => stop("create the topic by hand"),
         Code::InvalidReplicationFactor => stop("set replication in the journal's URL to at most the number of brokers"),

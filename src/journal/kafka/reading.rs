@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Notify;
@@ -74,7 +74,7 @@ impl Reading {
                 None => {}
                 // Each partition has a queue of its own, so none comes here.
                 Some(Ok(_record)) => {}
-                Some(Err(error)) => judge(topic, &error)?,
+                Some(Err(error)) => judge(topic, &error, self.client.context().told.trouble().is_some())?,
             }
         }
         Ok(())
@@ -150,11 +150,15 @@ fn list(topic: &TopicName, partition: i32, offset: Offset) -> Result<TopicPartit
     Ok(list)
 }
 
-/// Whether an error stops the reader; librdkafka goes on after most by itself.
-fn judge(topic: &TopicName, error: &KafkaError) -> Result<(), JournalError> {
+/// Whether an error stops the reader; librdkafka goes on after most by itself. `had_trouble`: with the broker, lately.
+fn judge(topic: &TopicName, error: &KafkaError, had_trouble: bool) -> Result<(), JournalError> {
     let is_fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
     match error.rdkafka_error_code() {
         Some(code) if !is_fatal && is_passing(code) => Ok(()),
+        // The answer to its joining was lost, it joined again, and what it was before is fenced by what it is now.
+        Some(Code::FencedInstanceId) if had_trouble => Err(JournalError::Later(format!(
+            "the topic {topic}: since Kafka was out of reach it takes this member for another one, which must join anew"
+        ))),
         _ => Err(failed(&format!("the topic {topic}"), error)),
     }
 }
@@ -184,7 +188,7 @@ impl Fetching {
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.tail.reached(),
                 Some(Err(other)) => {
-                    error = judge(topic, &other).err();
+                    error = judge(topic, &other, false).err();
                     if error.is_some() {
                         break;
                     }
