@@ -21,6 +21,9 @@ pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// A body that has not arrived by then is given up.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A larger body is used where it stands.
+const COPIED_BYTES_MAX: usize = 4 << 10;
+
 /// A body, and its share of the memory for bodies, which is given back with it.
 #[derive(Debug)]
 pub struct Received {
@@ -65,7 +68,9 @@ async fn collect(mut body: Body, bytes_max: usize, declared: Option<usize>) -> R
         })?;
         let Ok(data) = frame.into_data() else { continue };
         match first.take() {
-            // The usual body comes in one piece, and is used without a copy.
+            // The usual body comes in one piece. A small one is copied, since it is a part of the connection's buffer: as
+            // long as it lived, that would be held with it, and the connection would need another one.
+            None if all.is_empty() && data.len() <= COPIED_BYTES_MAX => first = Some(Bytes::copy_from_slice(&data)),
             None if all.is_empty() => first = Some(data),
             None => all.extend_from_slice(&data),
             Some(begin) => {

@@ -65,7 +65,12 @@ pub async fn post(service: &Service, served: &Served, is_own_route: bool, reques
         false => Ok(Arrived::plain(document)),
     };
     match ask.media {
-        Media::Json => single::post(service, served, is_own_route, &ask, one(body.bytes.clone())).await,
+        Media::Json => {
+            let document = one(body.bytes.clone());
+            // It is a part of the connection's buffer, and the connection would need another one while this waits.
+            drop(head);
+            single::post(service, served, is_own_route, &ask, document).await
+        }
         Media::Lines => {
             let layout = match stream.gate.takes {
                 Takes::Changes { .. } => Layout::Values,

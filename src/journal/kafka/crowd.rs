@@ -13,10 +13,10 @@ pub(super) enum Pace {
 }
 
 /// So many records on their way at once make a crowd,
-const GATHERS: usize = 192;
+const GATHERS: usize = 128;
 
 /// and a crowd that was never as large as this for a while is none any more.
-const DISPERSES: usize = 96;
+const DISPERSES: usize = 64;
 
 /// How long a crowd is watched before it is judged.
 const WATCHED: Duration = Duration::from_millis(100);
@@ -63,13 +63,13 @@ mod tests {
             (0, 1000, Pace::Prompt),
             (99, 1, Pace::Prompt),
             (100, 1, Pace::Gathering),
-            (150, 96, Pace::Gathering),
+            (150, 64, Pace::Gathering),
             (200, 0, Pace::Gathering),
-            (250, 95, Pace::Gathering),
-            (300, 95, Pace::Prompt),
-            (350, 191, Pace::Prompt),
-            (400, 191, Pace::Prompt),
-            (500, 192, Pace::Gathering),
+            (250, 63, Pace::Gathering),
+            (300, 63, Pace::Prompt),
+            (350, 127, Pace::Prompt),
+            (400, 127, Pace::Prompt),
+            (500, 128, Pace::Gathering),
         ];
         for (ms, records, pace) in steps {
             crowd.note(records, begin + Duration::from_millis(ms));

@@ -64,7 +64,12 @@ pub(super) fn of(record: &Record) -> (OwnedHeaders, Option<i64>) {
 
 /// A time as RFC 3339 writes it.
 fn rfc3339(ms: i64) -> String {
-    clock::timestamp(ms).replacen(' ', "T", 1).replacen("+00", "Z", 1)
+    let mut text = clock::timestamp(ms);
+    text.replace_range(text.len() - "+00".len().., "Z");
+    if let Some(at) = text.find(' ') {
+        text.replace_range(at..=at, "T");
+    }
+    text
 }
 
 fn with(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {

@@ -18,9 +18,9 @@ use super::client::Told;
 use super::crowd::Pace;
 use super::headers;
 use super::lookup::Lookup;
-use super::queue::{Full, Group, Outgoing, Queue, Waiting};
+use super::queue::{Amount, Full, Outgoing, Queue, Waiting};
 use super::sender::{Client, Sender};
-use super::ticket::{Answer, Ticket};
+use super::ticket::{Answer, Settled, Ticket};
 use super::url::Settings;
 use crate::document::TopicName;
 use crate::journal::{AppendError, JournalError, Outcome};
@@ -50,7 +50,6 @@ pub(super) struct Shared {
 pub(super) struct Sent {
     ticket: Arc<Ticket>,
     index: u32,
-    group: Arc<Group>,
 }
 
 /// The context of the producer's client.
@@ -77,19 +76,17 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = Box<Sent>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
-        let is_delivered = match result {
-            Ok(message) => {
-                sent.ticket.delivered(sent.index, message.partition(), message.offset());
-                true
-            }
+        let settled = match result {
+            Ok(message) => sent.ticket.delivered(sent.index, message.partition(), message.offset()),
             Err((error, _)) => {
                 let trouble = self.told.trouble().map(|(_, reason)| format!(": {reason}")).unwrap_or_default();
-                sent.ticket.failed(error.rdkafka_error_code().unwrap_or(Code::Fail), &trouble);
-                false
+                sent.ticket.failed(error.rdkafka_error_code().unwrap_or(Code::Fail), &trouble)
             }
         };
-        if let Some(shared) = self.shared.upgrade() {
-            shared.done(&sent.group, is_delivered);
+        if let (Some(settled), Some(shared)) = (settled, self.shared.upgrade()) {
+            let mut state = shared.state();
+            state.done(sent.ticket.amount, settled.is_delivered);
+            shared.hand_over(state);
         }
     }
 }
@@ -136,7 +133,7 @@ impl Producer {
 
     /// Appends records to a topic that exists.
     pub(super) async fn append(&self, topic: &TopicName, records: Vec<Record>) -> Answer {
-        let bytes = records.iter().map(Record::size).sum();
+        let amount = Amount { bytes: records.iter().map(Record::size).sum(), records: records.len() };
         let outgoing: Vec<_> = records
             .into_iter()
             .map(|record| {
@@ -144,12 +141,9 @@ impl Producer {
                 Outgoing { key: record.key, value: record.value, headers, timestamp_ms }
             })
             .collect();
-        let (ticket, answered) = Ticket::new(topic.clone(), outgoing.len());
-        let waiting = Waiting { ticket: Arc::clone(&ticket), topic: topic.clone(), records: outgoing, bytes };
-        self.shared.take(waiting)?;
-        self.shared.hand_over();
+        let (ticket, mut answered) = Ticket::new(topic, amount);
+        self.shared.take(Waiting { ticket: Arc::clone(&ticket), topic: topic.clone(), records: outgoing })?;
         let timeout = self.shared.settings.append_timeout;
-        let mut answered = answered;
         if let Ok(answer) = tokio::time::timeout(timeout, &mut answered).await {
             return answer.unwrap_or_else(|_| Err(self.shared.silent(Outcome::Unknown)));
         }
@@ -183,10 +177,13 @@ impl Shared {
     }
 
     /// Takes an append in, or refuses it.
-    fn take(&self, waiting: Waiting) -> Result<(), AppendError> {
+    fn take(&self, append: Waiting) -> Result<(), AppendError> {
         let mut state = self.state();
-        match state.take(waiting) {
-            Ok(()) => Ok(()),
+        match state.take(append) {
+            Ok(()) => {
+                self.hand_over(state);
+                Ok(())
+            }
             Err(Full::Busy { bytes, retry_after }) => {
                 Err(AppendError::Overloaded { behind: format!("{} MiB", bytes >> 20), retry_after })
             }
@@ -212,51 +209,55 @@ impl Shared {
         AppendError::Unavailable { kept, source: JournalError::Later(reason) }
     }
 
-    /// Hands groups over as long as one may leave.
-    fn hand_over(&self) {
-        loop {
-            let mut state = self.state();
-            let Some(pace) = state.departure() else { return };
+    /// Hands over what may leave.
+    fn hand_over<'s>(&'s self, mut state: MutexGuard<'s, Queue>) {
+        while let Some(pace) = state.departure() {
             let sender = self.sender(pace);
             let client = match sender.client(&self.itself) {
                 Ok(client) => client,
                 Err(error) => return self.refuse_all(state, &error),
             };
-            let (appends, group) = state.leave(pace);
+            let appends = state.leave(pace);
             drop(state);
+            let mut refused = Vec::new();
             let handing = self.handing.lock().unwrap_or_else(PoisonError::into_inner);
-            for waiting in appends {
-                self.send(sender, &client, waiting, &group);
+            for append in appends {
+                let amount = append.ticket.amount;
+                let settled = self.send(sender, &client, append);
+                refused.extend(settled.map(|settled| (amount, settled)));
             }
             drop(handing);
-            self.arrived(&group, false);
+            state = self.state();
+            for (amount, settled) in refused {
+                state.done(amount, settled.is_delivered);
+            }
         }
     }
 
-    /// Gives one append to librdkafka.
-    fn send(&self, sender: &Sender, client: &Client, waiting: Waiting, group: &Arc<Group>) {
-        for (index, record) in waiting.records.into_iter().enumerate() {
+    /// Gives one append to librdkafka; gives what it came to when that is known at once.
+    fn send(&self, sender: &Sender, client: &Client, append: Waiting) -> Option<Settled> {
+        let mut settled = None;
+        for (index, record) in append.records.into_iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let sent = Box::new(Sent { ticket: Arc::clone(&waiting.ticket), index, group: Arc::clone(group) });
             let outgoing = BaseRecord {
-                topic: waiting.topic.as_str(),
+                topic: append.topic.as_str(),
                 partition: None,
                 payload: Some(&record.value[..]),
                 key: record.key.as_deref(),
                 timestamp: record.timestamp_ms,
                 headers: Some(record.headers),
-                delivery_opaque: sent,
+                delivery_opaque: Box::new(Sent { ticket: Arc::clone(&append.ticket), index }),
             };
             if let Err((error, refused)) = client.send(outgoing) {
                 let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
-                refused.delivery_opaque.ticket.failed(code, "");
                 if code == Code::Fatal {
                     tracing::warn!("Kafka's producer failed for good and is made anew.");
                     sender.retire();
                 }
-                self.arrived(group, false);
+                settled = refused.delivery_opaque.ticket.failed(code, "").or(settled);
             }
         }
+        settled
     }
 
     /// Answers everybody who waits, since there is no client.
@@ -264,25 +265,10 @@ impl Shared {
         tracing::error!(%error, "Kafka's producer cannot be made.");
         let refused = state.give_up();
         drop(state);
-        for waiting in refused {
-            for _ in &waiting.records {
-                waiting.ticket.failed(Code::Fatal, "");
+        for append in refused {
+            for _ in &append.records {
+                append.ticket.failed(Code::Fatal, "");
             }
         }
-    }
-
-    /// A record of a group was acknowledged or failed: the next group leaves behind the last.
-    fn done(&self, group: &Group, is_delivered: bool) {
-        if self.arrived(group, is_delivered) {
-            self.hand_over();
-        }
-    }
-
-    fn arrived(&self, group: &Group, is_delivered: bool) -> bool {
-        if !group.is_last() {
-            return false;
-        }
-        self.state().done(group, is_delivered);
-        true
     }
 }

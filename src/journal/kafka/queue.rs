@@ -1,11 +1,11 @@
-//! The appends that wait for Kafka, and the groups in which they leave: how much may wait, when a group leaves, how fast
-//! groups are acknowledged.
+//! The appends that wait for Kafka and those under way: how much there may be, when those that wait leave, how fast they
+//! are acknowledged.
 //!
 //! It sends nothing; `producer` does.
 
 use std::collections::VecDeque;
+use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,34 +18,44 @@ use crate::document::TopicName;
 /// What may wait for Kafka in memory.
 const WAITING_BYTES_MAX: usize = 32 << 20;
 
-/// A group that has so much leaves without waiting for the one before: several requests are under way at once.
+/// A group that has so much is full, and leaves without waiting for the one before: several requests are under way at once.
 const GROUP_BYTES: usize = 256 << 10;
 const GROUP_RECORDS: usize = 1000;
 
-/// librdkafka keeps the order of idempotent records over at most five requests.
-const GROUPS_MAX: usize = 5;
+/// Beyond so many full groups under way, the next waits after all.
+const GROUPS_MAX: usize = 4;
+
+/// How long acknowledgements are counted before they are taken for a speed.
+const MEASURED: Duration = Duration::from_millis(100);
 
 /// With nothing acknowledged for so long, a full queue is Kafka's fault and not the senders'.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// What waits and what is under way.
 pub(super) struct Queue {
-    waiting: VecDeque<Waiting>,
-    waiting_bytes: usize,
-    waiting_records: usize,
-    /// Waiting and under way.
-    bytes: usize,
-    records: usize,
-    groups: usize,
-    /// Of the groups under way.
+    appends: VecDeque<Waiting>,
+    waiting: Amount,
+    under_way: Amount,
+    /// Of what is under way.
     pace: Pace,
     crowd: Crowd,
-    /// When something was acknowledged last.
-    acknowledged: Instant,
+    /// When something was taken in last: the clock of acknowledgements, which are many.
+    taken: Instant,
+    /// When something was acknowledged last; not later than that.
+    acknowledged: Option<Instant>,
     /// When the queue was empty last.
     quiet_since: Instant,
+    /// How many bytes were acknowledged since then.
+    counted: (usize, Instant),
     /// How many bytes a second were acknowledged lately.
     bytes_per_second: f64,
+}
+
+/// How much something is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Amount {
+    pub(super) bytes: usize,
+    pub(super) records: usize,
 }
 
 /// One append that has not left yet.
@@ -53,7 +63,6 @@ pub(super) struct Waiting {
     pub(super) ticket: Arc<Ticket>,
     pub(super) topic: TopicName,
     pub(super) records: Vec<Outgoing>,
-    pub(super) bytes: usize,
 }
 
 pub(super) struct Outgoing {
@@ -61,14 +70,6 @@ pub(super) struct Outgoing {
     pub(super) value: Bytes,
     pub(super) headers: OwnedHeaders,
     pub(super) timestamp_ms: Option<i64>,
-}
-
-/// Records that were handed over together.
-pub(super) struct Group {
-    left: AtomicUsize,
-    records: usize,
-    bytes: usize,
-    begun: Instant,
 }
 
 /// Why an append is not taken in.
@@ -79,26 +80,39 @@ pub(super) enum Full {
     Silent { bytes: usize, since: Duration },
 }
 
-impl Group {
-    /// Notes that a record was acknowledged or failed; true for the last.
-    pub(super) fn is_last(&self) -> bool {
-        self.left.fetch_sub(1, Ordering::AcqRel) == 1
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Amount) {
+        self.bytes += other.bytes;
+        self.records += other.records;
+    }
+}
+
+impl SubAssign for Amount {
+    fn sub_assign(&mut self, other: Amount) {
+        self.bytes -= other.bytes;
+        self.records -= other.records;
+    }
+}
+
+impl Amount {
+    fn is_full(self, groups: usize) -> bool {
+        self.bytes >= groups * GROUP_BYTES || self.records >= groups * GROUP_RECORDS
     }
 }
 
 impl Default for Queue {
     fn default() -> Self {
+        let now = Instant::now();
         Queue {
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
-            waiting_records: 0,
-            bytes: 0,
-            records: 0,
-            groups: 0,
+            appends: VecDeque::new(),
+            waiting: Amount::default(),
+            under_way: Amount::default(),
             pace: Pace::Prompt,
-            crowd: Crowd::new(Instant::now()),
-            acknowledged: Instant::now(),
-            quiet_since: Instant::now(),
+            crowd: Crowd::new(now),
+            taken: now,
+            acknowledged: None,
+            quiet_since: now,
+            counted: (0, now),
             bytes_per_second: 0.0,
         }
     }
@@ -107,93 +121,92 @@ impl Default for Queue {
 impl Queue {
     /// Whether something was acknowledged within `age`.
     pub(super) fn is_fresh(&self, age: Duration) -> bool {
-        self.bytes_per_second > 0.0 && self.acknowledged.elapsed() < age
+        self.acknowledged.is_some_and(|acknowledged| acknowledged.elapsed() < age)
     }
 
     /// Takes an append in, unless too much waits already.
-    pub(super) fn take(&mut self, waiting: Waiting) -> Result<(), Full> {
-        let (bytes, now) = (self.bytes, Instant::now());
+    pub(super) fn take(&mut self, append: Waiting) -> Result<(), Full> {
+        let (bytes, now) = (self.waiting.bytes + self.under_way.bytes, Instant::now());
+        let amount = append.ticket.amount;
+        self.taken = now;
         if bytes == 0 {
             self.quiet_since = now;
-        } else if bytes + waiting.bytes > WAITING_BYTES_MAX {
-            let since = self.acknowledged.max(self.quiet_since).elapsed();
+            self.counted = (0, now);
+        } else if bytes + amount.bytes > WAITING_BYTES_MAX {
+            let since =
+                now.saturating_duration_since(self.quiet_since.max(self.acknowledged.unwrap_or(self.quiet_since)));
             if since > SILENCE {
                 return Err(Full::Silent { bytes, since });
             }
-            let seconds = bytes as f64 / self.bytes_per_second.max(1.0);
+            let seconds = if self.bytes_per_second > 0.0 { bytes as f64 / self.bytes_per_second } else { 1.0 };
             return Err(Full::Busy { bytes, retry_after: Duration::from_secs_f64(seconds.clamp(1.0, 60.0)) });
         }
-        self.records += waiting.records.len();
-        self.crowd.note(self.records, now);
-        self.bytes += waiting.bytes;
-        self.waiting_bytes += waiting.bytes;
-        self.waiting_records += waiting.records.len();
-        self.waiting.push_back(waiting);
+        self.waiting += amount;
+        self.crowd.note(self.waiting.records + self.under_way.records, now);
+        self.appends.push_back(append);
         Ok(())
     }
 
     /// Takes back an append that has not left; false when it has.
     pub(super) fn withdraw(&mut self, ticket: &Arc<Ticket>) -> bool {
-        let at = self.waiting.iter().position(|waiting| Arc::ptr_eq(&waiting.ticket, ticket));
-        let Some(waiting) = at.and_then(|at| self.waiting.remove(at)) else { return false };
-        self.waiting_bytes -= waiting.bytes;
-        self.waiting_records -= waiting.records.len();
-        self.bytes -= waiting.bytes;
-        self.records -= waiting.records.len();
+        let at = self.appends.iter().position(|append| Arc::ptr_eq(&append.ticket, ticket));
+        if at.and_then(|at| self.appends.remove(at)).is_none() {
+            return false;
+        }
+        self.waiting -= ticket.amount;
         true
     }
 
-    /// Whether a group leaves now, and at which pace. The pace changes when nothing is under way, so that nothing overtakes.
+    /// Whether something leaves now, and at which pace. The pace changes when nothing is under way, so that nothing
+    /// overtakes.
     pub(super) fn departure(&self) -> Option<Pace> {
-        if self.waiting.is_empty() {
+        if self.appends.is_empty() {
             return None;
         }
         let wanted = self.crowd.pace();
-        let is_full = self.waiting_bytes >= GROUP_BYTES || self.waiting_records >= GROUP_RECORDS;
         let may_leave = match self.pace {
-            _ if self.groups == 0 => return Some(wanted),
-            Pace::Prompt => is_full && self.groups < GROUPS_MAX,
+            _ if self.under_way.records == 0 => return Some(wanted),
+            Pace::Prompt => self.waiting.is_full(1) && !self.under_way.is_full(GROUPS_MAX),
             Pace::Gathering => wanted == Pace::Gathering,
         };
         may_leave.then_some(self.pace)
     }
 
-    /// The appends of the next group. It counts one more than its records, so that it is not done before all are sent.
-    pub(super) fn leave(&mut self, pace: Pace) -> (Vec<Waiting>, Arc<Group>) {
-        let (mut appends, mut bytes, mut records) = (Vec::new(), 0, 0);
-        while bytes < GROUP_BYTES && records < GROUP_RECORDS {
-            let Some(waiting) = self.waiting.pop_front() else { break };
-            bytes += waiting.bytes;
-            records += waiting.records.len();
-            appends.push(waiting);
+    /// The appends of the next group.
+    pub(super) fn leave(&mut self, pace: Pace) -> Vec<Waiting> {
+        let (mut appends, mut group) = (Vec::new(), Amount::default());
+        while !group.is_full(1) {
+            let Some(append) = self.appends.pop_front() else { break };
+            group += append.ticket.amount;
+            appends.push(append);
         }
-        self.waiting_bytes -= bytes;
-        self.waiting_records -= records;
-        self.groups += 1;
+        self.waiting -= group;
+        self.under_way += group;
         self.pace = pace;
-        (appends, Arc::new(Group { left: AtomicUsize::new(records + 1), records, bytes, begun: Instant::now() }))
+        appends
     }
 
     /// Everything that waits, which nobody sends.
     pub(super) fn give_up(&mut self) -> VecDeque<Waiting> {
-        self.bytes -= self.waiting_bytes;
-        self.records -= self.waiting_records;
-        self.waiting_bytes = 0;
-        self.waiting_records = 0;
-        std::mem::take(&mut self.waiting)
+        self.waiting = Amount::default();
+        std::mem::take(&mut self.appends)
     }
 
-    /// A group has left and come back.
-    pub(super) fn done(&mut self, group: &Group, is_delivered: bool) {
-        self.groups -= 1;
-        self.bytes -= group.bytes;
-        self.records -= group.records;
-        if is_delivered {
-            self.acknowledged = Instant::now();
-            let rate = group.bytes as f64 / group.begun.elapsed().as_secs_f64().max(1e-4);
+    /// An append is no more under way.
+    pub(super) fn done(&mut self, amount: Amount, is_delivered: bool) {
+        self.under_way -= amount;
+        if !is_delivered {
+            return;
+        }
+        self.acknowledged = Some(self.taken);
+        self.counted.0 += amount.bytes;
+        let time = self.taken.saturating_duration_since(self.counted.1);
+        if time >= MEASURED {
+            let rate = self.counted.0 as f64 / time.as_secs_f64();
             let is_first = self.bytes_per_second == 0.0;
-            // The last few groups weigh most.
+            // The last moments weigh most.
             self.bytes_per_second = if is_first { rate } else { self.bytes_per_second * 0.8 + rate * 0.2 };
+            self.counted = (0, self.taken);
         }
     }
 }
