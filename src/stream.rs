@@ -114,7 +114,7 @@ impl Stream {
                 let judged = self.gate.judge_text(value, Some(headers));
                 judged.map(|()| (ChangeSet::default(), rules.fields_of_text(bare, Some(headers))))
             }
-            _ => self.gate.judge_with(value, Some(headers)).map(|accepted| (accepted.changes, accepted.fields)),
+            _ => self.gate.judge_kept(value, headers).map(|accepted| (accepted.changes, accepted.fields)),
         };
         let (changes, fields) = judged.map_err(|problem| Problem {
             detail: format!("the record is no document of this stream: {}", problem.detail),

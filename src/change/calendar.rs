@@ -102,7 +102,7 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 /// Appends `01:02:03.4`.
-pub(crate) fn write_time(text: &mut String, micros: i64) {
+pub(super) fn write_time(text: &mut String, micros: i64) {
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
     let _ = write!(text, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     if fraction > 0 {

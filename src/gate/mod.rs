@@ -64,6 +64,11 @@ impl Gate {
         self.judge_keyed(bytes, headers, &self.key)
     }
 
+    /// Judges the value of a record. It stands in its place already, whatever the key was, so none is looked for.
+    pub fn judge_kept<'a>(&self, value: &'a [u8], headers: &'a Headers) -> Result<Accepted<'a>, Problem> {
+        self.judge_keyed(value, Some(headers), &KeyRule::None)
+    }
+
     /// Judges bare text, as the JSON string of it. It has no key: there is no place in it that a pointer could name.
     pub fn judge_text(&self, bytes: &[u8], headers: Option<&Headers>) -> Result<(), Problem> {
         let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(bytes))?;

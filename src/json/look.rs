@@ -50,7 +50,10 @@ pub fn at<'a>(text: &'a str, pointer: &str) -> Option<Json<'a>> {
         return reader.value(&Path::ROOT, &mut Judged).ok();
     }
     for step in pointer.strip_prefix('/')?.split('/') {
-        let step = step.replace("~1", "/").replace("~0", "~");
+        let step = match step.contains('~') {
+            true => Cow::Owned(step.replace("~1", "/").replace("~0", "~")),
+            false => Cow::Borrowed(step),
+        };
         match reader.peek().ok()? {
             Kind::Object => {
                 reader.begin_object().ok()?;

@@ -54,22 +54,12 @@ pub(super) fn of(record: &Record) -> (OwnedHeaders, Option<i64>) {
     let timestamp_ms = record.timestamp_ms;
     if timestamp_ms > 0 && timestamp_ms <= clock::now_ms().saturating_add(AHEAD_MS_MAX) {
         if !further.contains_key("time") {
-            headers = with(headers, TIME, &rfc3339(timestamp_ms));
+            headers = with(headers, TIME, &clock::rfc3339(timestamp_ms));
         }
         (headers, Some(timestamp_ms))
     } else {
         (with(headers, ACCEPTED_MS, &timestamp_ms.to_string()), None)
     }
-}
-
-/// A time as RFC 3339 writes it.
-fn rfc3339(ms: i64) -> String {
-    let mut text = clock::timestamp(ms);
-    text.replace_range(text.len() - "+00".len().., "Z");
-    if let Some(at) = text.find(' ') {
-        text.replace_range(at..=at, "T");
-    }
-    text
 }
 
 fn with(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
@@ -81,25 +71,18 @@ fn with(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
 pub(super) fn read(headers: Option<&BorrowedHeaders>, timestamp_ms: Option<i64>) -> (Headers, Option<i64>) {
     let Some(headers) = headers else { return Default::default() };
     // The binding panics at a header whose name is not UTF-8, and anybody may write one.
-    let (mut found, accepted_ms) = catch_unwind(AssertUnwindSafe(|| read_all(headers))).unwrap_or_default();
-    // The time that `of` gives to a document that came without one is the record's own, and no attribute of it.
-    // A stream's name has no `/` and no `:`, and the source of an event that is a URI has one.
-    let is_ours = !found.source.contains(['/', ':']);
-    let own = timestamp_ms.filter(|_| is_ours).map(rfc3339);
-    if own.is_some() && found.further.get("time") == own.as_ref() {
-        found.further.remove("time");
-    }
-    (found, accepted_ms)
+    catch_unwind(AssertUnwindSafe(|| read_all(headers, timestamp_ms))).unwrap_or_default()
 }
 
-fn read_all(headers: &BorrowedHeaders) -> (Headers, Option<i64>) {
-    let (mut found, mut accepted_ms) = (Headers::default(), None);
+fn read_all(headers: &BorrowedHeaders, timestamp_ms: Option<i64>) -> (Headers, Option<i64>) {
+    let (mut found, mut accepted_ms, mut time) = (Headers::default(), None, None);
     for index in 0..headers.count().min(COUNT_MAX) {
         let Some(Header { key, value: Some(value) }) = headers.try_get(index) else { continue };
         match key {
             ID => found.id = text(value),
             SOURCE => found.source = text(value),
             FORM => found.form = text(value),
+            TIME => time = Some(text(value)),
             IDEMPOTENCY_KEY => found.idempotency_key = Some(text(value)),
             ACCEPTED_MS => accepted_ms = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()),
             CONTENT_TYPE if value != JSON.as_bytes() => drop(found.further.insert(MEDIA.to_owned(), text(value))),
@@ -111,6 +94,14 @@ fn read_all(headers: &BorrowedHeaders) -> (Headers, Option<i64>) {
             }
         }
     }
+    if let Some(time) = time {
+        // The time that `of` gives to a document that came without one is the record's own, and no attribute of it.
+        // A stream's name has no `/` and no `:`, and the source of an event that is a URI has one.
+        let is_ours = !found.source.contains(['/', ':']);
+        if !(is_ours && timestamp_ms.is_some_and(|ms| clock::rfc3339(ms) == time)) {
+            found.further.insert("time".to_owned(), time);
+        }
+    }
     (found, accepted_ms)
 }
 
@@ -119,10 +110,10 @@ fn is_attribute(name: &str) -> bool {
 }
 
 fn text(value: &[u8]) -> String {
-    if value.is_ascii() && !value.contains(&b'%') {
-        return String::from_utf8_lossy(value).into_owned();
+    match std::str::from_utf8(value) {
+        Ok(plain) if !value.contains(&b'%') => plain.to_owned(),
+        _ => percent_decode(value).decode_utf8_lossy().into_owned(),
     }
-    percent_decode(value).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use super::topics::MESSAGE_BYTES_MAX;
 use super::url::Settings;
 use crate::journal::JournalError;
 
-/// How often the thread looks up from serving.
-const TURN: Duration = Duration::from_millis(50);
+/// How often the thread looks up from serving. Not often: the binding spins for the last millisecond of each wait.
+const TURN: Duration = Duration::from_millis(500);
 
 /// librdkafka's own batches; no larger than the smallest topic takes.
 const BATCH_BYTES: usize = 1_000_000;
