@@ -14,6 +14,7 @@ use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Notify;
 
+use super::coverage::Coverage;
 use super::error::failed;
 use super::lookup::Lookup;
 use super::member::Seat;
@@ -76,6 +77,8 @@ pub(super) struct KafkaConsumer {
     failed: Option<JournalError>,
     commits: BTreeMap<i32, i64>,
     committed: Instant,
+    /// Of the group; none of who is no member of one.
+    coverage: Option<Coverage>,
 }
 
 impl KafkaConsumer {
@@ -87,7 +90,8 @@ impl KafkaConsumer {
         group: &str,
         records_max: usize,
     ) -> Result<Self, JournalError> {
-        let consumer = KafkaConsumer::new(settings, lookup, Some(seat), topic, group, records_max)?;
+        let mut consumer = KafkaConsumer::new(settings, lookup, Some(seat), topic, group, records_max)?;
+        consumer.coverage = Some(Coverage::of(group));
         if let Some(reading) = &consumer.reading {
             let subscribed = reading.client.subscribe(&[topic.as_str()]);
             subscribed.map_err(|error| failed(&format!("the topic {topic} as {group}"), &error))?;
@@ -146,6 +150,7 @@ impl KafkaConsumer {
             failed: None,
             commits: BTreeMap::new(),
             committed: Instant::now(),
+            coverage: None,
         })
     }
 
@@ -157,6 +162,9 @@ impl KafkaConsumer {
         let Some(reading) = &mut self.reading else { return Ok(None) };
         reading.serve(&self.topic)?;
         let moved = reading.client.context().state().moves.pop_front();
+        if let (Some(_), Some(coverage)) = (moved, &mut self.coverage) {
+            coverage.stir();
+        }
         match moved {
             Some(Move::Came(partition)) => {
                 reading.partitions.insert(partition, Partition::default());
@@ -169,6 +177,13 @@ impl KafkaConsumer {
                 return Ok(Some(Delivery::Lost(partition)));
             }
             None => {}
+        }
+        if let Some(coverage) = &mut self.coverage {
+            let is_troubled = || reading.client.context().told.trouble().is_some();
+            if let Some(gap) = coverage.gap(&self.lookup, &self.topic, is_troubled) {
+                let reason = format!("nobody in the group was given the partitions {gap:?}; this member joins anew");
+                return Err(JournalError::Later(format!("the topic {}: {reason}", self.topic)));
+            }
         }
         self.commit_some();
         let Some(reading) = &mut self.reading else { return Ok(None) };

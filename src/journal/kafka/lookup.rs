@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::Told;
+use super::coverage;
 use super::error::{failed, meaning};
 use super::url::Settings;
 use crate::document::TopicName;
@@ -176,6 +177,23 @@ impl Lookup {
             }
         }
         Ok(found)
+    }
+
+    /// The partitions of a topic that no member of a group is given. None of them while the group changes, or when it
+    /// cannot be told.
+    pub(super) fn unread(&self, group: &str, topic: &TopicName) -> Result<Vec<i32>, JournalError> {
+        let list = self.client.fetch_group_list(Some(group), DEADLINE).map_err(|error| self.why(topic, error))?;
+        let Some(found) = list.groups().iter().find(|found| found.name() == group && found.state() == "Stable") else {
+            return Ok(Vec::new());
+        };
+        let mut partitions = self.partitions(topic, DEADLINE)?.unwrap_or_default();
+        for member in found.members() {
+            let Some(given) = member.assignment().and_then(|given| coverage::given(given, topic.as_str())) else {
+                return Ok(Vec::new());
+            };
+            partitions.retain(|(partition, _)| !given.contains(partition));
+        }
+        Ok(partitions.into_iter().map(|(partition, _)| partition).collect())
     }
 
     fn has_read(&self, group: &str, topic: &TopicName, partitions: &[(i32, bool)]) -> Result<bool, JournalError> {

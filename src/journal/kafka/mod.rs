@@ -6,6 +6,7 @@
 
 mod client;
 mod consumer;
+mod coverage;
 mod crowd;
 mod error;
 mod headers;

@@ -22,7 +22,7 @@ const WAITING_BYTES_MAX: usize = 32 << 20;
 const GROUP_BYTES: usize = 256 << 10;
 const GROUP_RECORDS: usize = 1000;
 
-/// Beyond so many full groups under way, the next waits after all.
+/// With so many full groups under way, the next waits after all: what has not left is certainly not in the topic.
 const GROUPS_MAX: usize = 4;
 
 /// How long acknowledgements are counted before they are taken for a speed.
@@ -164,11 +164,13 @@ impl Queue {
             return None;
         }
         let wanted = self.crowd.pace();
+        if self.under_way.records == 0 {
+            return Some(wanted);
+        }
         let may_leave = match self.pace {
-            _ if self.under_way.records == 0 => return Some(wanted),
-            Pace::Prompt => self.waiting.is_full(1) && !self.under_way.is_full(GROUPS_MAX),
+            Pace::Prompt => self.waiting.is_full(1),
             Pace::Gathering => wanted == Pace::Gathering,
-        };
+        } && !self.under_way.is_full(GROUPS_MAX);
         may_leave.then_some(self.pace)
     }
 
@@ -208,5 +210,87 @@ impl Queue {
             self.bytes_per_second = if is_first { rate } else { self.bytes_per_second * 0.8 + rate * 0.2 };
             self.counted = (0, self.taken);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn append(queue: &mut Queue, records: usize, bytes: usize) -> Amount {
+        let topic = TopicName::parse("t").unwrap();
+        let amount = Amount { bytes, records };
+        let (ticket, _answered) = Ticket::new(&topic, amount);
+        assert!(queue.take(Waiting { ticket, topic, records: Vec::new() }).is_ok());
+        amount
+    }
+
+    fn leave(queue: &mut Queue) -> Option<(Pace, usize)> {
+        let pace = queue.departure()?;
+        Some((pace, queue.leave(pace).len()))
+    }
+
+    #[test]
+    fn a_group_leaves_behind_the_one_before_or_when_it_is_full() {
+        let mut queue = Queue::default();
+        let first = append(&mut queue, 1, 10);
+        assert_eq!(leave(&mut queue), Some((Pace::Prompt, 1)));
+        for _ in 0..3 {
+            append(&mut queue, 1, 10);
+            assert_eq!(leave(&mut queue), None);
+        }
+        queue.done(first, true);
+        assert_eq!(leave(&mut queue), Some((Pace::Prompt, 3)), "those that waited leave together");
+        append(&mut queue, 1, GROUP_BYTES);
+        assert_eq!(leave(&mut queue), Some((Pace::Prompt, 1)), "a full group waits for nobody");
+        append(&mut queue, GROUPS_MAX * GROUP_RECORDS, 10);
+        assert_eq!(leave(&mut queue), Some((Pace::Prompt, 1)));
+        append(&mut queue, 1, GROUP_BYTES);
+        assert_eq!(leave(&mut queue), None, "there is an end to what is under way");
+    }
+
+    #[test]
+    fn the_pace_changes_when_nothing_is_under_way() {
+        let mut queue = Queue::default();
+        let crowd = |queue: &mut Queue, records| {
+            // Judged by its largest moment.
+            let later = Instant::now() + Duration::from_secs(1);
+            queue.crowd.note(records, later);
+            queue.crowd = std::mem::replace(&mut queue.crowd, Crowd::new(later));
+        };
+        let first = append(&mut queue, 1, 10);
+        assert_eq!(leave(&mut queue), Some((Pace::Prompt, 1)));
+        crowd(&mut queue, 1000);
+        let second = append(&mut queue, 1, 10);
+        assert_eq!(leave(&mut queue), None, "nothing overtakes");
+        queue.done(first, true);
+        assert_eq!(leave(&mut queue), Some((Pace::Gathering, 1)));
+        let third = append(&mut queue, 1, 10);
+        assert_eq!(leave(&mut queue), Some((Pace::Gathering, 1)), "librdkafka gathers");
+        crowd(&mut queue, 0);
+        append(&mut queue, 1, 10);
+        assert_eq!(leave(&mut queue), None, "nothing overtakes");
+        queue.done(second, true);
+        assert_eq!(leave(&mut queue), None);
+        queue.done(third, false);
+        assert_eq!(leave(&mut queue), Some((Pace::Prompt, 1)));
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_says_whose_fault_it_is() {
+        let mut queue = Queue::default();
+        let first = append(&mut queue, 1, WAITING_BYTES_MAX - 10);
+        leave(&mut queue);
+        let topic = TopicName::parse("t").unwrap();
+        let (ticket, _answered) = Ticket::new(&topic, Amount { bytes: 100, records: 1 });
+        let refused = |queue: &mut Queue| {
+            let (ticket, topic) = (Arc::clone(&ticket), topic.clone());
+            queue.take(Waiting { ticket, topic, records: Vec::new() })
+        };
+        assert!(matches!(refused(&mut queue), Err(Full::Busy { .. })));
+        queue.quiet_since -= SILENCE * 2;
+        assert!(matches!(refused(&mut queue), Err(Full::Silent { .. })));
+        queue.done(first, true);
+        assert!(refused(&mut queue).is_ok());
     }
 }

@@ -382,6 +382,76 @@ async fn tls_and_passwords_work_and_their_failures_are_told_apart() {
     }
 }
 
+/// Between the two steps of a rebalance the leader of the group is gone, and comes back under its name: the broker gives it
+/// what it had been given in the first step, and the partitions that it was to hand over are nobody's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_a_rebalance_left_behind_are_read_again() {
+    let Some(servers) = services::kafka() else { return };
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let url = format!("{servers}?partitions=4");
+    let open_in = |folder: &Path| -> Arc<dyn Journal> { Arc::new(KafkaJournal::open(&url, folder).unwrap()) };
+    let journal = open_in(first.path());
+    let topic = open(&journal, "left").await;
+    let group = group(&topic, "g");
+    let subscribe = async |journal: &Arc<dyn Journal>| journal.subscribe(&topic, &group, 500).await.unwrap();
+    let mut leader = subscribe(&journal).await;
+    let mut partitions = BTreeSet::new();
+    while partitions.len() < 4 {
+        if let Delivery::Assigned(partition) = leader.next(PATIENCE).await.unwrap() {
+            partitions.insert(partition);
+        }
+    }
+
+    // Another one joins; the leader shares in the first step, and is never asked for what it is to hand over.
+    let member = member(&url);
+    let mut other = subscribe(&member.journal).await;
+    let until = Instant::now() + PATIENCE;
+    let asker = lookup_of(&servers);
+    while !is_half_given(&asker, &group) {
+        assert!(Instant::now() < until, "the first step never came");
+        assert!(matches!(other.next(A_MOMENT).await.unwrap(), Delivery::Nothing));
+    }
+    std::mem::forget(leader);
+    std::fs::copy(first.path().join("kafka-member-0"), second.path().join("kafka-member-0")).unwrap();
+    let reborn = open_in(second.path());
+
+    let mut held = [BTreeSet::new(), BTreeSet::new()];
+    let mut consumers = [other, subscribe(&reborn).await];
+    while held[0].union(&held[1]).count() < 4 {
+        assert!(Instant::now() < until + PATIENCE, "{held:?}");
+        for ((consumer, held), journal) in consumers.iter_mut().zip(&mut held).zip([&member.journal, &reborn]) {
+            match consumer.next(A_MOMENT).await {
+                Ok(Delivery::Assigned(partition)) => drop(held.insert(partition)),
+                Ok(Delivery::Lost(partition)) => drop(held.remove(&partition)),
+                Ok(_) => {}
+                // As apply does.
+                Err(JournalError::Later(_)) => {
+                    let new = subscribe(journal).await;
+                    std::mem::replace(consumer, new).leave().await;
+                    held.clear();
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    assert!(held[0].is_disjoint(&held[1]), "{held:?}");
+}
+
+/// A client that asks about groups.
+fn lookup_of(servers: &str) -> rdkafka::consumer::BaseConsumer {
+    ClientConfig::new().set("bootstrap.servers", servers).create().unwrap()
+}
+
+/// Whether a group of two rests, and one of them was given nothing: after the first step of a cooperative rebalance.
+fn is_half_given(asker: &rdkafka::consumer::BaseConsumer, group: &str) -> bool {
+    use rdkafka::consumer::Consumer as _;
+    let list = asker.client().fetch_group_list(Some(group), PATIENCE).unwrap();
+    let Some(found) = list.groups().iter().find(|found| found.name() == group) else { return false };
+    let given: Vec<_> = found.members().iter().map(|member| member.assignment().map_or(0, <[u8]>::len)).collect();
+    // A version, no topic, no data of the assignor's.
+    found.state() == "Stable" && given.len() == 2 && given.contains(&10)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copied_data_folder_is_an_error_that_says_so() {
     let Some(servers) = services::kafka() else { return };
@@ -404,6 +474,44 @@ async fn a_copied_data_folder_is_an_error_that_says_so() {
         }
     };
     assert!(reason.contains("data folder"), "{reason}");
+}
+
+/// Enough of them, for long enough, that their records are gathered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_of_senders_is_answered_one_by_one_and_each_in_its_order() {
+    const SENDERS: usize = 256;
+    const EACH: usize = 60;
+    let Some(servers) = services::kafka() else { return };
+    let member = member(&servers);
+    let topic = open(&member.journal, "crowd").await;
+    let mut senders = tokio::task::JoinSet::new();
+    for sender in 0..SENDERS {
+        let (journal, topic) = (Arc::clone(&member.journal), topic.clone());
+        senders.spawn(async move {
+            let mut sent = Vec::new();
+            for nth in 0..EACH {
+                // Some append several at once.
+                let values: Vec<_> = (0..1 + sender % 3).map(|part| format!("{sender} {nth} {part}")).collect();
+                let offsets = append(&journal, &topic, values.iter().cloned().map(record).collect()).await;
+                sent.extend(offsets.into_iter().zip(values));
+            }
+            sent
+        });
+    }
+    let mut answered = BTreeMap::new();
+    while let Some(sent) = senders.join_next().await {
+        let sent = sent.unwrap();
+        assert!(sent.is_sorted_by_key(|(offset, _)| *offset), "{sent:?}");
+        answered.extend(sent);
+    }
+    let count = SENDERS * EACH + (0..SENDERS).map(|sender| sender % 3 * EACH).sum::<usize>();
+    assert_eq!(answered.len(), count, "each has a place of its own");
+    let found = read(&mut *reader(&member.journal, &topic, "g", 0).await, count).await;
+    for kept in found {
+        let value = String::from_utf8(kept.record.value.to_vec()).unwrap();
+        assert_eq!(answered.remove(&kept.position.offset), Some(value));
+    }
+    assert_eq!(answered, BTreeMap::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
