@@ -1,10 +1,11 @@
 //! The contract of a journal: one list of promises, and every journal keeps each of them.
 //!
 //! A new journal is one line in [`every_journal`], and one in [`every_journal_that_retains`] if it removes old records
-//! itself: Kafka's brokers do. What only one journal promises stands in `journal/sqlite.rs` and `journal/kafka.rs`.
+//! itself: Kafka's brokers do. What only one journal promises stands in `journal/sqlite.rs` and `journal/kafka*.rs`.
 
 #[path = "journal/sqlite.rs"]
 mod file;
+mod kafka_group;
 #[path = "journal/kafka.rs"]
 mod kafka_only;
 mod retention;

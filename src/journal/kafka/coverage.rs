@@ -91,11 +91,11 @@ pub(super) fn given(assignment: &[u8], topic: &str) -> Option<Vec<i32>> {
     let mut rest = assignment;
     let mut found = Vec::new();
     let _version = take::<2>(&mut rest)?;
-    for _ in 0..i32::from_be_bytes(take(&mut rest)?) {
+    for _ in 0..count(&mut rest)? {
         let length = usize::try_from(i16::from_be_bytes(take(&mut rest)?)).ok()?;
         let (name, behind) = rest.split_at_checked(length)?;
         rest = behind;
-        for _ in 0..i32::from_be_bytes(take(&mut rest)?) {
+        for _ in 0..count(&mut rest)? {
             let partition = i32::from_be_bytes(take(&mut rest)?);
             if name == topic.as_bytes() {
                 found.push(partition);
@@ -103,6 +103,10 @@ pub(super) fn given(assignment: &[u8], topic: &str) -> Option<Vec<i32>> {
         }
     }
     Some(found)
+}
+
+fn count(rest: &mut &[u8]) -> Option<u32> {
+    u32::try_from(i32::from_be_bytes(take(rest)?)).ok()
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

@@ -252,22 +252,20 @@ mod tests {
     #[test]
     fn the_pace_changes_when_nothing_is_under_way() {
         let mut queue = Queue::default();
-        let crowd = |queue: &mut Queue, records| {
-            // Judged by its largest moment.
-            let later = Instant::now() + Duration::from_secs(1);
-            queue.crowd.note(records, later);
-            queue.crowd = std::mem::replace(&mut queue.crowd, Crowd::new(later));
+        let begun = Instant::now();
+        let crowd = |queue: &mut Queue, records, seconds| {
+            queue.crowd.note(records, begun + Duration::from_secs(seconds));
         };
         let first = append(&mut queue, 1, 10);
         assert_eq!(leave(&mut queue), Some((Pace::Prompt, 1)));
-        crowd(&mut queue, 1000);
+        crowd(&mut queue, 1000, 1);
         let second = append(&mut queue, 1, 10);
         assert_eq!(leave(&mut queue), None, "nothing overtakes");
         queue.done(first, true);
         assert_eq!(leave(&mut queue), Some((Pace::Gathering, 1)));
         let third = append(&mut queue, 1, 10);
         assert_eq!(leave(&mut queue), Some((Pace::Gathering, 1)), "librdkafka gathers");
-        crowd(&mut queue, 0);
+        crowd(&mut queue, 0, 2);
         append(&mut queue, 1, 10);
         assert_eq!(leave(&mut queue), None, "nothing overtakes");
         queue.done(second, true);

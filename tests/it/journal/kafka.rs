@@ -1,9 +1,8 @@
-//! What the journal in Kafka promises beyond the contract: partitions that are shared and move, topics of other writers,
-//! and answers in words and in time when the cluster does not do what it is asked for.
+//! What the journal in Kafka promises beyond the contract: topics of other writers, crowds of senders, and answers
+//! in words and in time when the cluster does not do what it is asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,19 +14,19 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use sluicegate::document::TopicName;
 use sluicegate::journal::kafka::KafkaJournal;
-use sluicegate::journal::{AppendError, Consumer, Delivery, Journal, JournalError, Outcome};
-use sluicegate::record::{Headers, Record};
+use sluicegate::journal::{AppendError, Delivery, Journal, JournalError, Outcome};
+use sluicegate::record::Headers;
 
-use super::{A_MOMENT, PATIENCE, append, bounds, group, offsets, open, read, reader, record, records, stops};
-use crate::support::{Home, Process, Request, Target, item, services};
+use super::{A_MOMENT, PATIENCE, append, bounds, offsets, open, read, reader, record, records, stops};
+use crate::support::services;
 
 /// A journal of one process: its data folder tells it from others.
-struct Member {
-    journal: Arc<dyn Journal>,
+pub(super) struct Member {
+    pub(super) journal: Arc<dyn Journal>,
     _folder: tempfile::TempDir,
 }
 
-fn member(url: &str) -> Member {
+pub(super) fn member(url: &str) -> Member {
     let folder = tempfile::tempdir().unwrap();
     let journal = KafkaJournal::open(url, folder.path()).unwrap();
     Member { journal: Arc::new(journal), _folder: folder }
@@ -64,114 +63,6 @@ async fn create(servers: &str, topic: &TopicName, settings: &[(&str, &str)]) {
     }
     let created = admin(servers).create_topics([&new], &AdminOptions::new()).await.unwrap();
     assert!(created.iter().all(Result::is_ok), "{created:?}");
-}
-
-/// Several members of one group, and what each has.
-struct Readers {
-    readers: Vec<Option<Box<dyn Consumer>>>,
-    owned: Vec<BTreeSet<i32>>,
-    /// What was read of each partition.
-    read: BTreeMap<i32, Vec<i64>>,
-}
-
-impl Readers {
-    fn new() -> Self {
-        Readers { readers: Vec::new(), owned: Vec::new(), read: BTreeMap::new() }
-    }
-
-    fn add(&mut self, reader: Box<dyn Consumer>) {
-        self.readers.push(Some(reader));
-        self.owned.push(BTreeSet::new());
-    }
-
-    /// Lets every reader have its turn until the condition holds. Each goes on behind what was read by any.
-    async fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_so(self) {
-            assert!(Instant::now() < deadline, "not in time: {what}; {:?} {:?}", self.owned, self.read);
-            for number in 0..self.readers.len() {
-                let Some(reader) = &mut self.readers[number] else { continue };
-                match reader.next(Duration::from_millis(5)).await.unwrap() {
-                    Delivery::Assigned(partition) => {
-                        let has_owner = self.owned.iter().any(|owned| owned.contains(&partition));
-                        assert!(!has_owner, "partition {partition} has two owners");
-                        let next = self.read.get(&partition).and_then(|read| read.last()).map_or(0, |last| last + 1);
-                        reader.seek(partition, next).await.unwrap();
-                        self.owned[number].insert(partition);
-                    }
-                    Delivery::Lost(partition) => assert!(self.owned[number].remove(&partition)),
-                    Delivery::Records(batch) => {
-                        assert!(self.owned[number].contains(&batch.partition), "it reads what it does not have");
-                        self.read.entry(batch.partition).or_default().extend(offsets(&batch.records));
-                    }
-                    Delivery::Nothing => {}
-                }
-            }
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.read.values().map(Vec::len).sum()
-    }
-}
-
-fn keyed(number: u32) -> Record {
-    Record { key: Some(format!("key {number}").into()), ..record(number.to_string()) }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_share_partitions_and_take_over_without_loss_or_doubles() {
-    let Some(servers) = services::kafka() else { return };
-    let url = format!("{servers}?partitions=4");
-    let (first, second) = (member(&url), member(&url));
-    let topic = open(&first.journal, "shared").await;
-    let group = group(&topic, "g");
-    let mut sent = 0;
-    let mut send = async |count: u32| {
-        sent += count;
-        first.journal.append(&topic, (sent - count..sent).map(keyed).collect()).await.unwrap();
-        sent as usize
-    };
-    let mut readers = Readers::new();
-    let total = send(400).await;
-    readers.add(first.journal.subscribe(&topic, &group, 10).await.unwrap());
-    readers.until("the first has everything", |now| now.owned[0].len() == 4 && now.count() == total).await;
-
-    readers.add(second.journal.subscribe(&topic, &group, 10).await.unwrap());
-    let total = send(400).await;
-    let is_shared = |now: &Readers| now.owned.iter().all(|owned| owned.len() == 2);
-    readers.until("each has two", |now| is_shared(now) && now.count() == total).await;
-
-    let total = send(400).await;
-    readers.readers[0].take().unwrap().leave().await;
-    readers.owned[0].clear();
-    readers.until("the second has all", |now| now.owned[1].len() == 4 && now.count() == total).await;
-    for (partition, read) in &readers.read {
-        assert_eq!(*read, (0..read.len() as i64).collect::<Vec<_>>(), "partition {partition}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_held_partition_waits_while_the_others_go_on() {
-    let Some(servers) = services::kafka() else { return };
-    let member = member(&format!("{servers}?partitions=3"));
-    let topic = open(&member.journal, "held").await;
-    member.journal.append(&topic, (0..600).map(keyed).collect()).await.unwrap();
-    let mut readers = Readers::new();
-    readers.add(member.journal.subscribe(&topic, &group(&topic, "g"), 10).await.unwrap());
-    readers.until("it has read some of each", |now| now.read.len() == 3).await;
-    let held = readers.read[&1].clone();
-    readers.readers[0].as_mut().unwrap().hold(1);
-    let all = |now: &Readers, partition: i32, end: i64| now.read[&partition].last() == Some(&(end - 1));
-    let mut ends = BTreeMap::new();
-    for extent in member.journal.extents(&topic).await.unwrap() {
-        ends.insert(extent.partition, extent.end);
-    }
-    readers.until("the others are read", |now| [0, 2].iter().all(|number| all(now, *number, ends[number]))).await;
-    assert_eq!(readers.read[&1], held);
-    readers.readers[0].as_mut().unwrap().release(1);
-    readers.until("it is read as well", |now| all(now, 1, ends[&1])).await;
-    assert_eq!(readers.count(), 600, "nothing is lost or doubled");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -382,100 +273,6 @@ async fn tls_and_passwords_work_and_their_failures_are_told_apart() {
     }
 }
 
-/// Between the two steps of a rebalance the leader of the group is gone, and comes back under its name: the broker gives it
-/// what it had been given in the first step, and the partitions that it was to hand over are nobody's.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn partitions_that_a_rebalance_left_behind_are_read_again() {
-    let Some(servers) = services::kafka() else { return };
-    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let url = format!("{servers}?partitions=4");
-    let open_in = |folder: &Path| -> Arc<dyn Journal> { Arc::new(KafkaJournal::open(&url, folder).unwrap()) };
-    let journal = open_in(first.path());
-    let topic = open(&journal, "left").await;
-    let group = group(&topic, "g");
-    let subscribe = async |journal: &Arc<dyn Journal>| journal.subscribe(&topic, &group, 500).await.unwrap();
-    let mut leader = subscribe(&journal).await;
-    let mut partitions = BTreeSet::new();
-    while partitions.len() < 4 {
-        if let Delivery::Assigned(partition) = leader.next(PATIENCE).await.unwrap() {
-            partitions.insert(partition);
-        }
-    }
-
-    // Another one joins; the leader shares in the first step, and is never asked for what it is to hand over.
-    let member = member(&url);
-    let mut other = subscribe(&member.journal).await;
-    let until = Instant::now() + PATIENCE;
-    let asker = lookup_of(&servers);
-    while !is_half_given(&asker, &group) {
-        assert!(Instant::now() < until, "the first step never came");
-        assert!(matches!(other.next(A_MOMENT).await.unwrap(), Delivery::Nothing));
-    }
-    std::mem::forget(leader);
-    std::fs::copy(first.path().join("kafka-member-0"), second.path().join("kafka-member-0")).unwrap();
-    let reborn = open_in(second.path());
-
-    let mut held = [BTreeSet::new(), BTreeSet::new()];
-    let mut consumers = [other, subscribe(&reborn).await];
-    while held[0].union(&held[1]).count() < 4 {
-        assert!(Instant::now() < until + PATIENCE, "{held:?}");
-        for ((consumer, held), journal) in consumers.iter_mut().zip(&mut held).zip([&member.journal, &reborn]) {
-            match consumer.next(A_MOMENT).await {
-                Ok(Delivery::Assigned(partition)) => drop(held.insert(partition)),
-                Ok(Delivery::Lost(partition)) => drop(held.remove(&partition)),
-                Ok(_) => {}
-                // As apply does.
-                Err(JournalError::Later(_)) => {
-                    let new = subscribe(journal).await;
-                    std::mem::replace(consumer, new).leave().await;
-                    held.clear();
-                }
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-    assert!(held[0].is_disjoint(&held[1]), "{held:?}");
-}
-
-/// A client that asks about groups.
-fn lookup_of(servers: &str) -> rdkafka::consumer::BaseConsumer {
-    ClientConfig::new().set("bootstrap.servers", servers).create().unwrap()
-}
-
-/// Whether a group of two rests, and one of them was given nothing: after the first step of a cooperative rebalance.
-fn is_half_given(asker: &rdkafka::consumer::BaseConsumer, group: &str) -> bool {
-    use rdkafka::consumer::Consumer as _;
-    let list = asker.client().fetch_group_list(Some(group), PATIENCE).unwrap();
-    let Some(found) = list.groups().iter().find(|found| found.name() == group) else { return false };
-    let given: Vec<_> = found.members().iter().map(|member| member.assignment().map_or(0, <[u8]>::len)).collect();
-    // A version, no topic, no data of the assignor's.
-    found.state() == "Stable" && given.len() == 2 && given.contains(&10)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copied_data_folder_is_an_error_that_says_so() {
-    let Some(servers) = services::kafka() else { return };
-    let first = tempfile::tempdir().unwrap();
-    let second = tempfile::tempdir().unwrap();
-    let open_in = |folder: &Path| -> Arc<dyn Journal> { Arc::new(KafkaJournal::open(&servers, folder).unwrap()) };
-    let journal = open_in(first.path());
-    let topic = open(&journal, "copied").await;
-    let mut victim = reader(&journal, &topic, "g", 0).await;
-    std::fs::copy(first.path().join("kafka-member-0"), second.path().join("kafka-member-0")).unwrap();
-    let copy = open_in(second.path());
-    let _usurper = reader(&copy, &topic, "g", 0).await;
-    let until = Instant::now() + PATIENCE;
-    let reason = loop {
-        assert!(Instant::now() < until, "it was not told");
-        match victim.next(A_MOMENT).await {
-            Err(JournalError::Stop(reason)) => break reason,
-            Err(other) => panic!("{other}"),
-            Ok(_) => {}
-        }
-    };
-    assert!(reason.contains("data folder"), "{reason}");
-}
-
 /// Enough of them, for long enough, that their records are gathered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_of_senders_is_answered_one_by_one_and_each_in_its_order() {
@@ -584,29 +381,4 @@ async fn a_broker_that_is_gone_is_told_in_time_and_what_was_acknowledged_is_ther
     let found = read(&mut *reader(journal, &topic, "h", 0).await, end as usize).await;
     let first: Vec<_> = found[..100].iter().map(|kept| kept.record.value.clone()).collect();
     assert_eq!(first, (0..100).map(|value| value.to_string()).collect::<Vec<_>>());
-}
-
-/// Posts a document and waits until it is a row.
-fn applied(server: &Process, id: i64) {
-    let answer = server.send(Request::post("/v1/streams/activities", item(id)).wait(20));
-    assert_eq!(answer.expect(200).json()["status"], "applied");
-}
-
-#[test]
-fn a_process_that_was_killed_lets_rows_flow_within_2_s_of_its_start() {
-    let Some(servers) = services::kafka() else { return };
-    let topic = services::unique("killed");
-    let home = Home::with(&format!(
-        "journal: kafka://{servers}?partitions=2\nstore: sqlite://store.db\nstreams: {{activities: {{takes: changes, topic: {topic}}}}}\n"
-    ));
-    let mut server = home.up();
-    applied(&server, 1);
-    server.kill();
-    let begun = Instant::now();
-    let server = home.up();
-    let up = begun.elapsed();
-    applied(&server, 2);
-    eprintln!("listening after {up:?}, applied after {:?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    assert_eq!(home.run(&["rows", "item"]).expect(0).stdout.lines().count(), 2, "both are rows");
 }
