@@ -33,8 +33,8 @@ fn written(ms: i64, between: char, end: &str) -> String {
         // At most 99.
         digits(&mut text, u32::try_from(value).unwrap_or_default(), 10);
     };
-    part('-', i64::from(month));
-    part('-', i64::from(day));
+    part('-', month);
+    part('-', day);
     part(between, in_day / 3_600_000);
     part(':', in_day / 60_000 % 60);
     part(':', in_day / 1000 % 60);
