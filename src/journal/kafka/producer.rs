@@ -211,9 +211,10 @@ impl Shared {
 
     /// Hands over what may leave.
     fn hand_over<'s>(&'s self, mut state: MutexGuard<'s, Queue>) {
-        while let Some(pace) = state.departure() {
+        while let Some(pace) = state.departure(|| self.gathering.is_warm()) {
             let sender = self.sender(pace);
-            let client = match sender.client(&self.itself) {
+            // Both, so that a crowd finds the other one warm.
+            let client = match self.gathering.client(&self.itself).and_then(|_| sender.client(&self.itself)) {
                 Ok(client) => client,
                 Err(error) => return self.refuse_all(state, &error),
             };

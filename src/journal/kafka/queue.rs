@@ -158,12 +158,15 @@ impl Queue {
     }
 
     /// Whether something leaves now, and at which pace. The pace changes when nothing is under way, so that nothing
-    /// overtakes.
-    pub(super) fn departure(&self) -> Option<Pace> {
+    /// overtakes, and to gathering only when `may_gather` says so.
+    pub(super) fn departure(&self, may_gather: impl FnOnce() -> bool) -> Option<Pace> {
         if self.appends.is_empty() {
             return None;
         }
-        let wanted = self.crowd.pace();
+        let wanted = match self.crowd.pace() {
+            Pace::Gathering if may_gather() => Pace::Gathering,
+            _ => Pace::Prompt,
+        };
         if self.under_way.records == 0 {
             return Some(wanted);
         }
@@ -226,7 +229,7 @@ mod tests {
     }
 
     fn leave(queue: &mut Queue) -> Option<(Pace, usize)> {
-        let pace = queue.departure()?;
+        let pace = queue.departure(|| true)?;
         Some((pace, queue.leave(pace).len()))
     }
 
@@ -259,9 +262,11 @@ mod tests {
         let first = append(&mut queue, 1, 10);
         assert_eq!(leave(&mut queue), Some((Pace::Prompt, 1)));
         crowd(&mut queue, 1000, 1);
+        assert_eq!(queue.departure(|| false), None);
         let second = append(&mut queue, 1, 10);
         assert_eq!(leave(&mut queue), None, "nothing overtakes");
         queue.done(first, true);
+        assert_eq!(queue.departure(|| false), Some(Pace::Prompt), "who would gather is not ready");
         assert_eq!(leave(&mut queue), Some((Pace::Gathering, 1)));
         let third = append(&mut queue, 1, 10);
         assert_eq!(leave(&mut queue), Some((Pace::Gathering, 1)), "librdkafka gathers");

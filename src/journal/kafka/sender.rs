@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::producer::{BaseProducer, Producer as _};
 
@@ -18,6 +18,10 @@ use crate::journal::JournalError;
 
 /// How often the thread looks up from serving. Not often: the binding spins for the last millisecond of each wait.
 const TURN: Duration = Duration::from_millis(500);
+
+/// A client that is new has no connection yet and no producer's id, which it asks for twice a second: what it is given
+/// meanwhile waits.
+const WARM: Duration = Duration::from_millis(1500);
 
 /// librdkafka's own batches; no larger than the smallest topic takes.
 const BATCH_BYTES: usize = 1_000_000;
@@ -46,6 +50,8 @@ pub(super) struct Sender {
 
 struct State {
     client: Option<Arc<Client>>,
+    /// When it was made.
+    made: Instant,
     /// To be ended by the thread: their last acknowledgements come as they end.
     retired: Vec<Arc<Client>>,
     batch_bytes: usize,
@@ -53,7 +59,7 @@ struct State {
 
 impl Sender {
     pub(super) fn new(pace: Pace, settings: &Arc<Settings>) -> Self {
-        let state = State { client: None, retired: Vec::new(), batch_bytes: BATCH_BYTES };
+        let state = State { client: None, made: Instant::now(), retired: Vec::new(), batch_bytes: BATCH_BYTES };
         let (settings, thread) = (Arc::clone(settings), OnceLock::new());
         Sender { pace, settings, state: Mutex::new(state), thread, is_over: AtomicBool::new(false) }
     }
@@ -74,6 +80,12 @@ impl Sender {
     /// Has the next record make a client anew.
     pub(super) fn retire(&self) {
         self.state().retire();
+    }
+
+    /// Whether records would leave at once.
+    pub(super) fn is_warm(&self) -> bool {
+        let state = self.state();
+        state.client.is_some() && state.made.elapsed() >= WARM
     }
 
     /// What went wrong lately.
@@ -106,6 +118,7 @@ impl Sender {
         let client = self.settings.client(&defaults, &fixed).create_with_context(context);
         let client: Arc<Client> = Arc::new(client.map_err(|error| failed("Kafka", &error))?);
         state.client = Some(Arc::clone(&client));
+        state.made = Instant::now();
         if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
