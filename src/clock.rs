@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::change::civil;
+use crate::change::{civil, write_date, write_time};
 
 /// Milliseconds since 1970 (UTC).
 pub fn now_ms() -> i64 {
@@ -19,41 +19,13 @@ pub fn rfc3339(ms: i64) -> String {
     written(ms, 'T', "Z")
 }
 
-/// Every record has a time: its digits are put down one by one, without the machinery of formats.
 fn written(ms: i64, between: char, end: &str) -> String {
-    let (days, in_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    let (year, month, day) = civil(days);
     let mut text = String::with_capacity(32);
-    match u32::try_from(year) {
-        Ok(year @ 0..=9999) => digits(&mut text, year, 1000),
-        _ => text.push_str(&format!("{year:04}")),
-    }
-    let mut part = |before: char, value: i64| {
-        text.push(before);
-        // At most 99.
-        digits(&mut text, u32::try_from(value).unwrap_or_default(), 10);
-    };
-    part('-', month);
-    part('-', day);
-    part(between, in_day / 3_600_000);
-    part(':', in_day / 60_000 % 60);
-    part(':', in_day / 1000 % 60);
-    let fraction = u32::try_from(in_day % 1000).unwrap_or_default();
-    if fraction > 0 {
-        text.push('.');
-        digits(&mut text, fraction, 100);
-        text.truncate(text.trim_end_matches('0').len());
-    }
+    write_date(&mut text, civil(ms.div_euclid(86_400_000)));
+    text.push(between);
+    write_time(&mut text, ms.rem_euclid(86_400_000) * 1000);
     text.push_str(end);
     text
-}
-
-/// Appends the digits of `value`, the first of which stands for `place`.
-fn digits(text: &mut String, value: u32, mut place: u32) {
-    while place > 0 {
-        text.push(char::from_digit(value / place % 10, 10).unwrap_or('0'));
-        place /= 10;
-    }
 }
 
 #[cfg(test)]

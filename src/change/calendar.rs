@@ -101,13 +101,40 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     (year, if month < 10 { month + 3 } else { month - 9 }, day_of_year - (153 * month + 2) / 5 + 1)
 }
 
+/// Appends `2026-01-02`.
+pub(crate) fn write_date(text: &mut String, (year, month, day): (i64, i64, i64)) {
+    match year {
+        0..=9999 => digits(text, year, 1000),
+        _ => drop(write!(text, "{year:04}")),
+    }
+    for part in [month, day] {
+        text.push('-');
+        digits(text, part, 10);
+    }
+}
+
 /// Appends `01:02:03.4`.
-pub(super) fn write_time(text: &mut String, micros: i64) {
+pub(crate) fn write_time(text: &mut String, micros: i64) {
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
-    let _ = write!(text, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    digits(text, seconds / 3600, 10);
+    for part in [seconds / 60 % 60, seconds % 60] {
+        text.push(':');
+        digits(text, part, 10);
+    }
     if fraction > 0 {
-        let _ = write!(text, ".{fraction:06}");
+        text.push('.');
+        digits(text, fraction, 100_000);
         text.truncate(text.trim_end_matches('0').len());
+    }
+}
+
+/// Appends the digits of `value`, the first of which stands for `place`. Every record has a time, so its digits are put down
+/// one by one, without the machinery of formats.
+fn digits(text: &mut String, value: i64, mut place: i64) {
+    while place > 0 {
+        // A digit is no larger than 9.
+        text.push(char::from(b'0' + u8::try_from(value / place % 10).unwrap_or_default()));
+        place /= 10;
     }
 }
 

@@ -14,7 +14,7 @@ pub mod moment;
 mod reading;
 pub mod value;
 
-pub(crate) use calendar::civil;
+pub(crate) use calendar::{civil, write_date, write_time};
 pub use change_set::{Action, Cell, Change, ChangeSet, Key, TableName};
 pub use column_type::{ColumnType, Family, Scalar};
 pub use misfit::{Misfit, MisfitKind};

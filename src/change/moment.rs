@@ -5,10 +5,9 @@
 //! plausible and kept as it is. Nothing here knows the current time, nor what zones there are.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use super::calendar::{
-    DAY_MICROS, civil, days, from_iso, is_plain_date, month_days, plain_time, write_offset, write_time,
+    DAY_MICROS, civil, days, from_iso, is_plain_date, month_days, plain_time, write_date, write_offset, write_time,
 };
 use super::cutter::Cutter;
 
@@ -340,7 +339,7 @@ impl Fields {
         }
         let (year, month, day) = civil(day);
         let shown = if year < 1 { 1 - year } else { year };
-        let _ = write!(text, "{shown:04}-{month:02}-{day:02}");
+        write_date(&mut text, (shown, month, day));
         if kind != Moment::Date {
             text.push(' ');
             write_time(&mut text, micros);

@@ -1,5 +1,5 @@
-//! A client of librdkafka that sends at one pace, and the thread that serves its acknowledgements. It connects when the
-//! first record is sent, and is made anew after an error that librdkafka cannot go on after.
+//! A client of librdkafka that sends at one pace, and the thread that serves its acknowledgements. It is made at the first
+//! append, and anew after an error that librdkafka cannot go on after.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
