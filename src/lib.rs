@@ -3,6 +3,7 @@
 //! The modules stand in the order in which a document meets them. What things are (`json` to `gate`) knows no input or
 //! output; `journal` and `store` are the outside; `intake`, `apply` and `query` are the flow; `command` wires it up.
 
+pub mod panics;
 pub mod json;
 
 pub mod document;

@@ -8,7 +8,7 @@ use crate::action::Action;
 use crate::change::{Cell, ChangeSet};
 use crate::document::{Receipt, StreamName, TopicName};
 use crate::format::event;
-use crate::gate::{Gate, Takes, quoted};
+use crate::gate::{self, Gate, Takes, quoted};
 use crate::problem::{Problem, ProblemType};
 use crate::record::{Kept, Record};
 use crate::store::{ApplyRules, Document, Idempotency};
@@ -103,6 +103,10 @@ impl Stream {
 
     /// Reads a record of the stream's topic as a document. It is judged again: other programs may write to the topic.
     pub fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
+        gate::judging(|| self.read_record(kept))
+    }
+
+    fn read_record<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
         let Record { value, headers, timestamp_ms, .. } = &kept.record;
         let bare = match &self.gate.takes {
             // The judge says it when it is not UTF-8.

@@ -120,6 +120,7 @@ impl Global {
 /// Runs the command that the arguments name.
 pub fn run(arguments: Arguments) -> ExitCode {
     crate::telemetry::start();
+    crate::panics::log();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -12,6 +12,7 @@ use crate::change::{ChangeSet, Value};
 use crate::format::{self, event};
 use crate::json::{Fault, FaultKind};
 use crate::judgement::{Judge, Rules};
+use crate::panics::{self, Panicked};
 use crate::problem::{Problem, ProblemType, Violation};
 use crate::record::Headers;
 
@@ -81,6 +82,15 @@ impl Gate {
         headers: Option<&'a Headers>,
         key: &KeyRule,
     ) -> Result<Accepted<'a>, Problem> {
+        judging(|| self.judge_bytes(bytes, headers, key))
+    }
+
+    fn judge_bytes<'a>(
+        &self,
+        bytes: &'a [u8],
+        headers: Option<&'a Headers>,
+        key: &KeyRule,
+    ) -> Result<Accepted<'a>, Problem> {
         if bytes.len() > self.document_bytes_max {
             return Err(format::lines::too_large(self.document_bytes_max));
         }
@@ -110,6 +120,15 @@ impl Gate {
             _ => Err(judge.into_problem()),
         }
     }
+}
+
+/// Judges one document, or does what goes with it: a panic is that document's problem, and nobody else's.
+pub fn judging<T>(judge: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+    panics::judging(judge).unwrap_or_else(|panicked: Panicked| {
+        let mut problem = Problem::new(ProblemType::InvalidDocument, "1 violation");
+        problem.errors.push(Violation { pointer: String::new(), detail: panicked.to_string() });
+        Err(problem)
+    })
 }
 
 /// A text as a JSON string.

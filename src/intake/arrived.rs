@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{events, record};
 use crate::format::event::ATTRIBUTE;
 use crate::format::lines::{Layout, pieces, too_large};
+use crate::gate::judging;
 use crate::problem::Problem;
 use crate::record::{Headers, Record};
 use crate::stream::Stream;
@@ -43,10 +44,10 @@ pub(super) struct Part {
 /// The documents that stand in a body.
 pub(super) fn parts(body: &Bytes, layout: Layout, bytes_max: usize) -> impl Iterator<Item = Part> {
     pieces(body, layout, bytes_max).map(move |piece| {
-        let document = match layout {
+        let document = judging(|| match layout {
             Layout::Yaml => piece.document(layout, bytes_max).map(|json| Bytes::from(json.into_owned())),
             _ => piece.document(layout, bytes_max).map(|_| body.slice_ref(piece.bytes)),
-        };
+        });
         Part { line: piece.line, lines: piece.lines, index: None, document: document.map(Arrived::plain) }
     })
 }

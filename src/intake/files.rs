@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::record;
 use crate::format::lines::{Cutter, Layout, Piece, too_large};
-use crate::gate::Takes;
+use crate::gate::{Takes, judging};
 use crate::problem::Problem;
 use crate::record::{FILE_KEY, Record};
 use crate::stream::Stream;
@@ -106,7 +106,8 @@ impl<'s> Documents<'s> {
         self.done += cut.used;
         let piece = cut.piece?;
         let (line, lines) = (piece.line, piece.lines);
-        Some(match judge(self.stream, self.record_bytes_max, self.layout, &mut self.met, &piece) {
+        let judged = judging(|| judge(self.stream, self.record_bytes_max, self.layout, &mut self.met, &piece));
+        Some(match judged {
             Ok((record, key)) => Found::Document { record: Box::new(record), key },
             Err(problem) => Found::Refused { line, lines, problem: Box::new(problem) },
         })

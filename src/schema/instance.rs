@@ -1,11 +1,11 @@
 //! A document's tree as the schema crate sees it, so that a document is parsed once, and by our own reader.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, JsonNumber, NodeIdentity, Object, cmp, unique};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::json::Tree;
 
@@ -19,15 +19,23 @@ pub(super) struct Node<'a> {
     tree: &'a Tree<'a>,
     /// How many violations may still be described. At nothing, containers look empty, so that the search ends soon.
     left: Option<&'a Cell<usize>>,
+    /// The outline of the document, if this is its root.
+    outline: Option<&'a OnceCell<Value>>,
 }
 
 impl<'a> Node<'a> {
     pub(super) fn new(tree: &'a Tree<'a>) -> Self {
-        Node { tree, left: None }
+        Node { tree, left: None, outline: None }
     }
 
-    pub(super) fn counting(tree: &'a Tree<'a>, left: &'a Cell<usize>) -> Self {
-        Node { tree, left: Some(left) }
+    /// The root of a document whose violations are looked for. `outline` is filled when the crate asks for it: it looks
+    /// up the place of a pattern that took too long in the root's value, and must find one there.
+    pub(super) fn root(tree: &'a Tree<'a>, left: &'a Cell<usize>, outline: &'a OnceCell<Value>) -> Self {
+        Node { tree, left: Some(left), outline: Some(outline) }
+    }
+
+    fn within(self, tree: &'a Tree<'a>) -> Self {
+        Node { tree, left: self.left, outline: None }
     }
 
     fn is_spent(&self) -> bool {
@@ -134,14 +142,48 @@ impl<'a> jsonschema::json::Node<'a, Instance> for Node<'a> {
         if let Some(left) = self.left {
             left.set(left.get().saturating_sub(1));
         }
-        Cow::Owned(match self.tree {
-            Tree::Text(text) if text.len() <= NAME_BYTES_MAX => Value::String(text.to_string()),
-            _ => Value::Null,
-        })
+        match (self.tree, self.outline) {
+            (Tree::Text(text), _) if text.len() <= NAME_BYTES_MAX => Cow::Owned(Value::String(text.to_string())),
+            (Tree::Object(_) | Tree::Array(_), Some(cell)) => Cow::Borrowed(cell.get_or_init(|| {
+                let mut outline = Value::Null;
+                draw(self.tree, &mut outline);
+                outline
+            })),
+            _ => Cow::Owned(Value::Null),
+        }
     }
 
     fn identity(&self) -> Option<NodeIdentity> {
         Some(NodeIdentity::new(std::ptr::from_ref(self.tree) as usize))
+    }
+}
+
+/// Draws the containers of a tree, with nothing in the place of other values. Of members with one name the last does not
+/// hide what stands in the first: the document is refused for them, and its violations are told all the same.
+fn draw(tree: &Tree<'_>, onto: &mut Value) {
+    match tree {
+        Tree::Object(members) => {
+            if !onto.is_object() {
+                *onto = Value::Object(Map::new());
+            }
+            let Value::Object(drawn) = onto else { return };
+            for (name, value) in members {
+                draw(value, drawn.entry(name.as_ref()).or_insert(Value::Null));
+            }
+        }
+        Tree::Array(elements) => {
+            if !onto.is_array() {
+                *onto = Value::Array(Vec::with_capacity(elements.len()));
+            }
+            let Value::Array(drawn) = onto else { return };
+            if drawn.len() < elements.len() {
+                drawn.resize(elements.len(), Value::Null);
+            }
+            for (value, place) in elements.iter().zip(drawn) {
+                draw(value, place);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -210,15 +252,15 @@ pub(super) struct Members<'a> {
 #[derive(Debug)]
 pub(super) struct MembersIter<'a> {
     members: std::slice::Iter<'a, (Cow<'a, str>, Tree<'a>)>,
-    left: Option<&'a Cell<usize>>,
+    node: Node<'a>,
 }
 
 impl<'a> Iterator for MembersIter<'a> {
     type Item = (&'a str, Node<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let left = self.left;
-        self.members.next().map(|(name, tree)| (&**name, Node { tree, left }))
+        let node = self.node;
+        self.members.next().map(|(name, tree)| (&**name, node.within(tree)))
     }
 }
 
@@ -232,13 +274,12 @@ impl<'a> Object<'a, Instance> for Members<'a> {
     }
 
     fn get(&self, key: &Box<str>) -> Option<Node<'a>> {
-        let left = self.node.left;
-        self.members.iter().find(|(name, _)| **name == **key).map(|(_, tree)| Node { tree, left })
+        self.members.iter().find(|(name, _)| **name == **key).map(|(_, tree)| self.node.within(tree))
     }
 
     fn members(&self) -> MembersIter<'a> {
         let members = if self.node.is_spent() { &[] } else { self.members };
-        MembersIter { members: members.iter(), left: self.node.left }
+        MembersIter { members: members.iter(), node: self.node }
     }
 }
 
@@ -253,15 +294,15 @@ pub(super) struct Elements<'a> {
 #[derive(Debug)]
 pub(super) struct ElementsIter<'a> {
     elements: std::slice::Iter<'a, Tree<'a>>,
-    left: Option<&'a Cell<usize>>,
+    node: Node<'a>,
 }
 
 impl<'a> Iterator for ElementsIter<'a> {
     type Item = Node<'a>;
 
     fn next(&mut self) -> Option<Node<'a>> {
-        let left = self.left;
-        self.elements.next().map(|tree| Node { tree, left })
+        let node = self.node;
+        self.elements.next().map(|tree| node.within(tree))
     }
 }
 
@@ -275,7 +316,7 @@ impl<'a> Array<'a, Instance> for Elements<'a> {
 
     fn elements(&self) -> ElementsIter<'a> {
         let elements = if self.node.is_spent() { &[] } else { self.elements };
-        ElementsIter { elements: elements.iter(), left: self.node.left }
+        ElementsIter { elements: elements.iter(), node: self.node }
     }
 
     fn is_unique(&self) -> bool {

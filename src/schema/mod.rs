@@ -9,7 +9,7 @@ mod instance;
 mod kinds;
 mod sentence;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use jsonschema::Validator;
@@ -84,9 +84,9 @@ impl Schema {
         if self.validator.is_valid(Node::new(tree)) {
             return;
         }
-        let left = Cell::new(ERRORS_MAX);
+        let (left, outline) = (Cell::new(ERRORS_MAX), OnceCell::new());
         let mut count = 0;
-        for error in self.validator.iter_errors(Node::counting(tree, &left)) {
+        for error in self.validator.iter_errors(Node::root(tree, &left, &outline)) {
             count += 1;
             judge.violation_at(error.instance_path().as_str(), || {
                 let found = crate::json::at(text, error.instance_path().as_str());

@@ -9,8 +9,15 @@ use crate::json::Json;
 
 /// The sentence for `error`; `found` is the value it is about.
 pub(super) fn sentence(error: &ValidationError<'_>, found: Option<&Json<'_>>) -> String {
-    let found = found.map_or_else(|| "the value".to_owned(), shown);
-    about(error.kind(), &found)
+    let shown = found.map_or_else(|| "the value".to_owned(), shown);
+    match (error.kind(), found) {
+        // It was tried on a member's name, or in a place that the crate did not note.
+        (
+            Kind::BacktrackLimitExceeded { .. } | Kind::RegexEngineFailure { .. },
+            Some(Json::Object(_) | Json::Array(_)),
+        ) => about(error.kind(), &format!("a text in {shown}")),
+        _ => about(error.kind(), &shown),
+    }
 }
 
 fn about(kind: &Kind, found: &str) -> String {

@@ -185,6 +185,86 @@ fn violations_without_end_cost_little() {
 }
 
 #[test]
+fn a_pattern_that_takes_too_long_is_a_violation_at_its_place_whatever_keyword_has_it() {
+    const SLOW: &str = r"^(?:(?!admin)\\w+[-.]?)+$";
+    let text = "customer-relations-department@example.com";
+    let on = |found: &str| format!("the pattern takes too long on {found}");
+    let (quoted, inside) = (on(r#""customer-relations-department@example.co…""#), on("a text in an object"));
+    for (schema, document, pointer, sentence) in [
+        (r#"{"properties":{"user":{"pattern":"SLOW"}}}"#, r#"{"user":"TEXT"}"#, "/user", &quoted),
+        (r#"{"pattern":"SLOW"}"#, r#""TEXT""#, "", &quoted),
+        (r#"{"items":{"pattern":"SLOW"}}"#, r#"["a",["b"],"TEXT"]"#, "/2", &quoted),
+        (
+            r#"{"prefixItems":[true,{"properties":{"a/b":{"pattern":"SLOW"}}}]}"#,
+            r#"[1,{"a/b":"TEXT"}]"#,
+            "/1/a~1b",
+            &quoted,
+        ),
+        (
+            r##"{"$defs":{"n":{"pattern":"SLOW"}},"properties":{"u":{"$ref":"#/$defs/n"}}}"##,
+            r#"{"u":"TEXT"}"#,
+            "/u",
+            &quoted,
+        ),
+        (r#"{"allOf":[{"properties":{"u":{"pattern":"SLOW"}}}]}"#, r#"{"u":"TEXT"}"#, "/u", &quoted),
+        (r#"{"dependentSchemas":{"u":{"properties":{"u":{"pattern":"SLOW"}}}}}"#, r#"{"u":"TEXT"}"#, "/u", &quoted),
+        (r#"{"dependencies":{"u":{"properties":{"u":{"pattern":"SLOW"}}}}}"#, r#"{"u":"TEXT"}"#, "/u", &quoted),
+        (r#"{"if":true,"then":{"properties":{"u":{"pattern":"SLOW"}}}}"#, r#"{"u":"TEXT"}"#, "/u", &quoted),
+        (r#"{"additionalProperties":{"pattern":"SLOW"}}"#, r#"{"u":"TEXT"}"#, "/u", &quoted),
+        (r#"{"unevaluatedProperties":{"pattern":"SLOW"}}"#, r#"{"u":"TEXT"}"#, "", &inside),
+        (r#"{"unevaluatedItems":{"pattern":"SLOW"}}"#, r#"["TEXT"]"#, "", &on("a text in an array")),
+        (r#"{"properties":{"o":{"propertyNames":{"pattern":"SLOW"}}}}"#, r#"{"o":{"TEXT":1}}"#, "/o", &inside),
+        (
+            r#"{"properties":{"o":{"patternProperties":{"SLOW":{"type":"null"}}}}}"#,
+            r#"{"o":{"TEXT":1}}"#,
+            "/o",
+            &inside,
+        ),
+        (r#"{"patternProperties":{"SLOW":true},"additionalProperties":false}"#, r#"{"TEXT":1}"#, "", &inside),
+        (
+            r#"{"properties":{"q":true},"patternProperties":{"SLOW":{"type":"null"}},"additionalProperties":{"type":"text"}}"#,
+            r#"{"TEXT":1}"#,
+            "",
+            &inside,
+        ),
+        (r#"{"patternProperties":{"SLOW":true},"unevaluatedProperties":false}"#, r#"{"TEXT":1}"#, "", &inside),
+        (r#"{"not":{"properties":{"u":{"pattern":"SLOW"}}}}"#, r#"{"u":"TEXT"}"#, "", &inside),
+        (r#"{"contains":{"pattern":"SLOW"}}"#, r#"["TEXT"]"#, "", &on("a text in an array")),
+        (r#"{"if":{"properties":{"u":{"pattern":"SLOW"}}},"then":false}"#, r#"{"u":"TEXT"}"#, "", &inside),
+        (r#"{"oneOf":[{"properties":{"u":{"pattern":"SLOW"}}},{"type":"object"}]}"#, r#"{"u":"TEXT"}"#, "", &inside),
+        // Members with one name: each is looked into.
+        (
+            r#"{"properties":{"a":{"properties":{"u":{"pattern":"SLOW"}}}}}"#,
+            r#"{"a":{"u":"TEXT"},"a":1}"#,
+            "/a/u",
+            &on("the value"),
+        ),
+        (
+            r#"{"properties":{"u":{"pattern":"(a*)*b\\1"}}}"#,
+            r#"{"u":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#,
+            "/u",
+            &on(r#""aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa""#),
+        ),
+    ] {
+        let schema = compile(&schema.replace("SLOW", SLOW).replace(r#""type":"text""#, r#""type":"string""#));
+        let found = violations(&schema, &document.replace("TEXT", text));
+        let places: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+        assert_eq!(places, [pointer], "{document}: {found:?}");
+        assert!(found[0].1.starts_with(sentence.as_str()), "{document}: {found:?}");
+    }
+}
+
+#[test]
+fn a_pattern_that_takes_too_long_hides_no_violation_that_is_certain() {
+    let schema =
+        compile(r#"{"required":["name"],"properties":{"u":{"pattern":"^(?:(?!x)\\w+[-.]?)+$","maxLength":3}}}"#);
+    let found = violations(&schema, r#"{"u":"customer-relations-department@example.com"}"#);
+    let sentences: Vec<_> = found.iter().map(|(_, sentence)| sentence.as_str()).collect();
+    assert!(sentences.iter().any(|sentence| sentence.starts_with("\"name\" is missing")), "{found:?}");
+    assert!(sentences.iter().any(|sentence| sentence.contains("more than 3 characters")), "{found:?}");
+}
+
+#[test]
 fn types_of_columns_are_told_from_the_schema() {
     let schema = compile_files(
         &[

@@ -3,6 +3,7 @@
 //! Here the files of the real binary are taken away; `faults/apply.rs` breaks the store under an applier.
 
 mod apply;
+mod judging;
 mod scripted;
 
 use std::path::Path;

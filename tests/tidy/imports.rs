@@ -5,6 +5,7 @@
 pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     // What things are.
     ("digest", &[]),
+    ("panics", &[]),
     ("json", &[]),
     ("problem", &[]),
     ("document", &[]),
@@ -14,7 +15,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("judgement", &["change", "json", "problem"]),
     ("schema", &["json", "judgement"]),
     ("format", &["change", "clock", "document", "json", "judgement", "problem", "record", "schema"]),
-    ("gate", &["change", "format", "json", "judgement", "problem", "record"]),
+    ("gate", &["change", "format", "json", "judgement", "panics", "problem", "record"]),
     ("action", &["gate", "problem"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
@@ -129,6 +130,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "journal",
             "json",
             "judgement",
+            "panics",
             "problem",
             "query",
             "record",
