@@ -237,7 +237,7 @@ fn a_pattern_that_takes_too_long_is_a_violation_at_its_place_whatever_keyword_ha
             r#"{"properties":{"a":{"properties":{"u":{"pattern":"SLOW"}}}}}"#,
             r#"{"a":{"u":"TEXT"},"a":1}"#,
             "/a/u",
-            &on("the value"),
+            &quoted,
         ),
         (
             r#"{"properties":{"u":{"pattern":"(a*)*b\\1"}}}"#,
