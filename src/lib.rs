@@ -16,6 +16,7 @@ pub mod format;
 pub mod gate;
 pub mod action;
 
+pub mod near;
 pub mod clock;
 pub mod sqlite;
 pub mod journal;

@@ -14,6 +14,9 @@ use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 
+/// The scheme of the journal and the store that are files.
+const EMBEDDED: &str = "sqlite";
+
 /// Opens a journal. It may keep what it must remember beside itself in the folder that is given.
 type OpenJournal = fn(&BackendUrl, &Path) -> Result<Arc<dyn Journal>, JournalError>;
 /// Opens a store. It may have to ask a server.
@@ -49,6 +52,12 @@ pub fn versions() -> &'static str {
             openssl::version::version()
         )
     })
+}
+
+/// The file of an embedded journal or store that is not there yet: opening it would make it. A server is never missing.
+pub fn missing_file(url: &BackendUrl) -> Option<&Path> {
+    let path = Path::new(url.reveal_rest());
+    (url.scheme() == EMBEDDED && !path.exists()).then_some(path)
 }
 
 /// Opens the journal that `url` names; `data` is the folder of this process's own files.

@@ -1,14 +1,19 @@
 //! What requests work with: the streams, the journal, the store, and how far apply is.
 
+mod refusals;
+
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+pub use self::refusals::Refusals;
 use crate::apply::progress::Progress;
 use crate::document::Position;
 use crate::journal::Journal;
+use crate::near;
+use crate::problem::{Problem, ProblemType};
 use crate::store::books::Outcome;
 use crate::store::{Store, StoreError};
 use crate::stream::Stream;
@@ -31,6 +36,8 @@ pub struct Service {
     pub is_applying: bool,
     /// Bounds the bodies in memory: a permit is a KiB.
     pub bodies: Arc<Semaphore>,
+    /// Says in the log which documents were refused.
+    pub refusals: Refusals,
     /// Where documents go; a gateway may have none, or not yet.
     store: OnceLock<Arc<dyn Store>>,
     by_name: HashMap<String, Arc<Served>>,
@@ -60,7 +67,8 @@ impl Service {
         let by_name = streams.iter().map(|served| (served.stream.name.to_string(), Arc::clone(served))).collect();
         let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX));
         let store = store.map_or_else(OnceLock::new, OnceLock::from);
-        Service { streams, journal, is_gateway, is_applying, bodies, store, by_name }
+        let refusals = Refusals::default();
+        Service { streams, journal, is_gateway, is_applying, bodies, refusals, store, by_name }
     }
 
     /// Where documents go; none for a gateway that was given none, or that has not reached it yet.
@@ -76,6 +84,12 @@ impl Service {
     /// Finds a stream by its name.
     pub fn stream(&self, name: &str) -> Option<&Arc<Served>> {
         self.by_name.get(name)
+    }
+
+    /// What is answered where there is no stream of that name: with the near one.
+    pub fn unknown_stream(&self, name: &str) -> Problem {
+        let known = self.streams.iter().map(|served| served.stream.name.as_str());
+        Problem::new(ProblemType::UnknownStream, near::unknown("stream", name, known))
     }
 
     /// Finds the stream that a topic belongs to.

@@ -96,6 +96,11 @@ pub enum Reply {
 }
 
 impl Stream {
+    /// Whether one of its own routes or actions is at `path`.
+    pub fn answers_at(&self, path: &str) -> bool {
+        self.routes.iter().any(|route| route == path) || self.actions.iter().any(|action| action.path.as_str() == path)
+    }
+
     /// Whether apply has anything to do with it.
     pub fn is_applied(&self) -> bool {
         self.table != Target::Journal

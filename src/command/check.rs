@@ -4,8 +4,9 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::streams;
 use super::{Done, Failed, Global};
+use super::{streams, wiring};
+use crate::config::Config;
 use crate::registry;
 use crate::stream::Target;
 
@@ -18,6 +19,17 @@ fn readable(folder: &Path) -> Result<String, String> {
         }
         Err(error) => Err(format!("{}: {error}", folder.display())),
     }
+}
+
+/// What is said of a file that `up` has yet to make: beside a configuration it is as it should be before the first start,
+/// and without one nothing says that this is the right folder. One that could never be made is wrong.
+fn not_there(config: &Config, path: &Path) -> Result<String, String> {
+    let is_in_the_way = |folder: &Path| folder.exists() && !folder.is_dir();
+    if let Some(file) = path.ancestors().skip(1).find(|folder| is_in_the_way(folder)) {
+        return Err(format!("{} cannot be made: {} is no folder", path.display(), file.display()));
+    }
+    let words = wiring::no_data(path);
+    if config.file.is_some() { Ok(words) } else { Err(words) }
 }
 
 #[derive(Debug, Args)]
@@ -37,13 +49,20 @@ impl Check {
         let file = config.file.as_ref().map_or("defaults; there is no file".into(), |path| path.display().to_string());
         say("configuration", Ok(file));
         say("listen       ", Ok(config.listen.clone()));
-        let journal = match registry::open_journal(&config.journal, &config.data) {
-            Ok(journal) => journal.check().await,
-            Err(error) => Err(error),
-        };
-        say("journal      ", journal.map(|()| config.journal.to_string()).map_err(|error| error.to_string()));
+        match registry::missing_file(&config.journal) {
+            Some(path) => say("journal      ", not_there(&config, path)),
+            None => {
+                let journal = match registry::open_journal(&config.journal, &config.data) {
+                    Ok(journal) => journal.check().await,
+                    Err(error) => Err(error),
+                };
+                say("journal      ", journal.map(|()| config.journal.to_string()).map_err(|error| error.to_string()));
+            }
+        }
         let mut store = None;
-        if let Some(url) = &config.store {
+        if let Some(path) = config.store.as_ref().and_then(registry::missing_file) {
+            say("store        ", not_there(&config, path));
+        } else if let Some(url) = &config.store {
             let opened = match registry::open_store(url).await {
                 Ok(opened) => opened.check().await.map(|()| store = Some(opened)),
                 Err(error) => Err(error),
@@ -68,7 +87,11 @@ impl Check {
             };
             let mut routes = vec![format!("/v1/streams/{}", stream.name)];
             routes.extend(stream.routes.iter().cloned());
-            say("stream       ", Ok(format!("{}: POST {}, {goes}", stream.name, routes.join(" and "))));
+            let comes = match stream.is_foreign {
+                true => format!("reads the topic {}, which others write", stream.topic),
+                false => format!("POST {}", routes.join(" and ")),
+            };
+            say("stream       ", Ok(format!("{}: {comes}, {goes}", stream.name)));
             for action in &stream.actions {
                 let (method, path) = (action.method.word(), action.path.as_str());
                 say("action       ", Ok(format!("{method} {path}: into {}", stream.name)));

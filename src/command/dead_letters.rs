@@ -8,11 +8,13 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 
 use super::output;
+use super::watch::Watch;
 use super::wiring::{self, Outside};
 use super::{Done, Failed, Global};
 use crate::apply::letters::{Retried, drop_letter, retry};
 use crate::document::{Receipt, StreamName};
 use crate::format::yaml;
+use crate::near;
 use crate::problem::ProblemType;
 use crate::query::dead_letters::{result, summary, whole};
 use crate::store::Letter;
@@ -43,28 +45,30 @@ pub(super) enum DeadLetters {
         /// How many
         #[arg(long, default_value_t = 100)]
         limit: usize,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Show one whole, with its reason
     Show {
-        /// Its receipt
+        /// Its receipt, TOPIC-PARTITION-OFFSET
         id: String,
     },
     /// Try them again
     Retry {
-        /// Their receipts
+        /// Their receipts, TOPIC-PARTITION-OFFSET
         ids: Vec<String>,
         /// All of them, or all that --stream and --reason name
         #[arg(long, conflicts_with = "ids")]
         all: bool,
         #[command(flatten)]
         which: Which,
-        /// The mended document, in place of the one letter's
+        /// The mended document, in place of the one letter's: JSON, or YAML in a file named .yaml or .yml
         #[arg(long, value_name = "FILE")]
         with: Option<PathBuf>,
     },
     /// Give them up
     Drop {
-        /// Their receipts
+        /// Their receipts, TOPIC-PARTITION-OFFSET
         #[arg(required = true)]
         ids: Vec<String>,
     },
@@ -73,14 +77,11 @@ pub(super) enum DeadLetters {
 impl DeadLetters {
     pub(super) async fn run(self, global: &Global) -> Done {
         let config = global.load()?;
-        let outside = wiring::open(&config).await?;
+        let outside = wiring::open_existing(&config).await?;
         match self {
-            DeadLetters::List { which, limit } => {
+            DeadLetters::List { which, limit, watch } => {
                 let filter = LetterFilter { limit, ..which.filter()? };
-                let letters = outside.store()?.books().letters(&filter).await?;
-                let items: Vec<_> = letters.iter().map(summary).collect();
-                output::list(global.output, COLUMNS, &items)?;
-                Ok(())
+                watch.run(async || list(&outside, &filter, global).await).await
             }
             DeadLetters::Show { id } => {
                 output::object(global.output, &whole(&find(&outside, &id).await?))?;
@@ -111,10 +112,27 @@ impl DeadLetters {
     }
 }
 
+async fn list(outside: &Outside, filter: &LetterFilter, global: &Global) -> Done {
+    let letters = outside.store()?.books().letters(filter).await?;
+    refuse_unknown_stream(outside, filter, letters.is_empty())?;
+    let items: Vec<_> = letters.iter().map(summary).collect();
+    output::list(global.output, COLUMNS, &items)?;
+    Ok(())
+}
+
+/// A stream that the configuration has no more may still have letters; one that has none either is misspelt.
+fn refuse_unknown_stream(outside: &Outside, filter: &LetterFilter, has_no_letters: bool) -> Done {
+    match &filter.stream {
+        Some(stream) if has_no_letters => outside.stream(stream.as_str()).map(drop),
+        _ => Ok(()),
+    }
+}
+
 impl Which {
     fn filter(&self) -> Result<LetterFilter, Failed> {
         if let Some(reason) = self.reason.as_deref().filter(|reason| ProblemType::find(reason).is_none()) {
-            return Err(Failed::Usage(format!("{reason:?} is no type of problem; docs/problems.md lists them")));
+            let known = ProblemType::ALL.iter().map(|kind| kind.name());
+            return Err(Failed::Usage(near::unknown("reason", reason, known)));
         }
         let stream = self.stream.as_deref().map(StreamName::parse).transpose()?;
         Ok(LetterFilter { stream, reason: self.reason.clone(), ..LetterFilter::default() })
@@ -164,6 +182,7 @@ async fn retry_letters(
             letters.sort_by(|one, other| one.position.cmp(&other.position));
             letters
         };
+        refuse_unknown_stream(outside, &filter, letters.is_empty() && filter.after.is_none())?;
         let is_last = !ids.is_empty() || letters.len() < PAGE;
         filter.after = letters.last().map(|letter| letter.position.clone());
         for letter in letters {

@@ -2,6 +2,7 @@
 
 mod check;
 mod dead_letters;
+mod examples;
 mod init;
 mod output;
 mod positions;
@@ -9,20 +10,24 @@ mod publish;
 mod receipt;
 mod rows;
 mod schema;
+mod shells;
 mod tail;
 mod up;
 mod verify;
 mod streams;
+mod try_line;
+mod watch;
 mod wiring;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::output::Output;
-use crate::config::{BackendUrl, Config, Overrides};
+use crate::config::{BackendUrl, Config, LogFormat, Overrides};
+use crate::telemetry::{self, Logging, judge_level};
 use crate::{config, registry};
 
 /// The gate between the people who send data and the databases that must trust it.
@@ -37,8 +42,9 @@ pub struct Arguments {
 
 /// What every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
-    /// The configuration file [default: ./sluicegate.yaml if there]
+    /// The configuration, a file of YAML [default: ./sluicegate.yaml if there]
     #[arg(long, global = true, env = "SLUICEGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where the embedded journal and store, and a process's own files, are kept [default: ./sluicegate-data]
@@ -53,9 +59,28 @@ struct Global {
     /// The store, such as sqlite://store.db or postgres://user@host/db
     #[arg(long, global = true, env = "SLUICEGATE_STORE", value_name = "URL", hide_env_values = true)]
     store: Option<BackendUrl>,
-    /// How lists and objects print [default: table to a terminal, json elsewhere]
-    #[arg(long, global = true, value_enum, value_name = "KIND")]
+    /// How lists and objects print: table, json (one value), ndjson (one item a line) or csv; `tail`: value or json
+    /// [default: table to a terminal, json elsewhere; `tail`: value]
+    #[arg(long, global = true, value_enum, value_name = "KIND", hide_possible_values = true)]
     output: Option<Output>,
+    /// What is logged: off, error, warn, info, debug or trace; also by module, as in info,sluicegate::apply=debug, and
+    /// info,access=debug for a line a request [default: info]
+    #[arg(long, global = true, env = "SLUICEGATE_LOG_LEVEL", value_name = "LEVEL", conflicts_with = "quiet")]
+    log_level: Option<String>,
+    /// How it is logged, on standard error: text or json [default: text]
+    #[arg(long, global = true, env = "SLUICEGATE_LOG", value_name = "FORMAT", value_parser = log_format)]
+    log: Option<String>,
+    /// Log errors only, greet nobody, show no progress
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+/// A word of [`LogFormat`]; empty counts as not said, as it does in other variables.
+fn log_format(text: &str) -> Result<String, String> {
+    match text {
+        "" | "text" | "json" => Ok(text.to_owned()),
+        _ => Err("write text or json".into()),
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -83,6 +108,50 @@ enum Command {
     Verify(verify::Verify),
     /// Print the JSON Schema of the configuration, for editors
     Schema(schema::Schema),
+    /// Print what a shell needs to complete commands and options
+    Completions(shells::Completions),
+    /// Print the manual page, for `man`
+    Man(shells::Man),
+}
+
+impl Arguments {
+    /// The arguments of this process. Help, the version and wrong usage end it.
+    pub fn of_process() -> Self {
+        let matches = definition().get_matches();
+        Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The command line, with the examples that each `--help` ends with.
+fn definition() -> clap::Command {
+    examples::add(Arguments::command())
+}
+
+impl Command {
+    /// The kinds of output that it has.
+    fn outputs(&self) -> &'static [Output] {
+        match self {
+            Command::Tail(_) => &[Output::Value, Output::Json],
+            Command::Rows(_) | Command::Receipt(_) | Command::DeadLetters(_) => output::LISTS,
+            Command::Positions(_) | Command::Verify(_) => output::LISTS,
+            // Theirs is text for people, or one form that is what it is.
+            Command::Up(_) | Command::Init(_) | Command::Check(_) | Command::Publish(_) => &[],
+            Command::Schema(_) | Command::Completions(_) | Command::Man(_) => &[],
+        }
+    }
+
+    /// Whether it has the kind that was asked for; says which it has.
+    fn refuse_output(&self, asked: Option<Output>) -> Done {
+        let Some(asked) = asked.filter(|asked| !self.outputs().contains(asked)) else { return Ok(()) };
+        let kinds: Vec<_> = self.outputs().iter().map(|kind| kind.word()).collect();
+        let asked = asked.word();
+        Err(Failed::Usage(match kinds.split_last() {
+            None => format!("this command has no `--output {asked}`: it prints no list and no object"),
+            Some((last, rest)) => {
+                format!("this command has no `--output {asked}`; it has {} and {last}", rest.join(", "))
+            }
+        }))
+    }
 }
 
 /// Why a command did not do what it was asked for.
@@ -105,22 +174,33 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failed {
 type Done = Result<(), Failed>;
 
 impl Global {
+    /// Reads the configuration, and begins to log as it and the flags say.
     fn load(&self) -> Result<Config, config::ConfigError> {
+        let from_environment = || std::env::var("RUST_LOG").ok().filter(|level| judge_level(level).is_ok());
+        let quiet = self.quiet.then(|| "error".to_owned());
         let overrides = Overrides {
             config: self.config.clone(),
             data: self.data.clone(),
             listen: self.listen.clone(),
             journal: self.journal.clone(),
             store: self.store.clone(),
+            log_level: quiet.or_else(|| self.log_level.clone().filter(|it| !it.is_empty())).or_else(from_environment),
+            log_format: self.log.as_deref().and_then(|word| match word {
+                "json" => Some(LogFormat::Json),
+                "text" => Some(LogFormat::Text),
+                _ => None,
+            }),
         };
-        registry::with_schemes(|schemes| config::load(&overrides, schemes))
+        let config = registry::with_schemes(|schemes| config::load(&overrides, schemes))?;
+        let is_json = config.log.format == LogFormat::Json;
+        telemetry::start(Logging { level: &config.log.level, is_json, access: config.log.access });
+        crate::panics::log();
+        Ok(config)
     }
 }
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: Arguments) -> ExitCode {
-    crate::telemetry::start();
-    crate::panics::log();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -130,9 +210,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     };
     let Arguments { global, command } = arguments;
     let done = runtime.block_on(async {
-        if global.output == Some(Output::Value) && !matches!(command, Command::Tail(_)) {
-            return Err(Failed::Usage("`--output value` is for `tail`".into()));
-        }
+        command.refuse_output(global.output)?;
         match command {
             Command::Up(command) => command.run(&global).await,
             Command::Init(command) => command.run(&global),
@@ -145,6 +223,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Command::Positions(command) => command.run(&global).await,
             Command::Verify(command) => command.run(&global).await,
             Command::Schema(command) => command.run(),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
         }
     });
     // What still blocks a thread (a read from standard input) must not hold up the end.
@@ -156,6 +236,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
             eprintln!("error: {text}");
             ExitCode::from(2)
         }
+        // Whoever read the output has had enough, as `head` has.
+        Err(Failed::Error(error)) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(Failed::Error(error)) => {
             eprintln!("error: {error}");
             let mut cause = error.source();
@@ -166,4 +248,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

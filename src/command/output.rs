@@ -11,13 +11,29 @@ pub(super) enum Output {
     Table,
     /// JSON.
     Json,
+    /// JSON, one item a line.
+    Ndjson,
     /// Comma-separated values (RFC 4180).
     Csv,
     /// Bare values, one a line: `tail` only.
     Value,
 }
 
+/// The kinds that lists and objects print as.
+pub(super) const LISTS: &[Output] = &[Output::Table, Output::Json, Output::Ndjson, Output::Csv];
+
 impl Output {
+    /// The word that asks for it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Output::Table => "table",
+            Output::Json => "json",
+            Output::Ndjson => "ndjson",
+            Output::Csv => "csv",
+            Output::Value => "value",
+        }
+    }
+
     /// What was asked for, or what suits the place.
     pub(super) fn or_default(asked: Option<Output>) -> Output {
         asked.unwrap_or(if io::stdout().is_terminal() { Output::Table } else { Output::Json })
@@ -28,6 +44,10 @@ impl Output {
 pub(super) fn list(output: Option<Output>, columns: &[&str], items: &[Value]) -> io::Result<()> {
     match Output::or_default(output) {
         Output::Json => writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(items)?),
+        Output::Ndjson => {
+            let mut out = io::stdout().lock();
+            items.iter().try_for_each(|item| writeln!(out, "{item}"))
+        }
         kind => {
             let cells = |item: &Value| columns.iter().map(|column| cell(&item[*column])).collect();
             rows(kind, columns, &items.iter().map(cells).collect::<Vec<_>>())
@@ -48,6 +68,7 @@ pub(super) fn rows(kind: Output, columns: &[&str], rows: &[Vec<String>]) -> io::
 pub(super) fn object(output: Option<Output>, item: &Value) -> io::Result<()> {
     match Output::or_default(output) {
         Output::Json => writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(item)?),
+        Output::Ndjson => writeln!(io::stdout().lock(), "{item}"),
         kind => {
             let members = item.as_object().into_iter().flatten();
             let cells: Vec<_> = members.map(|(name, value)| vec![name.clone(), cell(value)]).collect();

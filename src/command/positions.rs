@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::output;
+use super::watch::Watch;
 use super::wiring::{self, Outside};
 use super::{Done, Failed, Global};
 use crate::apply::group_of;
@@ -20,6 +21,8 @@ const COLUMNS: &[&str] = &["stream", "partition", "position", "end", "lag", "own
 pub(super) struct Positions {
     #[command(subcommand)]
     action: Option<Action>,
+    #[command(flatten)]
+    watch: Watch,
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,9 +62,9 @@ enum Action {
 impl Positions {
     pub(super) async fn run(self, global: &Global) -> Done {
         let config = global.load()?;
-        let outside = wiring::open(&config).await?;
+        let outside = wiring::open_existing(&config).await?;
         match self.action {
-            None => list(&outside, global).await,
+            None => self.watch.run(async || list(&outside, global).await).await,
             Some(Action::Set { stream, to, partition, yes }) => set(&outside, &stream, &to, partition, yes).await,
             Some(Action::Forget { stream, yes }) => forget(&outside, &stream, yes).await,
             Some(Action::AcceptLoss { stream, yes }) => accept_loss(&outside, &stream, yes).await,
@@ -115,7 +118,7 @@ async fn extents(outside: &Outside, stream: &Stream, partition: Option<i32>) -> 
     extents.retain(|extent| partition.is_none_or(|partition| partition == extent.partition));
     if extents.is_empty() {
         let which = partition.map_or_else(String::new, |partition| format!(" {partition}"));
-        return Err(Failed::Usage(format!("topic {} has no partition{which}", stream.topic)));
+        return Err(Failed::Error(format!("topic {} has no partition{which}", stream.topic).into()));
     }
     Ok(extents)
 }

@@ -25,7 +25,7 @@ const TRIES: u32 = 20;
 pub(super) struct Publish {
     /// The stream
     stream: String,
-    /// The files; `-` is standard input
+    /// The files, by their names: .json and .ndjson (also several values in one), .yaml and .yml; - is standard input, JSON
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Publish documents again that were published before

@@ -14,14 +14,14 @@ use crate::service::{Served, Service};
 
 #[derive(Debug, Args)]
 pub(super) struct ReceiptOf {
-    /// The receipt
+    /// The receipt, TOPIC-PARTITION-OFFSET, as the answer to the document gave it
     id: String,
 }
 
 impl ReceiptOf {
     pub(super) async fn run(self, global: &Global) -> Done {
         let config = global.load()?;
-        let Outside { journal, store, streams } = wiring::open(&config).await?;
+        let Outside { journal, store, streams } = wiring::open_existing(&config).await?;
         let served = streams
             .iter()
             .map(|stream| Arc::new(Served { stream: Arc::clone(stream), progress: Arc::new(Progress::default()) }));

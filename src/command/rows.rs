@@ -5,11 +5,13 @@ use std::io::Write;
 use clap::Args;
 
 use super::output::{self, Output};
+use super::watch::Watch;
 use super::wiring;
 use super::{Done, Failed, Global};
 use crate::http::answer::Failure;
 use crate::json;
 use crate::query::{csv, postgrest, quoting, tables};
+use crate::registry;
 use crate::store::rows::PAGE_ROWS_MAX;
 
 #[derive(Debug, Args)]
@@ -28,36 +30,45 @@ pub(super) struct Rows {
     /// How many rows [default: 100 as a table, else all]
     #[arg(long)]
     limit: Option<usize>,
+    #[command(flatten)]
+    watch: Watch,
 }
 
 impl Rows {
     pub(super) async fn run(self, global: &Global) -> Done {
         let config = global.load()?;
-        let outside = wiring::open(&config).await?;
-        let rows = outside.store()?.rows();
+        let url = config.store.as_ref().ok_or_else(wiring::no_store)?;
+        wiring::must_exist([Some(url)])?;
+        let store = registry::open_store(url).await?;
+        self.watch.run(async || self.print(store.rows(), Output::or_default(global.output)).await).await
+    }
+
+    async fn print(&self, rows: &dyn crate::store::rows::Rows, kind: Output) -> Done {
         let columns = tables::columns(rows, &self.table).await?;
         let mut query = postgrest::plan(&self.table, &columns, &self.parameters()?, true)
             .map_err(|failure: Failure| Failed::Usage(failure.problem.detail))?;
-        let kind = Output::or_default(global.output);
         let limit = self.limit.unwrap_or(if kind == Output::Table { postgrest::PAGE_ROWS } else { usize::MAX });
         let names: Vec<String> = query.select.iter().map(|selected| selected.name.clone()).collect();
         let mut text = String::new();
-        if kind == Output::Csv {
-            csv::header(names.iter().map(String::as_str), &mut text);
+        match kind {
+            Output::Csv => csv::header(names.iter().map(String::as_str), &mut text),
+            Output::Json => text.push('['),
+            _ => {}
         }
         let mut cells = Vec::new();
         let mut left = limit;
         while left > 0 {
             query.limit = left.min(PAGE_ROWS_MAX);
             let page = rows.page(&query).await?;
-            left -= page.rows.len();
             for row in &page.rows {
                 match kind {
                     // One row a line, with every digit as it is kept.
-                    Output::Json => text.extend([row.as_str(), "\n"]),
+                    Output::Json => text.extend([if left == limit { "\n" } else { ",\n" }, row.as_str()]),
+                    Output::Ndjson => text.extend([row.as_str(), "\n"]),
                     Output::Csv => csv::row(row, &mut text),
                     Output::Table | Output::Value => cells.push(table_row(row)),
                 }
+                left -= 1;
             }
             // Page by page, so that any number of rows takes no more memory than one page.
             std::io::stdout().lock().write_all(std::mem::take(&mut text).as_bytes())?;
@@ -65,6 +76,9 @@ impl Rows {
             if query.after.is_none() {
                 break;
             }
+        }
+        if kind == Output::Json {
+            text.push_str(if left == limit { "]\n" } else { "\n]\n" });
         }
         std::io::stdout().lock().write_all(text.as_bytes())?;
         if kind == Output::Table {

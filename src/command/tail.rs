@@ -9,9 +9,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::Output;
-use super::{Done, Failed, Global};
+use super::{Done, Failed, Global, wiring};
 use crate::document::TopicName;
 use crate::journal::Extent;
+use crate::near;
 use crate::record::{Headers, Kept};
 use crate::registry;
 use crate::shutdown::Signals;
@@ -26,6 +27,9 @@ pub(super) struct Tail {
     /// Where to begin
     #[arg(long, value_name = "beginning|end|OFFSET", default_value = "beginning", allow_hyphen_values = true)]
     from: From,
+    /// Begin so many records before the end, in each partition
+    #[arg(short = 'n', long, value_name = "COUNT", conflicts_with = "from")]
+    last: Option<u32>,
     /// Leave at the topic's end, as it is at the start
     #[arg(long)]
     exit: bool,
@@ -62,17 +66,16 @@ impl Tail {
         let config = global.load()?;
         let print = match global.output {
             None | Some(Output::Value) => value as Print,
-            Some(Output::Json) => message,
-            Some(_) => return Err(Failed::Usage("`tail` prints `--output value` or `--output json`".into())),
+            // Others were refused.
+            Some(_) => message,
         };
+        wiring::must_exist([Some(&config.journal)])?;
         let topic = TopicName::parse(&self.topic)?;
         let journal = registry::open_journal(&config.journal, &config.data)?;
         let mut extents = journal.extents(&topic).await?;
         if extents.is_empty() {
-            let known: Vec<_> = config.streams.iter().map(|stream| stream.topic.as_str()).collect();
-            let words =
-                format!("there is no topic {topic}; the streams of the configuration have {}", known.join(", "));
-            return Err(Failed::Error(words.into()));
+            let known = config.streams.iter().map(|stream| stream.topic.as_str());
+            return Err(Failed::Error(near::unknown("topic", topic.as_str(), known).into()));
         }
         if let Some(partition) = self.partition {
             extents.retain(|extent| extent.partition == partition);
@@ -116,10 +119,11 @@ impl Tail {
             let words = format!("topic {topic} has {} partitions; say which with --partition", extents.len());
             return Err(Failed::Usage(words));
         }
-        let at = |extent: &Extent| match self.from {
-            From::Beginning => extent.start,
-            From::End => extent.end,
-            From::Offset(offset) => offset,
+        let at = |extent: &Extent| match (self.from, self.last) {
+            (_, Some(count)) => (extent.end - i64::from(count)).max(extent.start),
+            (From::Beginning, None) => extent.start,
+            (From::End, None) => extent.end,
+            (From::Offset(offset), None) => offset,
         };
         Ok(extents.iter().map(|extent| (extent.partition, at(extent))).collect())
     }

@@ -113,7 +113,9 @@ impl Up {
             let routes =
                 if is_gateway { http::routes(Arc::clone(&service)) } else { http::health_only(Arc::clone(&service)) };
             server = Some(tokio::spawn(http::server::serve(listener, routes, stop.clone())));
-            greet(&config, &service, address);
+            if !global.quiet {
+                greet(&config, &service, address);
+            }
         } else {
             tracing::info!(streams = service.streams.len(), roles = ?self.role, "Running.");
         }
@@ -194,13 +196,9 @@ fn greet(config: &Config, service: &Service, address: std::net::SocketAddr) {
         (None, _) => eprintln!("  store    none: documents are kept in the journal"),
     }
     eprintln!("  streams  {}", names.join(", "));
-    if let Some(served) = service.streams.iter().find(|served| served.stream.is_applied()) {
-        let example = match served.stream.gate.takes {
-            crate::gate::Takes::Changes { .. } => {
-                r#"{"activities":[{"operation":"insert","table":"item","col_names":["id","name"],"col_types":["INTEGER","TEXT"],"col_values":[1,"sword"]}]}"#
-            }
-            crate::gate::Takes::Events { .. } => r#"{"name":"george","age":24}"#,
-        };
-        eprintln!("Try:\n  curl --json '{example}' http://{address}/v1/streams/{}", served.stream.name);
+    let streams = service.streams.iter().map(|served| &*served.stream);
+    match super::try_line::command(streams, &address.to_string()) {
+        Some(command) => eprintln!("Try:\n  {command}"),
+        None => eprintln!("What the streams take:\n  curl http://{address}/v1/streams"),
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) async fn run(self, global: &Global) -> Done {
         let config = global.load()?;
-        let outside = wiring::open(&config).await?;
+        let outside = wiring::open_existing(&config).await?;
         for name in &self.streams {
             outside.stream(name)?;
         }

@@ -1,12 +1,14 @@
 //! From the configuration to the parts that run: journal, store, and the streams of `streams.rs`.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Failed;
 use super::streams::streams;
+use super::{Done, Failed};
 use crate::config::{BackendUrl, Config};
 use crate::journal::{Journal, JournalError};
+use crate::near;
 use crate::registry;
 use crate::store::{Store, StoreError};
 use crate::stream::Stream;
@@ -32,9 +34,39 @@ pub(super) enum Patience {
 /// How often a server that does not answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Opens journal and store, and builds the streams.
+/// Opens journal and store, which are made when they are files that are not there, and builds the streams.
 pub(super) async fn open(config: &Config) -> Result<Outside, Failed> {
     open_with(config, Patience::None).await
+}
+
+/// Opens a journal and a store that are there, and builds the streams: what only looks makes no data.
+pub(super) async fn open_existing(config: &Config) -> Result<Outside, Failed> {
+    must_exist([Some(&config.journal), config.store.as_ref()])?;
+    open(config).await
+}
+
+/// What is said where a command needs a store, and there is none.
+pub(super) fn no_store() -> Failed {
+    Failed::Usage("there is no store: give one with --store or `store:`".into())
+}
+
+/// Says that there is no data when one of these is a file that is not there.
+pub(super) fn must_exist<'u>(urls: impl IntoIterator<Item = Option<&'u BackendUrl>>) -> Done {
+    match urls.into_iter().flatten().find_map(registry::missing_file) {
+        None => Ok(()),
+        Some(path) => Err(Failed::Error(no_data(path).into())),
+    }
+}
+
+/// What is said where an embedded journal or store is not there.
+pub(super) fn no_data(path: &Path) -> String {
+    // A path that is relative says nothing to who is in the wrong folder.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    format!(
+        "there is no data here: {} does not exist; `sluicegate up` and `sluicegate publish` make it, and --data DIR or \
+         --config FILE says where it is",
+        path.display()
+    )
 }
 
 /// Opens journal and store with patience, and builds the streams. Without a store that was asked for, it may come later:
@@ -104,14 +136,17 @@ impl Again {
 impl Outside {
     /// The store, for commands that cannot do without.
     pub(super) fn store(&self) -> Result<&Arc<dyn Store>, Failed> {
-        self.store.as_ref().ok_or_else(|| Failed::Usage("there is no store: give one with --store or `store:`".into()))
+        self.store.as_ref().ok_or_else(no_store)
     }
 
     /// The stream that the command line names.
     pub(super) fn stream(&self, name: &str) -> Result<&Arc<Stream>, Failed> {
-        self.streams.iter().find(|stream| stream.name.as_str() == name).ok_or_else(|| {
-            let known: Vec<_> = self.streams.iter().map(|stream| stream.name.as_str()).collect();
-            Failed::Usage(format!("there is no stream {name:?}; there are {}", known.join(", ")))
-        })
+        self.streams.iter().find(|stream| stream.name.as_str() == name).ok_or_else(|| self.unknown_stream(name))
+    }
+
+    /// That there is no stream of that name, with the near one.
+    pub(super) fn unknown_stream(&self, name: &str) -> Failed {
+        let known = self.streams.iter().map(|stream| stream.name.as_str());
+        Failed::Error(near::unknown("stream", name, known).into())
     }
 }

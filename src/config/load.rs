@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::problem::{ConfigError, Problems};
 use super::read::{Said, read};
-use super::{BackendUrl, Config, FILE, Overrides, Schemes, refuse, tree, url};
+use super::{BackendUrl, Config, FILE, Log, Overrides, Schemes, refuse, tree, url};
+use crate::telemetry::judge_level;
 
 /// Reads the configuration; variables in the file come from the environment.
 ///
@@ -104,7 +105,19 @@ fn resolve(
     for schema in streams.iter_mut().filter_map(|stream| stream.schema.as_mut()) {
         *schema = folder.join(&schema);
     }
-    Config { file: file.map(Path::to_owned), listen, data, journal, store, streams }
+    let log = resolve_log(said.log.unwrap_or_default(), overrides, problems);
+    Config { file: file.map(Path::to_owned), listen, data, journal, store, streams, log }
+}
+
+fn resolve_log(mut log: Log, overrides: &Overrides, problems: &mut Problems) -> Log {
+    if let Some(level) = overrides.log_level.clone().filter(|level| !level.is_empty()) {
+        match judge_level(&level) {
+            Ok(()) => log.level = level,
+            Err(words) => problems.add_flag("--log-level", words),
+        }
+    }
+    log.format = overrides.log_format.unwrap_or(log.format);
+    log
 }
 
 fn flag_url(

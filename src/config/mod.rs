@@ -6,6 +6,7 @@
 //! up later. What this version cannot do yet is refused with words, never ignored.
 
 mod choice;
+mod log;
 mod stream;
 mod units;
 mod url;
@@ -35,11 +36,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 
 pub use self::load::load;
+pub use self::log::{Log, LogFormat};
 pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
 pub use self::schema::schema;
 pub use self::stream::{ActionSettings, Allow, Column, Key, Retention, Stream};
 pub use self::template::TEMPLATE;
+pub use self::units::parse_period;
 pub use self::url::BackendUrl;
 pub use self::words::{Form, Formats, From, Misfit, OnFailure, Operation, Reply, Takes, UnknownTypes};
 
@@ -93,6 +96,8 @@ pub struct Config {
     #[schemars(with = "std::collections::BTreeMap<String, Stream>", skip_serializing)]
     #[schemars(extend("x-default" = "`activities` (takes changes; routes `[/api/activities]`, reply `echo`) and `events` (takes events into table `events`)"))]
     pub streams: Vec<Stream>,
+    /// What is logged, on standard error.
+    pub log: Log,
 }
 
 impl Default for Config {
@@ -106,6 +111,7 @@ impl Default for Config {
             store: Some(BackendUrl::embedded(&data.join("store.db"))),
             data,
             streams: Stream::unconfigured(),
+            log: Log::default(),
         }
     }
 }
@@ -132,6 +138,10 @@ pub struct Overrides {
     pub journal: Option<BackendUrl>,
     /// `--store`, `SLUICEGATE_STORE`: a `sqlite://` path is relative to the working directory.
     pub store: Option<BackendUrl>,
+    /// `--log-level`, `SLUICEGATE_LOG_LEVEL`, and `RUST_LOG` where neither is said.
+    pub log_level: Option<String>,
+    /// `--log`, `SLUICEGATE_LOG`.
+    pub log_format: Option<LogFormat>,
 }
 
 /// The schemes of the backends that this build has, as the registry lists them.

@@ -7,7 +7,7 @@ use super::problem::Problems;
 use super::read_stream::{Claims, read_stream};
 use super::schema::CONFIG;
 use super::tree::Node;
-use super::{BackendUrl, Schemes, Stream, refuse};
+use super::{BackendUrl, Log, Schemes, Stream, log, refuse};
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ pub(super) struct Said {
     pub journal: Option<BackendUrl>,
     pub store: Option<BackendUrl>,
     pub streams: Option<Vec<Stream>>,
+    pub log: Option<Log>,
 }
 
 /// Reads the whole file; what is wrong is reported.
@@ -36,6 +37,7 @@ pub(super) fn read(root: &Node, schemes: &Schemes<'_>, problems: &mut Problems) 
     said.journal = backend(fields.take("journal"), "journal", schemes.journal, problems);
     said.store = backend(fields.take("store"), "store", schemes.store, problems);
     said.streams = fields.take("streams").and_then(|field| streams(&field, problems));
+    said.log = fields.take("log").and_then(|field| log::log(&field, problems));
     said
 }
 

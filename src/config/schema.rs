@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{ActionSettings, Allow, Column, Config, Retention, Stream};
+use super::{ActionSettings, Allow, Column, Config, Log, Retention, Stream};
 
 /// The JSON Schema (draft 2020-12) of sluicegate.yaml, for editors.
 pub fn schema() -> Value {
@@ -38,6 +38,8 @@ pub(super) static ALLOW: LazyLock<Keys> = LazyLock::new(Keys::of::<Allow>);
 pub(super) static ACTION: LazyLock<Keys> = LazyLock::new(Keys::of::<ActionSettings>);
 /// The keys of a stream's `retention`.
 pub(super) static RETENTION: LazyLock<Keys> = LazyLock::new(Keys::of::<Retention>);
+/// The keys of `log`.
+pub(super) static LOG: LazyLock<Keys> = LazyLock::new(Keys::of::<Log>);
 /// The keys of a column.
 pub(super) static COLUMN: LazyLock<Keys> = LazyLock::new(Keys::of::<Column>);
 

@@ -11,6 +11,7 @@ pub const TEMPLATE: &str = "\
 # data: sluicegate-data                       # the folder of the embedded journal and store, beside this file
 # journal: sqlite://sluicegate-data/journal.db  # the durable log: a path relative to this file, or kafka://host:9092
 # store: sqlite://sluicegate-data/store.db    # the database: a path relative to this file, or postgres://user:${PGPASSWORD}@host/db
+# log: {level: info, format: text, access: false}  # text | json; access: a line for each request
 
 streams:
   # Inserts, updates and deletes, into tables.

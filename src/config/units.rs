@@ -27,7 +27,7 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// The duration that a text such as `7d` means; a sentence that says what to write when it is none.
-pub(super) fn parse_period(text: &str) -> Result<Duration, String> {
+pub fn parse_period(text: &str) -> Result<Duration, String> {
     parse(text, "duration", &PERIODS, ["5s", "7d"]).map(Duration::from_millis)
 }
 

@@ -1,5 +1,6 @@
 //! The routes, and what every answer has in common. The handlers are in `intake` and `query`; the sockets in `server`.
 
+mod access;
 pub mod answer;
 pub mod body;
 pub mod server;
@@ -37,9 +38,9 @@ pub fn routes(service: Arc<Service>) -> Router {
         .route("/v1/dead-letters/{id}/retry", post(query::dead_letters::retry_one));
     for served in &service.streams {
         for route in &served.stream.routes {
-            let served = Arc::clone(served);
+            let (served, via) = (Arc::clone(served), Arc::<str>::from(route.as_str()));
             let handler = move |State(service): State<Arc<Service>>, request: Request| async move {
-                respond(intake::post(&service, &served, true, request).await)
+                respond(intake::post(&service, &served, Some(&via), request).await)
             };
             router = router.route(route, post(handler));
         }
@@ -54,6 +55,9 @@ pub fn routes(service: Arc<Service>) -> Router {
             };
             router = router.route(&action.path.shape(), methods);
         }
+    }
+    if !service.streams.iter().any(|served| served.stream.answers_at("/")) {
+        router = router.route("/", get(query::ways_in::show));
     }
     finish(router.merge(health_routes())).with_state(service)
 }
@@ -73,10 +77,11 @@ fn health_routes() -> Router<Arc<Service>> {
 }
 
 fn finish(router: Router<Arc<Service>>) -> Router<Arc<Service>> {
-    router
+    let router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
+    if access::is_wanted() { router.layer(axum::middleware::from_fn(access::log)) } else { router }
 }
 
 async fn not_found(request: Request) -> Response<Body> {

@@ -17,7 +17,13 @@ use crate::service::{Caller, Served, Service};
 /// Calls `action`. `HEAD` is answered as `GET` is, and records nothing. The request's body is not read.
 pub async fn call(service: &Service, served: &Served, action: &Action, request: Request) -> Response<Body> {
     let (head, _) = request.into_parts();
-    let mut response = respond(run(service, served, action, &head).await);
+    let answer = run(service, served, action, &head).await;
+    if let Err(failure) = &answer
+        && super::is_refusal(&failure.problem)
+    {
+        service.refusals.note(&served.stream, action.path.as_str(), &failure.problem);
+    }
+    let mut response = respond(answer);
     let headers = response.headers_mut();
     // Every call is an event of its own: nobody on the way may answer for us.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -46,7 +46,13 @@ struct Summary {
     results: Vec<Fate>,
 }
 
-pub(super) async fn post(service: &Service, served: &Served, ask: &Ask, parts: impl Iterator<Item = Part>) -> Answer {
+pub(super) async fn post(
+    service: &Service,
+    served: &Served,
+    route: Option<&str>,
+    ask: &Ask,
+    parts: impl Iterator<Item = Part>,
+) -> Answer {
     let stream = &served.stream;
     let record_bytes_max = service.journal.record_bytes_max();
     let mut fates = Vec::new();
@@ -64,7 +70,10 @@ pub(super) async fn post(service: &Service, served: &Served, ask: &Ask, parts: i
                 records.push(record);
                 fate.status = if ask.is_dry_run { "valid" } else { "accepted" };
             }
-            Err(problem) => fate.problem = Some(problem),
+            Err(problem) => {
+                service.refusals.note(stream, super::via(route), &problem);
+                fate.problem = Some(problem);
+            }
         }
         fates.push(fate);
     }

@@ -35,14 +35,34 @@ pub async fn by_name(
     request: Request,
 ) -> Response<Body> {
     let Some(served) = service.stream(&name) else {
-        let detail = format!("there is no stream {name:?}");
-        return Failure::new(ProblemType::UnknownStream, detail).into_response();
+        return Failure::from(service.unknown_stream(&name)).into_response();
     };
-    respond(post(&service, served, false, request).await)
+    respond(post(&service, served, None, request).await)
 }
 
-/// Takes the documents of one request. `is_own_route` says that the stream's `reply` governs the answer.
-pub async fn post(service: &Service, served: &Served, is_own_route: bool, request: Request) -> Answer {
+/// Takes the documents of one request. `route` is the one of the stream's own that it came by: there the stream's `reply`
+/// governs the answer.
+pub async fn post(service: &Service, served: &Served, route: Option<&str>, request: Request) -> Answer {
+    let answer = take(service, served, route, request).await;
+    if let Err(failure) = &answer
+        && is_refusal(&failure.problem)
+    {
+        service.refusals.note(&served.stream, via(route), &failure.problem);
+    }
+    answer
+}
+
+/// Whether the gate has refused a document, which was never kept.
+fn is_refusal(problem: &Problem) -> bool {
+    problem.status < 500 && problem.kind != ProblemType::NotApplied
+}
+
+/// The way that a document came by, as the log says it.
+fn via(route: Option<&str>) -> &str {
+    route.unwrap_or("/v1/streams/{stream}")
+}
+
+async fn take(service: &Service, served: &Served, route: Option<&str>, request: Request) -> Answer {
     if served.stream.is_foreign {
         let detail = format!("the stream {} reads a topic that others write, and takes nothing in", served.stream.name);
         let mut response = Failure::new(ProblemType::MethodNotAllowed, detail).into_response();
@@ -69,21 +89,21 @@ pub async fn post(service: &Service, served: &Served, is_own_route: bool, reques
             let document = one(body.bytes.clone());
             // It is a part of the connection's buffer, and the connection would need another one while this waits.
             drop(head);
-            single::post(service, served, is_own_route, &ask, document).await
+            single::post(service, served, route, &ask, document).await
         }
         Media::Lines => {
             let layout = match stream.gate.takes {
                 Takes::Changes { .. } => Layout::Values,
                 Takes::Events { .. } => Layout::Lines,
             };
-            batch::post(service, served, &ask, parts(&body.bytes, layout, one_max)).await
+            batch::post(service, served, route, &ask, parts(&body.bytes, layout, one_max)).await
         }
         Media::Yaml => {
             // Several documents in one body are answered like several lines.
             let mut parts = parts(&body.bytes, Layout::Yaml, one_max);
             let first: Vec<Part> = parts.by_ref().take(2).collect();
             if first.len() > 1 && !ask.is_event {
-                return batch::post(service, served, &ask, first.into_iter().chain(parts)).await;
+                return batch::post(service, served, route, &ask, first.into_iter().chain(parts)).await;
             }
             let none = |what| Err(Problem::new(ProblemType::NotJson, format!("the body holds {what}")));
             let document = match (first.len(), first.into_iter().next()) {
@@ -91,10 +111,10 @@ pub async fn post(service: &Service, served: &Served, is_own_route: bool, reques
                 (0, _) => none("no YAML document"),
                 _ => none("several YAML documents, and an event has one as its data"),
             };
-            single::post(service, served, is_own_route, &ask, document).await
+            single::post(service, served, route, &ask, document).await
         }
-        Media::Event => single::post(service, served, is_own_route, &ask, events::structured(&body.bytes)).await,
-        Media::Events => batch::post(service, served, &ask, events::batch(&body.bytes)?).await,
+        Media::Event => single::post(service, served, route, &ask, events::structured(&body.bytes)).await,
+        Media::Events => batch::post(service, served, route, &ask, events::batch(&body.bytes)?).await,
     }
 }
 

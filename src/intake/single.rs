@@ -18,18 +18,21 @@ use crate::stream::Reply;
 pub(super) async fn post(
     service: &Service,
     served: &Served,
-    is_own_route: bool,
+    route: Option<&str>,
     ask: &Ask,
     document: Result<Arrived, Problem>,
 ) -> Answer {
     let stream = &served.stream;
-    let reply = if is_own_route { stream.reply } else { Reply::Receipt };
+    let reply = if route.is_some() { stream.reply } else { Reply::Receipt };
     let sent = document.as_ref().map(|arrived| arrived.bytes.clone()).unwrap_or_default();
     let record_bytes_max = service.journal.record_bytes_max();
     let judged = document.and_then(|arrived| judge(stream, arrived, ask.idempotency_key.clone(), record_bytes_max));
     let (kept, changes) = match judged {
         Ok(judged) => judged,
-        Err(problem) if reply == Reply::Echo && problem.status != 413 => return Ok(echo_refusal(&problem, &sent)),
+        Err(problem) if reply == Reply::Echo && problem.status != 413 => {
+            service.refusals.note(stream, super::via(route), &problem);
+            return Ok(echo_refusal(&problem, &sent));
+        }
         Err(problem) => return Err(problem.into()),
     };
     if ask.is_dry_run {

@@ -36,6 +36,12 @@ pub async fn list(State(service): State<Arc<Service>>, uri: Uri) -> Response<Bod
         let limit = filter.limit;
         filter.limit += 1;
         let mut letters = store(&service)?.books().letters(&filter).await?;
+        // One that the configuration has no more may still have letters.
+        if let Some(stream) =
+            filter.stream.as_ref().filter(|name| letters.is_empty() && service.stream(name.as_str()).is_none())
+        {
+            return Err(service.unknown_stream(stream.as_str()).into());
+        }
         let next = (letters.len() > limit).then(|| {
             letters.truncate(limit);
             let mut link = String::from("/v1/dead-letters?");
@@ -104,6 +110,12 @@ pub async fn retry_all(State(service): State<Arc<Service>>, uri: Uri) -> Respons
         let (mut filter, _) = filter(uri.query(), RETRIES_MAX)?;
         filter.limit = filter.limit.min(RETRIES_MAX) + 1;
         let mut letters = store(&service)?.books().letters(&filter).await?;
+        // One that the configuration has no more may still have letters.
+        if let Some(stream) =
+            filter.stream.as_ref().filter(|name| letters.is_empty() && service.stream(name.as_str()).is_none())
+        {
+            return Err(service.unknown_stream(stream.as_str()).into());
+        }
         let more = letters.len() == filter.limit;
         letters.truncate(filter.limit - 1);
         let mut results = Vec::with_capacity(letters.len());

@@ -12,6 +12,7 @@ pub mod receipts;
 pub mod records;
 pub mod streams;
 pub mod tables;
+pub mod ways_in;
 
 use std::sync::Arc;
 

@@ -5,15 +5,19 @@ use axum::extract::Path;
 use axum::http::{Response, StatusCode};
 
 use crate::http::answer::{Failure, with_type};
+use crate::near;
 use crate::problem::ProblemType;
 
-const HTML: &str = "text/html; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 
 /// The page of one type.
 pub async fn show(Path(name): Path<String>) -> Response<Body> {
     match ProblemType::find(&name) {
         Some(kind) => with_type(StatusCode::OK, HTML, page(&name, &entry(kind))),
-        None => Failure::new(ProblemType::NotFound, format!("there is no problem type {name:?}")).into_response(),
+        None => {
+            let known = ProblemType::ALL.iter().map(|kind| kind.name());
+            Failure::new(ProblemType::NotFound, near::unknown("problem type", &name, known)).into_response()
+        }
     }
 }
 
@@ -23,7 +27,7 @@ pub async fn list() -> Response<Body> {
     with_type(StatusCode::OK, HTML, page("problems", &entries))
 }
 
-fn page(title: &str, body: &str) -> String {
+pub(super) fn page(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title} · Sluicegate</title>\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\

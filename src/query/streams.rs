@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use crate::gate::{KeyRule, Takes};
 use crate::http::answer::{Failure, json as json_answer};
-use crate::problem::ProblemType;
 use crate::service::Service;
 use crate::stream::{OnFailure, Stream, Target};
 
@@ -23,7 +22,7 @@ pub async fn list(State(service): State<Arc<Service>>) -> Response<Body> {
 pub async fn show(State(service): State<Arc<Service>>, Path(name): Path<String>) -> Response<Body> {
     match service.stream(&name) {
         Some(served) => json_answer(StatusCode::OK, describe(&served.stream).to_string()),
-        None => Failure::new(ProblemType::UnknownStream, format!("there is no stream {name:?}")).into_response(),
+        None => Failure::from(service.unknown_stream(&name)).into_response(),
     }
 }
 

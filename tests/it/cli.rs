@@ -1,5 +1,12 @@
 //! The commands: what they do, what they print, and the code they leave with.
 
+mod help;
+mod logs;
+mod names;
+mod no_data;
+mod printing;
+mod try_line;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -27,6 +34,7 @@ fn init_writes_a_configuration_that_checks_and_never_overwrites() {
 #[test]
 fn check_says_what_would_run_and_what_is_wrong() {
     let home = Home::new();
+    assert!(home.up().stop().success());
     let right = home.run(&["check"]).expect(0);
     for part in ["journal", "store", "activities: POST /v1/streams/activities and /api/activities", "into table events"]
     {
@@ -154,13 +162,18 @@ fn rows_print_as_json_table_and_csv() {
         row(3, "c".into(), "2.5"),
     ]));
     assert!(server.stop().success());
-    let json = home.run(&["rows", "t"]).expect(0).stdout;
+    let json = home.run(&["rows", "t"]).expect(0).json();
+    assert_eq!((json.as_array().unwrap().len(), &json[1]["name"]), (3, &Value::Null));
+    assert_eq!(home.run(&["rows", "t", "--limit", "0"]).expect(0).json(), json!([]));
+    let json = home.run(&["rows", "t", "--output", "ndjson"]).expect(0).stdout;
     let first = "{\"id\":1,\"name\":\"a, \\\"b\\\"\",\"n\":\"1234567890123456789012345678901234567890.5\"}";
     assert_eq!(json.lines().next(), Some(first));
     assert_eq!(json.lines().count(), 3);
     let run = |arguments: &[&str]| home.run(&[&["rows", "t"], arguments].concat()).expect(0).stdout;
-    assert_eq!(run(&["--where", "n=eq.2.5", "--select", "id"]), "{\"id\":2}\n{\"id\":3}\n");
-    assert_eq!(run(&["--limit", "1", "--select", "id"]), "{\"id\":1}\n");
+    let ndjson = ["--select", "id", "--output", "ndjson"];
+    assert_eq!(run(&[&["--where", "n=eq.2.5"], &ndjson[..]].concat()), "{\"id\":2}\n{\"id\":3}\n");
+    assert_eq!(run(&["--where", "n=eq.2.5", "--select", "id"]), "[\n{\"id\":2},\n{\"id\":3}\n]\n");
+    assert_eq!(run(&[&["--limit", "1"], &ndjson[..]].concat()), "{\"id\":1}\n");
     assert_eq!(run(&["--where", "name=is.null", "--output", "csv"]), "id,name,n\r\n2,,2.50\r\n");
     assert_eq!(run(&["--limit", "1", "--select", "id,name", "--output", "csv"]), "id,name\r\n1,\"a, \"\"b\"\"\"\r\n");
     assert_eq!(run(&["--select", "id,name", "--where", "id=eq.3", "--output", "table"]), "id  name\n3   c\n");
@@ -303,33 +316,6 @@ fn schema_prints_the_json_schema_of_the_configuration() {
     let schema = home.run(&["schema"]).expect(0).json();
     for member in ["listen", "journal", "store", "streams"] {
         assert!(schema["properties"].get(member).is_some(), "{member}: {schema}");
-    }
-}
-
-#[test]
-fn wrong_usage_leaves_with_2_and_failure_with_1() {
-    let home = Home::new();
-    for (arguments, status) in [
-        (&["--help"][..], 0),
-        (&["--version"], 0),
-        (&["up", "--help"], 0),
-        (&[], 2),
-        (&["nonsense"], 2),
-        (&["up", "--role", "nothing"], 2),
-        (&["publish", "activities"], 2),
-        (&["publish", "nothing", "-"], 2),
-        (&["rows", "t", "--where", "nonsense"], 1),
-        (&["rows", "nothing"], 1),
-        (&["receipt"], 2),
-        (&["verify", "nothing"], 2),
-        (&["dead-letters", "retry"], 2),
-        (&["dead-letters", "show", "activities-0-0"], 1),
-        (&["positions", "set", "nothing", "--to", "end"], 2),
-        (&["check", "--config", "not-there.yaml"], 1),
-        (&["up", "--listen", "nonsense"], 1),
-    ] {
-        let ran = home.run(arguments);
-        assert_eq!(ran.status, status, "{arguments:?}: {ran:?}");
     }
 }
 

@@ -34,7 +34,7 @@ fn every_refusal_is_a_problem_of_the_catalogue() {
     let home = Home::new();
     let server = home.up();
     for (request, status, kind) in [
-        (get("/"), 404, "not-found"),
+        (get("/nothing"), 404, "not-found"),
         (get("/nothing/here"), 404, "not-found"),
         (post("/nothing/here"), 404, "not-found"),
         (get("/problems/nothing"), 404, "not-found"),
@@ -313,4 +313,55 @@ fn a_stream_replies_on_its_own_routes_as_it_is_told() {
         413,
         "document-too-large",
     );
+}
+
+#[test]
+fn the_root_names_the_ways_in_unless_a_stream_has_it() {
+    let home = Home::with(
+        "streams: {shop: {takes: changes, routes: [/api/shop]}, a: {takes: events, table: '<b>', actions: {GET /buy: {record: x}}}, \
+         theirs: {takes: changes, source: t}}",
+    );
+    let up = home.up();
+    let root = up.get("/").expect(200);
+    assert_eq!(root.header("content-type"), Some("application/json"));
+    let ways = root.json();
+    assert_eq!(ways["streams"][0]["post"], serde_json::json!(["/v1/streams/shop", "/api/shop"]));
+    assert_eq!(ways["streams"][1]["actions"], serde_json::json!(["GET /buy"]));
+    assert_eq!(ways["streams"][2]["post"], serde_json::json!([]), "others write its topic");
+    for link in ways["links"].as_array().unwrap() {
+        up.get(link["path"].as_str().unwrap()).expect(200);
+    }
+    let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let page = up.send(Request::get("/").header("Accept", accept)).expect(200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    for part in ["<!doctype html>", "POST /api/shop", "href=\"/v1/tables\"", "&lt;b&gt;"] {
+        assert!(page.text().contains(part), "{part}: {}", page.text());
+    }
+    up.send(Request::new("HEAD", "/")).expect(200);
+    up.post("/", "{}").expect(405);
+
+    let home = Home::with("streams: {a: {takes: events, actions: {GET /: {record: x, answer: own}}}}");
+    assert_eq!(home.up().get("/").expect(200).text(), "own");
+    let home = Home::with("streams: {a: {takes: events, routes: [/]}}");
+    let up = home.up();
+    up.get("/").expect(405);
+    up.post("/", "{}").expect(202);
+}
+
+#[test]
+fn a_stream_that_is_not_there_is_answered_with_the_near_one() {
+    let home = Home::new();
+    let up = home.up();
+    for response in [up.get("/v1/streams/activties"), up.post("/v1/streams/activties", "{}")] {
+        let problem = response.expect(404).json();
+        assert_eq!(problem["type"], "/problems/unknown-stream");
+        assert_eq!(problem["detail"], "there is no stream \"activties\"; did you mean \"activities\"?");
+    }
+    let detail = up.get("/v1/streams/x").expect(404).json()["detail"].clone();
+    assert_eq!(detail, "there is no stream \"x\"; there are activities, events");
+    let letters = up.get("/v1/dead-letters?stream=evnets").expect(404).json();
+    assert_eq!(letters["detail"], "there is no stream \"evnets\"; did you mean \"events\"?");
+    assert_eq!(up.get("/v1/dead-letters?stream=events").expect(200).json()["dead_letters"], serde_json::json!([]));
+    let page = up.get("/problems/not-jsn").expect(404).json();
+    assert!(page["detail"].as_str().unwrap().contains("did you mean \"not-json\"?"), "{page}");
 }

@@ -29,13 +29,13 @@ fn it_prints_from_where_it_is_told_and_leaves_at_the_end() {
         assert_eq!(printed(&home, arguments), lines[expected], "{arguments:?}");
     }
     for (arguments, status, words) in [
-        (&["tail", "nothing", "--exit"][..], 1, "there is no topic nothing"),
+        (&["tail", "nothing", "--exit"][..], 1, "there is no topic \"nothing\"; there are events"),
         (&["tail", "events", "--exit", "--partition", "3"], 1, "no partition 3"),
         (&["tail", "events", "--exit", "--from", "1201"], 1, "1200"),
         (&["tail", "events", "--from", "-1"], 2, "--from"),
         (&["tail", "events", "--from", "middle"], 2, "beginning"),
         (&["tail", "events", "--output", "csv"], 2, "json"),
-        (&["rows", "events", "--output", "value"], 2, "tail"),
+        (&["rows", "events", "--output", "value"], 2, "it has table, json, ndjson and csv"),
     ] {
         let ran = home.run(arguments).expect(status);
         assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);

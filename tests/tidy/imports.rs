@@ -18,6 +18,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("gate", &["change", "format", "json", "judgement", "panics", "problem", "record"]),
     ("action", &["gate", "problem"]),
     // The outside. Backends import their parent and what things are, never each other.
+    ("near", &[]),
     ("shutdown", &[]),
     ("sqlite", &[]),
     ("journal", &["document", "record"]),
@@ -46,7 +47,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "stream",
         ],
     ),
-    ("service", &["apply::progress", "document", "journal", "store", "stream"]),
+    ("service", &["apply::progress", "document", "journal", "near", "problem", "store", "stream"]),
     ("http::answer", &["journal", "problem", "store"]),
     ("http::body", &["format", "http::answer", "problem", "service"]),
     (
@@ -87,6 +88,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "http::answer",
             "http::body",
             "json",
+            "near",
             "problem",
             "service",
             "store",
@@ -95,9 +97,12 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     // The edges.
-    ("http", &["action", "http::answer", "http::body", "intake", "problem", "query", "service", "shutdown"]),
     ("telemetry", &[]),
-    ("config", &["action", "change"]),
+    (
+        "http",
+        &["action", "http::answer", "http::body", "intake", "problem", "query", "service", "shutdown", "telemetry"],
+    ),
+    ("config", &["action", "change", "telemetry"]),
     (
         "registry",
         &[
@@ -130,6 +135,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "journal",
             "json",
             "judgement",
+            "near",
             "panics",
             "problem",
             "query",

@@ -277,11 +277,11 @@ fn the_command_asks_as_http_does() {
     assert!(server.stop().success());
     let run = |arguments: &[&str]| home.run(&[&["rows", "t", "--select", "id"], arguments].concat()).expect(0).stdout;
     for (arguments, expected) in [
-        (&["--where", "id=gt.1", "--where", "price=gt.0"][..], "{\"id\":2}\n"),
-        (&["--where", "document->>city=eq.Oslo"], "{\"id\":1}\n"),
-        (&["--where", "document->\"a=b\"=is.null", "--limit", "1"], "{\"id\":1}\n"),
-        (&["--where", "name=eq.a=\"b"], ""),
-        (&["--order", "price.desc.nullslast,id", "--limit", "2"], "{\"id\":2}\n{\"id\":1}\n"),
+        (&["--where", "id=gt.1", "--where", "price=gt.0"][..], "[\n{\"id\":2}\n]\n"),
+        (&["--where", "document->>city=eq.Oslo"], "[\n{\"id\":1}\n]\n"),
+        (&["--where", "document->\"a=b\"=is.null", "--limit", "1"], "[\n{\"id\":1}\n]\n"),
+        (&["--where", "name=eq.a=\"b"], "[]\n"),
+        (&["--order", "price.desc.nullslast,id", "--limit", "2", "--output", "ndjson"], "{\"id\":2}\n{\"id\":1}\n"),
         (&["--order", "id.desc", "--output", "csv"], "id\r\n4\r\n3\r\n2\r\n1\r\n"),
         (&["--order", "id.desc", "--limit", "1", "--output", "table"], "id\n4\n"),
     ] {

@@ -47,9 +47,15 @@ impl Process {
     /// Waits until standard error holds a text in a whole line, and gives all that was said.
     #[track_caller]
     pub(crate) fn wait_to_say(&self, text: &str) -> String {
+        self.wait_to_say_after(0, text)
+    }
+
+    /// Like [`Process::wait_to_say`], in what is said after the first `begin` bytes; gives that alone.
+    #[track_caller]
+    pub(crate) fn wait_to_say_after(&self, begin: usize, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut said = self.said.0.lock().unwrap();
-        while !said.contains(text) {
+        while !said[begin..].contains(text) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 // A panic under the lock would keep the log from whoever tidies up.
@@ -58,7 +64,7 @@ impl Process {
             }
             said = self.said.1.wait_timeout(said, left).unwrap().0;
         }
-        said.clone()
+        said[begin..].to_owned()
     }
 
     /// Everything on standard error so far.
