@@ -13,7 +13,7 @@ use super::judged::Ahead;
 use super::progress::Progress;
 use super::settle;
 use crate::clock;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Extent, Journal, JournalError};
 use crate::shutdown::Stop;
 use crate::store::{Claim, ClaimRequest, Next, Place, Store, StoreError};
 use crate::stream::{Stream, Where};
@@ -170,18 +170,25 @@ impl Worker {
         }
     }
 
+    /// What the journal holds of a partition.
+    async fn extent(&self, place: &Place) -> Result<Extent, StoreError> {
+        let extents = self.journal.extents(&place.topic).await.map_err(from_journal)?;
+        let found = extents.into_iter().find(|extent| extent.partition == place.partition);
+        Ok(found.unwrap_or(Extent { partition: place.partition, start: 0, end: 0 }))
+    }
+
     async fn try_claim(&self, partition: i32, seek: u64) -> Result<Claim, StoreError> {
         let place = self.place(partition);
-        let extents = self.journal.extents(&place.topic).await.map_err(from_journal)?;
-        let extent = extents.iter().find(|extent| extent.partition == partition);
-        let (start, end) = extent.map_or((0, 0), |extent| (extent.start, extent.end));
+        let extent = self.extent(&place).await?;
         let begin = match self.stream.from {
-            Where::Beginning => start,
-            Where::End => end,
+            Where::Beginning => extent.start,
+            Where::End => extent.end,
         };
         let owner = format!("process {}", std::process::id());
         let request = ClaimRequest { place: &place, journal: self.journal.identity(), start: begin, owner: &owner };
         let claim = self.store.claim(request).await?;
+        // Only now nobody else moves the position: the journal holds what it says, unless something is lost.
+        let Extent { start, end, .. } = self.extent(&place).await?;
         let stream = &self.stream.name;
         if claim.next_offset > end || claim.next_offset < start {
             let next = claim.next_offset;

@@ -12,7 +12,8 @@ use super::{Done, Failed, Global};
 use crate::apply::group_of;
 use crate::journal::Extent;
 use crate::store::Place;
-use crate::store::books::{Move, Standing};
+use crate::store::books::Standing;
+use crate::store::moves::{Move, Moved, Seen, Why};
 use crate::stream::Stream;
 
 const COLUMNS: &[&str] = &["stream", "partition", "position", "end", "lag", "owner", "state"];
@@ -128,6 +129,65 @@ async fn standing(outside: &Outside, place: &Place) -> Result<Option<Standing>, 
     Ok(standings.into_iter().find(|standing| standing.place == *place))
 }
 
+/// Where a partition stands, and what the journal holds of it. The journal is asked last: of what it holds then, nothing
+/// that is applied is missing, and where nothing is lost it does not look so.
+async fn look(outside: &Outside, place: &Place) -> Result<(Option<Standing>, Extent), Failed> {
+    let standing = standing(outside, place).await?;
+    let extents = outside.journal.extents(&place.topic).await?;
+    let extent = extents.into_iter().find(|extent| extent.partition == place.partition);
+    let gone = || Failed::Error(format!("topic {} has no partition {} any more", place.topic, place.partition).into());
+    Ok((standing, extent.ok_or_else(gone)?))
+}
+
+/// A move, and what it does in words.
+struct Proposal {
+    how: Move,
+    what: String,
+}
+
+/// So often a person is asked, or a move that needs no answer is tried: each time the partition was moved between the look
+/// and the move.
+const TRIES_MAX: usize = 100;
+
+/// Proposes, asks and moves, until the partition stands still for as long as that takes. Without a proposal nothing is
+/// done; gives whether there was one.
+async fn move_it(
+    outside: &Outside,
+    place: &Place,
+    yes: bool,
+    propose: impl Fn(Option<&Standing>, Extent) -> Result<Option<Proposal>, Failed>,
+) -> Result<bool, Failed> {
+    for _ in 0..TRIES_MAX {
+        let (standing, extent) = look(outside, place).await?;
+        let Some(Proposal { how, what }) = propose(standing.as_ref(), extent)? else { return Ok(false) };
+        ask(&what, yes)?;
+        let from = how.seen.as_ref().map_or(how.start, |seen| seen.next_offset);
+        let which = which(place);
+        match outside.store()?.books().move_position(place, &how).await? {
+            Moved::Stale if !yes => eprintln!("{which} has been moved meanwhile, and nothing was changed."),
+            Moved::Stale => {}
+            Moved::Done { to, lost } => {
+                match lost {
+                    0 if to > from => eprintln!("everything up to {to} was applied meanwhile; nothing is given up"),
+                    lost if to - from > lost => eprintln!("{lost} documents are given up; the others were applied"),
+                    _ => {}
+                }
+                eprintln!("{which} goes on at {to}");
+                return Ok(true);
+            }
+        }
+    }
+    let which = which(place);
+    Err(Failed::Error(format!("{which} is moved by others all the time; nothing was changed, try again").into()))
+}
+
+fn which(place: &Place) -> String {
+    match place.partition {
+        0 => place.stream.to_string(),
+        partition => format!("{}, partition {partition}", place.stream),
+    }
+}
+
 async fn set(outside: &Outside, stream: &str, to: &str, partition: Option<i32>, yes: bool) -> Done {
     let stream = outside.stream(stream)?;
     let extents = extents(outside, stream, partition).await?;
@@ -135,14 +195,22 @@ async fn set(outside: &Outside, stream: &str, to: &str, partition: Option<i32>, 
         let count = extents.len();
         return Err(Failed::Usage(format!("topic {} has {count} partitions: say --partition", stream.topic)));
     }
-    for extent in extents {
-        set_one(outside, stream, to, extent, yes).await?;
+    for Extent { partition, .. } in extents {
+        let place = Place { stream: stream.name.clone(), topic: stream.topic.clone(), partition };
+        let journal = outside.journal.identity();
+        move_it(outside, &place, yes, |standing, extent| propose_set(&place, journal, to, standing, extent)).await?;
     }
     Ok(())
 }
 
-async fn set_one(outside: &Outside, stream: &Stream, to: &str, extent: Extent, yes: bool) -> Done {
-    let Extent { partition, start, end } = extent;
+fn propose_set(
+    place: &Place,
+    journal: &str,
+    to: &str,
+    standing: Option<&Standing>,
+    extent: Extent,
+) -> Result<Option<Proposal>, Failed> {
+    let Extent { start, end, .. } = extent;
     let to = match to {
         "beginning" => start,
         "end" => end,
@@ -153,13 +221,12 @@ async fn set_one(outside: &Outside, stream: &Stream, to: &str, extent: Extent, y
     if !(start..=end).contains(&to) {
         return Err(Failed::Usage(format!("the journal holds offsets {start} to {end}; {to} is not among them")));
     }
-    let place = Place { stream: stream.name.clone(), topic: stream.topic.clone(), partition };
-    let before = standing(outside, &place).await?.map_or(start, |standing| standing.next_offset);
-    let which = match partition {
-        0 => stream.name.to_string(),
-        _ => format!("{}, partition {partition}", stream.name),
-    };
+    let (which, before) = (which(place), standing.map_or(start, |standing| standing.next_offset));
     let what = match to - before {
+        _ if standing.is_some_and(|standing| standing.journal != journal) => format!(
+            "{which}: the books count in another journal, at {before}; what that journal held after it is given up, and \
+             this journal is applied from {to}"
+        ),
         0 => format!("{which} stays at {to}"),
         skipped @ 1.. => format!("{skipped} documents of {which} are given up and count as lost"),
         behind => format!(
@@ -168,11 +235,12 @@ async fn set_one(outside: &Outside, stream: &Stream, to: &str, extent: Extent, y
             -behind
         ),
     };
-    ask(&what, yes)?;
-    let journal = outside.journal.identity().to_owned();
-    outside.store()?.books().move_position(&place, &Move::Set { to, journal }).await?;
-    eprintln!("{which} goes on at {to}");
-    Ok(())
+    Ok(Some(Proposal { how: a_move(standing, start, to, journal, Why::Set), what }))
+}
+
+fn a_move(standing: Option<&Standing>, start: i64, to: i64, journal: &str, why: Why) -> Move {
+    let seen = standing.map(|standing| Seen { journal: standing.journal.clone(), next_offset: standing.next_offset });
+    Move { seen, start, to, journal: journal.to_owned(), why }
 }
 
 async fn forget(outside: &Outside, stream: &str, yes: bool) -> Done {
@@ -194,39 +262,39 @@ async fn forget(outside: &Outside, stream: &str, yes: bool) -> Done {
 async fn accept_loss(outside: &Outside, stream: &str, yes: bool) -> Done {
     let stream = outside.stream(stream)?;
     let mut is_any = false;
-    for extent in outside.journal.extents(&stream.topic).await? {
-        let place = Place { stream: stream.name.clone(), topic: stream.topic.clone(), partition: extent.partition };
-        let Some(standing) = standing(outside, &place).await? else { continue };
-        let is_other = standing.journal != outside.journal.identity();
-        let next = standing.next_offset;
-        let to = if is_other || next < extent.start { extent.start } else { extent.end };
-        let what = match (is_other, next) {
-            (true, _) => format!(
-                "{}: the books count in another journal, at {next}; what that journal held after it is given up, and \
-                 this journal is applied from {to}",
-                stream.name
-            ),
-            (false, next) if next < extent.start => {
-                format!("{}: offsets {next} to {} are gone, and count as lost", stream.name, extent.start)
-            }
-            (false, next) if next > extent.end => {
-                format!(
-                    "{}: the journal ends at {}, before the position {next}; go on at {to}",
-                    stream.name, extent.end
-                )
-            }
-            _ => continue,
-        };
-        is_any = true;
-        ask(&what, yes)?;
-        let journal = outside.journal.identity().to_owned();
-        outside.store()?.books().move_position(&place, &Move::AcceptLoss { to, journal }).await?;
-        eprintln!("{} goes on at {to}", stream.name);
+    for Extent { partition, .. } in outside.journal.extents(&stream.topic).await? {
+        let place = Place { stream: stream.name.clone(), topic: stream.topic.clone(), partition };
+        let journal = outside.journal.identity();
+        is_any |=
+            move_it(outside, &place, yes, |standing, extent| {
+            Ok(standing.and_then(|standing| propose_loss(&place, journal, standing, extent)))
+        })
+                .await?;
     }
     if !is_any {
         eprintln!("nothing of {} is lost", stream.name);
     }
     Ok(())
+}
+
+/// None where nothing is lost.
+fn propose_loss(place: &Place, journal: &str, standing: &Standing, extent: Extent) -> Option<Proposal> {
+    let Extent { start, end, .. } = extent;
+    let (which, next) = (which(place), standing.next_offset);
+    let (to, what) = if standing.journal != journal {
+        let what = format!(
+            "{which}: the books count in another journal, at {next}; what that journal held after it is given up, and \
+             this journal is applied from {start}"
+        );
+        (start, what)
+    } else if next < start {
+        (start, format!("{which}: offsets {next} to {start} are gone, and count as lost"))
+    } else if next > end {
+        (end, format!("{which}: the journal ends at {end}, before the position {next}; go on at {end}"))
+    } else {
+        return None;
+    };
+    Some(Proposal { how: a_move(Some(standing), start, to, journal, Why::AcceptLoss), what })
 }
 
 fn ask(what: &str, yes: bool) -> Done {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::moves::{Move, Moved};
 use super::{Letter, Place, StoreError};
 use crate::document::{Position, StreamName};
 use crate::problem::Problem;
@@ -21,8 +22,8 @@ pub trait Books: Send + Sync {
     /// One dead letter.
     async fn letter(&self, position: &Position) -> Result<Option<Letter>, StoreError>;
 
-    /// Moves a position because a person said so.
-    async fn move_position(&self, place: &Place, how: &Move) -> Result<(), StoreError>;
+    /// Moves a position because a person said so; not when that would do something else than what the person was shown.
+    async fn move_position(&self, place: &Place, how: &Move) -> Result<Moved, StoreError>;
 
     /// Notes why a partition stands still, or that it goes again.
     async fn note_halt(&self, place: &Place, reason: Option<&str>) -> Result<(), StoreError>;
@@ -124,24 +125,4 @@ pub struct LetterFilter {
     pub after: Option<Position>,
     /// At most so many.
     pub limit: usize,
-}
-
-/// How a person moves a position.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Move {
-    /// To `to`. Backwards, what is behind it is applied again; forwards, what is skipped counts as lost. The position is
-    /// about the journal with this identity from then on.
-    Set {
-        /// The new position.
-        to: i64,
-        /// The journal's identity.
-        journal: String,
-    },
-    /// To `to` in the journal with this identity, because what the books count on is gone.
-    AcceptLoss {
-        /// The new position.
-        to: i64,
-        /// The journal's identity.
-        journal: String,
-    },
 }

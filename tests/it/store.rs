@@ -72,6 +72,8 @@ every_store! {
     accounts::letters_are_listed_in_order_and_by_filter
     accounts::an_outcome_is_told_for_every_document
     accounts::every_move_of_a_position_keeps_the_balance
+    accounts::a_move_does_only_what_was_shown
+    accounts::what_is_skipped_before_the_beginning_is_counted
     accounts::books_about_another_journal_are_a_fault
     accounts::a_letter_does_not_lend_its_receipt_to_a_document_of_another_journal
     accounts::a_halt_is_noted_until_the_position_moves

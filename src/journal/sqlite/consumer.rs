@@ -160,6 +160,15 @@ impl Consumer for SqliteConsumer {
     }
 }
 
+/// Whether some process reads for a group now.
+pub(super) fn is_read(connection: &rusqlite::Connection, topic: i64, group: &str) -> rusqlite::Result<bool> {
+    let holder: Option<(Option<String>, i64)> = connection
+        .prepare_cached("SELECT owner, leased_until_ms FROM groups WHERE topic = ?1 AND name = ?2")?
+        .query_row((topic, group), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(matches!(holder, Some((Some(holder), until_ms)) if until_ms > clock::now_ms() && !is_gone(&holder)))
+}
+
 /// The namespace in which this process's id means something. Containers that share the file do not share it.
 fn pid_namespace() -> String {
     std::fs::read_link("/proc/self/ns/pid").map_or_else(|_| "?".into(), |link| link.to_string_lossy().into_owned())

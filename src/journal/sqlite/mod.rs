@@ -279,14 +279,18 @@ impl Journal for SqliteJournal {
 
     async fn forget_group(&self, topic: &TopicName, group: &str) -> Result<(), JournalError> {
         let (topic, group) = (topic.clone(), group.to_owned());
-        let forget = move |transaction: &rusqlite::Transaction<'_>| match topic_id(transaction, &topic)? {
-            Some(id) => {
-                let sql = "DELETE FROM groups WHERE topic = ?1 AND name = ?2";
-                transaction.execute(sql, (id, group)).map(drop)
+        let forget = move |transaction: &rusqlite::Transaction<'_>| {
+            let Some(id) = topic_id(transaction, &topic)? else { return Ok(true) };
+            let is_read = consumer::is_read(transaction, id, &group)?;
+            if !is_read {
+                transaction.execute("DELETE FROM groups WHERE topic = ?1 AND name = ?2", (id, &group))?;
             }
-            None => Ok(()),
+            Ok(!is_read)
         };
-        self.writer.run(forget).await
+        if self.writer.run(forget).await? {
+            return Ok(());
+        }
+        Err(JournalError::Stop("a process reads for it at this moment: end that process first".into()))
     }
 
     async fn check(&self) -> Result<(), JournalError> {

@@ -7,7 +7,8 @@ use super::catalogue::quote;
 use super::connection::{Connection, column};
 use super::{PostgresStore, letters, moves};
 use crate::document::{BadName, Position, StreamName, TopicName};
-use crate::store::books::{Audit, Books, Counters, LetterFilter, Move, Outcome, Standing};
+use crate::store::books::{Audit, Books, Counters, LetterFilter, Outcome, Standing};
+use crate::store::moves::{Move, Moved};
 use crate::store::{Letter, Place, StoreError};
 
 const STANDING: &str = r#"SELECT stream, topic, "partition", journal, first_offset, next_offset, epoch, owner, halted,
@@ -129,7 +130,7 @@ impl Books for PostgresStore {
         letters::find(&connection, &quote(&self.settings.schema), position).await
     }
 
-    async fn move_position(&self, place: &Place, how: &Move) -> Result<(), StoreError> {
+    async fn move_position(&self, place: &Place, how: &Move) -> Result<Moved, StoreError> {
         self.with_books(true, async |books| moves::apply(books, place, how).await).await
     }
 

@@ -2,29 +2,28 @@
 
 use super::books::{Ledger, find_standing};
 use crate::clock;
-use crate::store::books::{Move, Standing};
+use crate::store::moves::{Move, Moved, Step};
 use crate::store::{Place, StoreError};
 
-pub(super) async fn apply(books: &Ledger<'_>, place: &Place, how: &Move) -> Result<(), StoreError> {
-    let (Move::Set { to, journal } | Move::AcceptLoss { to, journal }) = how;
+pub(super) async fn apply(books: &Ledger<'_>, place: &Place, how: &Move) -> Result<Moved, StoreError> {
+    let Move { start, to, journal, .. } = how;
     let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
-    let Some(standing) = find_standing(books, place).await? else {
-        // A stream that was never applied begins where it is told to.
-        let sql = r#"INSERT INTO {s}."_sluicegate_positions"
-            (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
-            VALUES ($1, $2, $3, $4, $5, $5, 0, '')"#;
-        return books.run(sql, &[&at.0, &at.1, &at.2, journal, to]).await.map(drop);
-    };
-    let is_same_journal = standing.journal == *journal;
-    if is_same_journal && *to >= standing.next_offset {
-        return skip(books, &standing, *to).await;
+    let standing = find_standing(books, place).await?;
+    match how.step(standing.as_ref()) {
+        Step::Stale => return Ok(Moved::Stale),
+        Step::Passed { at } => return Ok(Moved::Done { to: at, lost: 0 }),
+        Step::Skip { from } => return skip(books, place, from, *to).await,
+        Step::Begin => {
+            let sql = r#"INSERT INTO {s}."_sluicegate_positions"
+                (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
+                VALUES ($1, $2, $3, $4, $5, $5, 0, '') ON CONFLICT DO NOTHING"#;
+            let is_new = books.run(sql, &[&at.0, &at.1, &at.2, journal, start]).await? == 1;
+            return if is_new { skip(books, place, *start, *to).await } else { Ok(Moved::Stale) };
+        }
+        Step::Again => forget_from(books, place, *to).await?,
+        Step::Anew => disown_from(books, place, *to).await?,
     }
-    // Behind, or in another journal: the counting begins anew.
-    if is_same_journal && matches!(how, Move::Set { .. }) {
-        forget_from(books, place, *to).await?;
-    } else {
-        disown_from(books, place, *to).await?;
-    }
+    // The counting begins anew.
     let letters = |rest: &str| {
         format!(
             r#"(SELECT count(*) FROM {{s}}."_sluicegate_dead_letters"
@@ -38,20 +37,21 @@ pub(super) async fn apply(books: &Ledger<'_>, place: &Place, how: &Move) -> Resu
                duplicates_pruned = 0, dead_lettered = {waiting}, dropped = {dropped}, carried = {waiting} + {dropped}
            WHERE stream = $1 AND topic = $2 AND "partition" = $3"#
     );
-    books.run(&sql, &[&at.0, &at.1, &at.2, journal, to]).await.map(drop)
+    books.run(&sql, &[&at.0, &at.1, &at.2, journal, to]).await?;
+    Ok(Moved::Done { to: *to, lost: 0 })
 }
 
 /// Moves a position forwards: what is skipped is lost, because a person said so.
-async fn skip(books: &Ledger<'_>, standing: &Standing, to: i64) -> Result<(), StoreError> {
-    let Standing { place, next_offset, .. } = standing;
+async fn skip(books: &Ledger<'_>, place: &Place, from: i64, to: i64) -> Result<Moved, StoreError> {
     let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
-    if to > *next_offset {
+    if to > from {
         let sql = r#"INSERT INTO {s}."_sluicegate_lost" VALUES ($1, $2, $3, $4, $5, $6)"#;
-        books.run(sql, &[&at.0, &at.1, &at.2, next_offset, &to, &clock::now_ms()]).await?;
+        books.run(sql, &[&at.0, &at.1, &at.2, &from, &to, &clock::now_ms()]).await?;
     }
     let sql = r#"UPDATE {s}."_sluicegate_positions" SET next_offset = $4, lost = lost + $5, epoch = epoch + 1, halted = NULL
                  WHERE stream = $1 AND topic = $2 AND "partition" = $3"#;
-    books.run(sql, &[&at.0, &at.1, &at.2, &to, &(to - next_offset)]).await.map(drop)
+    books.run(sql, &[&at.0, &at.1, &at.2, &to, &(to - from)]).await?;
+    Ok(Moved::Done { to, lost: to - from })
 }
 
 /// The rows of a partition from an offset on, in the tables that name them by topic.

@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{SqliteStore, failed};
-use crate::clock;
+use super::{SqliteStore, failed, moves};
 use crate::document::{Position, StreamName, TopicName};
 use crate::problem::{Problem, ProblemType};
 use crate::record::Record;
-use crate::store::books::{Audit, Books, Counters, LetterFilter, Move, Outcome, Standing};
+use crate::store::books::{Audit, Books, Counters, LetterFilter, Outcome, Standing};
+use crate::store::moves::{Move, Moved};
 use crate::store::{Letter, Place, StoreError};
 
 const STANDING: &str = r#"SELECT stream, topic, "partition", journal, first_offset, next_offset, epoch, owner, halted,
@@ -179,48 +179,10 @@ impl Books for SqliteStore {
             .await
     }
 
-    async fn move_position(&self, place: &Place, how: &Move) -> Result<(), StoreError> {
+    async fn move_position(&self, place: &Place, how: &Move) -> Result<Moved, StoreError> {
         self.write(|connection| {
-            let (Move::Set { to, journal } | Move::AcceptLoss { to, journal }) = how;
-            let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
-            let Some(standing) = find_standing(connection, place)? else {
-                // A stream that was never applied begins where it is told to.
-                let sql = r#"INSERT INTO "_sluicegate_positions"
-                    (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
-                    VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, '')"#;
-                return connection.execute(sql, (at.0, at.1, at.2, journal, to)).map(drop).map_err(failed);
-            };
-            let is_same_journal = standing.journal == *journal;
-            if is_same_journal && *to >= standing.next_offset {
-                return skip(connection, &standing, *to);
-            }
-            // Behind, or in another journal: the counting begins anew.
-            if is_same_journal && matches!(how, Move::Set { .. }) {
-                forget_from(connection, place, *to)?;
-            } else {
-                disown_from(connection, place, *to)?;
-            }
-            connection
-                .execute(
-                    r#"UPDATE "_sluicegate_positions" SET journal = ?4, first_offset = ?5, next_offset = ?5,
-                           epoch = epoch + 1, halted = NULL, applied = 0, duplicates = 0, gaps = 0, lost = 0,
-                           duplicates_pruned = 0,
-                           dead_lettered = (SELECT count(*) FROM "_sluicegate_dead_letters"
-                               WHERE topic = ?2 AND "partition" = ?3 AND is_dropped = 0),
-                           dropped = (SELECT count(*) FROM "_sluicegate_dead_letters"
-                               WHERE topic = ?2 AND "partition" = ?3 AND is_dropped = 1)
-                       WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
-                    (at.0, at.1, at.2, journal, to),
-                )
-                .map_err(failed)?;
-            connection
-                .execute(
-                    r#"UPDATE "_sluicegate_positions" SET carried = dead_lettered + dropped
-                       WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
-                    at,
-                )
-                .map(drop)
-                .map_err(failed)
+            let standing = find_standing(connection, place)?;
+            moves::apply(connection, place, how, standing.as_ref())
         })
         .await
     }
@@ -285,62 +247,4 @@ impl Books for SqliteStore {
             })
             .await
     }
-}
-
-/// Moves a position forwards: what is skipped is lost, because a person said so.
-fn skip(connection: &Connection, standing: &Standing, to: i64) -> Result<(), StoreError> {
-    let Standing { place, next_offset, .. } = standing;
-    let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
-    if to > *next_offset {
-        connection
-            .execute(
-                r#"INSERT INTO "_sluicegate_lost" VALUES (?1, ?2, ?3, ?4, ?5, ?6)"#,
-                (at.0, at.1, at.2, next_offset, to, clock::now_ms()),
-            )
-            .map_err(failed)?;
-    }
-    connection
-        .execute(
-            r#"UPDATE "_sluicegate_positions" SET next_offset = ?4, lost = lost + ?5, epoch = epoch + 1, halted = NULL
-               WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
-            (at.0, at.1, at.2, to, to - next_offset),
-        )
-        .map(drop)
-        .map_err(failed)
-}
-
-/// What will be applied again is no longer a letter or a duplicate, and its idempotency keys are free.
-fn forget_from(connection: &Connection, place: &Place, to: i64) -> Result<(), StoreError> {
-    let run = |sql: &str, owner: &str| connection.execute(sql, (owner, place.partition, to)).map(drop).map_err(failed);
-    let (topic, stream) = (place.topic.as_str(), place.stream.as_str());
-    run(r#"DELETE FROM "_sluicegate_dead_letters" WHERE topic = ?1 AND "partition" = ?2 AND "offset" >= ?3"#, topic)?;
-    run(r#"DELETE FROM "_sluicegate_lost" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
-    run(r#"DELETE FROM "_sluicegate_duplicates" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
-    run(r#"DELETE FROM "_sluicegate_keys" WHERE stream = ?1 AND "partition" = ?2 AND "offset" >= ?3"#, stream)
-}
-
-/// The offsets from `to` on will be other documents' than those the books know. Idempotency keys still count, but point
-/// nowhere; a dead letter must not give its receipt to another document.
-fn disown_from(connection: &Connection, place: &Place, to: i64) -> Result<(), StoreError> {
-    let (topic, stream) = (place.topic.as_str(), place.stream.as_str());
-    let letters: i64 = connection
-        .query_row(
-            r#"SELECT count(*) FROM "_sluicegate_dead_letters"
-               WHERE topic = ?1 AND "partition" = ?2 AND "offset" >= ?3 AND is_dropped = 0"#,
-            (topic, place.partition, to),
-            |row| row.get(0),
-        )
-        .map_err(failed)?;
-    if letters > 0 {
-        return Err(StoreError::Stop(format!(
-            "{letters} dead letters of {stream} would share their receipts with new documents; retry or drop them first"
-        )));
-    }
-    let run = |sql: &str, owner: &str| connection.execute(sql, (owner, place.partition, to)).map(drop).map_err(failed);
-    run(r#"DELETE FROM "_sluicegate_dead_letters" WHERE topic = ?1 AND "partition" = ?2 AND "offset" >= ?3"#, topic)?;
-    run(r#"DELETE FROM "_sluicegate_lost" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
-    run(r#"DELETE FROM "_sluicegate_duplicates" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
-    let keys =
-        r#"UPDATE "_sluicegate_keys" SET "offset" = -1 WHERE stream = ?1 AND "partition" = ?2 AND "offset" >= ?3"#;
-    run(keys, stream)
 }

@@ -8,6 +8,7 @@ mod cursor;
 mod dialect;
 mod error;
 mod functions;
+mod moves;
 mod order;
 mod plan;
 mod read;

@@ -6,7 +6,8 @@ use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::problem::{Problem, ProblemType};
 use sluicegate::record::FILE_KEY;
-use sluicegate::store::books::{LetterFilter, Move, Outcome};
+use sluicegate::store::books::{LetterFilter, Outcome, Standing};
+use sluicegate::store::moves::{Move, Moved, Seen, Why};
 use sluicegate::store::{Closing, Fate, StoreError};
 
 use super::bench::{Bench, insert};
@@ -34,11 +35,17 @@ async fn one_of_each(bench: &mut Bench) {
     bench.apply(&[&one()]).await.unwrap();
 }
 
+/// A move of somebody who has seen where the partition stands.
+async fn a_move(bench: &Bench, why: Why, to: i64) -> Move {
+    let Standing { journal, next_offset, .. } = bench.standing().await;
+    Move { seen: Some(Seen { journal, next_offset }), start: 0, to, journal: bench.journal_identity().to_owned(), why }
+}
+
 /// Moves the position as a person does, and claims anew.
 async fn move_to(bench: &mut Bench, is_set: bool, to: i64) {
-    let journal = bench.journal_identity().to_owned();
-    let how = if is_set { Move::Set { to, journal } } else { Move::AcceptLoss { to, journal } };
-    bench.store.books().move_position(&bench.place(), &how).await.unwrap();
+    let how = a_move(bench, if is_set { Why::Set } else { Why::AcceptLoss }, to).await;
+    let moved = bench.store.books().move_position(&bench.place(), &how).await.unwrap();
+    assert!(matches!(moved, Moved::Done { to: at, .. } if at == to), "{moved:?}");
     bench.claim = bench.claim_again().await.unwrap();
     assert_eq!(bench.claim.next_offset, to);
 }
@@ -155,7 +162,7 @@ pub(super) async fn a_letter_does_not_lend_its_receipt_to_a_document_of_another_
     one_of_each(bench).await;
     bench.journal = std::sync::Arc::new(MemoryJournal::new());
     bench.append(&[(None, "{}"), (None, &one())]).await;
-    let accept = Move::AcceptLoss { to: 0, journal: bench.journal_identity().to_owned() };
+    let accept = a_move(bench, Why::AcceptLoss, 0).await;
     match bench.store.books().move_position(&bench.place(), &accept).await {
         Err(StoreError::Stop(reason)) => assert!(reason.contains("1 dead letter"), "{reason}"),
         other => panic!("{other:?}"),
@@ -197,4 +204,42 @@ pub(super) async fn old_keys_and_duplicates_go_and_the_balance_stays(bench: &mut
     let fates = bench.apply_with(&[(Some("key"), &one()), (Some(&file), &one())]).await.unwrap();
     let is_applied = [fates[0] == Fate::Applied, fates[1] == Fate::Applied];
     assert_eq!(is_applied, [true, false], "a file's key lasts as long as its file");
+}
+
+/// Two who act on what they saw at the same moment: the second one's move is refused where it would do something else.
+pub(super) async fn a_move_does_only_what_was_shown(bench: &mut Bench) {
+    for _ in 0..3 {
+        bench.apply(&[&one()]).await.unwrap();
+    }
+    let back = a_move(bench, Why::Set, 1).await;
+    let on = a_move(bench, Why::Set, 3).await;
+    let loss = a_move(bench, Why::AcceptLoss, 1).await;
+    bench.apply(&[&one(), &one()]).await.unwrap();
+    let before = bench.standing().await;
+    for (how, expected) in
+        [(&back, Moved::Stale), (&loss, Moved::Stale), (&on, Moved::Done { to: 5, lost: 0 })]
+    {
+        assert_eq!(bench.store.books().move_position(&bench.place(), how).await.unwrap(), expected, "{how:?}");
+        assert_eq!(bench.standing().await, before, "{how:?}");
+    }
+    bench.append(&[(None, &one()), (None, &one()), (None, &one())]).await;
+    let on = a_move(bench, Why::Set, 8).await;
+    // One of the three that were to be given up is applied meanwhile.
+    bench.advance_to(6).await;
+    let moved = bench.store.books().move_position(&bench.place(), &on).await.unwrap();
+    assert_eq!(moved, Moved::Done { to: 8, lost: 2 });
+    assert_eq!(bench.balances().await.lost, 2);
+    let unseen = Move { seen: None, ..on };
+    assert_eq!(bench.store.books().move_position(&bench.place(), &unseen).await.unwrap(), Moved::Stale);
+}
+
+pub(super) async fn what_is_skipped_before_the_beginning_is_counted(bench: &mut Bench) {
+    let place = sluicegate::store::Place { partition: 1, ..bench.place() };
+    let journal = bench.journal_identity().to_owned();
+    let how = Move { seen: None, start: 2, to: 5, journal, why: Why::Set };
+    assert_eq!(bench.store.books().move_position(&place, &how).await.unwrap(), Moved::Done { to: 5, lost: 3 });
+    assert_eq!(bench.store.books().move_position(&place, &how).await.unwrap(), Moved::Stale);
+    let standings = bench.store.books().positions(None).await.unwrap();
+    let standing = standings.iter().find(|standing| standing.place == place).unwrap();
+    assert_eq!((standing.first_offset, standing.next_offset, standing.counters.lost), (2, 5, 3));
 }

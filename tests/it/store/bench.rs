@@ -142,6 +142,15 @@ impl Bench {
         Ok(fates)
     }
 
+    /// Moves the position over documents of which each counts as applied.
+    pub(crate) async fn advance_to(&mut self, next_offset: i64) {
+        let mut transaction = self.store.begin(&self.stream.apply, None).await.unwrap();
+        let tally = Tally { applied: next_offset - self.claim.next_offset, ..Tally::default() };
+        transaction.advance(&self.claim, next_offset, tally).await.unwrap();
+        transaction.commit().await.unwrap();
+        self.claim.next_offset = next_offset;
+    }
+
     /// Sets the documents aside, with `kind` as the reason.
     pub(crate) async fn set_aside(&mut self, kind: ProblemType, sent: &[(Option<&str>, &str)]) -> Vec<Position> {
         let kept = self.append(sent).await;
