@@ -54,10 +54,14 @@ pub fn versions() -> &'static str {
     })
 }
 
+/// The file in which the backend that `url` names keeps everything; none when a server does.
+pub fn embedded_file(url: &BackendUrl) -> Option<&Path> {
+    (url.scheme() == EMBEDDED).then(|| Path::new(url.reveal_rest()))
+}
+
 /// The file of an embedded journal or store that is not there yet: opening it would make it. A server is never missing.
 pub fn missing_file(url: &BackendUrl) -> Option<&Path> {
-    let path = Path::new(url.reveal_rest());
-    (url.scheme() == EMBEDDED && !path.exists()).then_some(path)
+    embedded_file(url).filter(|path| !path.exists())
 }
 
 /// Opens the journal that `url` names; `data` is the folder of this process's own files.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// The version of SQLite that this program carries.
@@ -50,6 +51,27 @@ pub fn connect_reading(path: &Path, cache_kib: u32) -> rusqlite::Result<Connecti
     connection.execute_batch(&format!("PRAGMA query_only=ON; PRAGMA cache_size=-{cache_kib};"))?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
+}
+
+/// Copies the file at `from`, as it is at one moment, into the empty file at `to`. Whoever reads and writes it goes on.
+pub fn copy(from: &Path, to: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut source = Connection::open_with_flags(from, flags)?;
+    source.busy_handler(Some(wait))?;
+    let mut copy = Connection::open_with_flags(to, flags)?;
+    let backup = Backup::new(&source, &mut copy)?;
+    let mut looks = 0;
+    // All pages in one step: between steps, a writer would have it begin again.
+    while backup.step(-1)? != StepResult::Done {
+        if !wait(looks) {
+            return Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+                Some("it is locked by another process".into()),
+            ));
+        }
+        looks += 1;
+    }
+    Ok(())
 }
 
 fn wait(looks: i32) -> bool {

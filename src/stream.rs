@@ -106,6 +106,11 @@ impl Stream {
         self.table != Target::Journal
     }
 
+    /// Whether each of its documents has one row, which its receipt names: it can be found again.
+    pub fn has_rows_by_receipt(&self) -> bool {
+        matches!(self.table, Target::Records { .. })
+    }
+
     /// Reads a record of the stream's topic as a document. It is judged again: other programs may write to the topic.
     pub fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
         gate::judging(|| self.read_record(kept))

@@ -46,6 +46,10 @@ pub async fn retry(
     let mut transaction = store.begin(&stream.apply, None).await?;
     let problem = match stream.read(&kept) {
         Ok(mut document) => {
+            if stream.has_rows_by_receipt() {
+                // It may have become a letter when it was replayed, and its row is there.
+                document = document.again();
+            }
             if let (Some(idempotency), true) = (document.idempotency.as_mut(), is_mended) {
                 // The key goes on standing for the document as it was sent.
                 idempotency.digest = original;

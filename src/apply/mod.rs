@@ -21,10 +21,10 @@ use tokio::sync::mpsc;
 use self::judged::Ahead;
 use self::progress::Progress;
 use self::worker::{Order, PAUSE_FIRST, PAUSE_MAX, Report, Worker};
-use crate::journal::{Batch, Consumer, Delivery, Journal, JournalError, Retention};
+use crate::journal::{Batch, Consumer, Delivery, Extent, Journal, JournalError, Retention};
 use crate::shutdown::Stop;
-use crate::store::Store;
-use crate::stream::Stream;
+use crate::store::{Place, Store};
+use crate::stream::{Stream, Where};
 
 /// How long a wait for records lasts at most: bounds how late a stop is seen.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -56,15 +56,11 @@ impl Applier {
     /// Runs until it is stopped.
     pub async fn run(self, stop: Stop) {
         let mut pause = PAUSE_FIRST;
-        let records_max = self.store.limits().batch_records_max;
         let group = group_of(&self.stream, &*self.store);
         while !stop.is_set() {
             let begun = Instant::now();
-            match self.journal.subscribe(&self.stream.topic, &group, records_max).await {
-                Ok(consumer) => match self.consume(consumer, &stop).await {
-                    Ok(()) => break,
-                    Err(error) => self.say_unreadable(&error),
-                },
+            match self.read(&group, &stop).await {
+                Ok(()) => break,
                 Err(error) => self.say_unreadable(&error),
             }
             if begun.elapsed() > PAUSE_MAX {
@@ -74,6 +70,27 @@ impl Applier {
             stop.wait_for(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    async fn read(&self, group: &str, stop: &Stop) -> Result<(), JournalError> {
+        self.begin().await?;
+        let records_max = self.store.limits().batch_records_max;
+        let consumer = self.journal.subscribe(&self.stream.topic, group, records_max).await?;
+        self.consume(consumer, stop).await
+    }
+
+    /// Notes where the stream begins, if that is where its topic ends now.
+    async fn begin(&self) -> Result<(), JournalError> {
+        let Stream { name, topic, from: Where::End, .. } = &*self.stream else { return Ok(()) };
+        let mut extents = self.journal.extents(topic).await?;
+        if extents.is_empty() {
+            // There is no such topic yet, and everything in it will be new. It has a partition with this number.
+            extents.push(Extent { partition: 0, start: 0, end: 0 });
+        }
+        let place = |partition| Place { stream: name.clone(), topic: topic.clone(), partition };
+        let places: Vec<_> = extents.iter().map(|extent| (place(extent.partition), extent.end)).collect();
+        let noted = self.store.books().begin(self.journal.identity(), &places).await;
+        noted.map_err(|error| JournalError::Later(format!("where the stream begins cannot be noted: {error}")))
     }
 
     fn say_unreadable(&self, error: &JournalError) {

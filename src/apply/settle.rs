@@ -23,6 +23,8 @@ pub(super) struct Settled {
 pub(super) async fn apply(store: &dyn Store, claim: &Claim, judged: &Judged) -> Result<Settled, StoreError> {
     let Read { stream, batch } = judged.borrow_owner();
     let Documents { documents, indices, unreadable } = judged.borrow_dependent();
+    let again = again(stream, claim, documents);
+    let documents = again.as_deref().unwrap_or(documents);
     let mut transaction = store.begin(&stream.apply, Some(claim)).await?;
     let mut settling = Settling {
         stream,
@@ -58,6 +60,20 @@ pub(super) async fn apply(store: &dyn Store, claim: &Claim, judged: &Judged) -> 
     transaction.commit().await?;
     let set_aside = set_aside.into_iter().map(|letter| (Receipt(letter.position), letter.problem)).collect();
     Ok(Settled { next_offset, set_aside, held })
+}
+
+/// The documents of a replay: rows that are there already are brought up to date. None when none of them was applied
+/// before.
+fn again<'a>(stream: &Stream, claim: &Claim, documents: &[Document<'a>]) -> Option<Vec<Document<'a>>> {
+    let was_applied = |document: &Document<'_>| document.position.offset < claim.applied_before;
+    if !stream.has_rows_by_receipt() || !documents.first().is_some_and(was_applied) {
+        return None;
+    }
+    let again = |document: &Document<'a>| match was_applied(document) {
+        true => document.clone().again(),
+        false => document.clone(),
+    };
+    Some(documents.iter().map(again).collect())
 }
 
 /// After a refusal runs grow from here again: where many documents are bad, each refusal costs what a short run does.

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::journal::{Extent, Journal, JournalError};
 use crate::shutdown::Stop;
 use crate::store::{Claim, ClaimRequest, Next, Place, Store, StoreError};
-use crate::stream::{Stream, Where};
+use crate::stream::Stream;
 
 /// Pauses after failures that time can heal double from the first to the second, which bounds how late a server that is
 /// back is noticed.
@@ -179,11 +179,9 @@ impl Worker {
 
     async fn try_claim(&self, partition: i32, seek: u64) -> Result<Claim, StoreError> {
         let place = self.place(partition);
-        let extent = self.extent(&place).await?;
-        let begin = match self.stream.from {
-            Where::Beginning => extent.start,
-            Where::End => extent.end,
-        };
+        // A stream that begins at the end has a position in every partition that was there then; what comes later is read
+        // from its beginning.
+        let begin = self.extent(&place).await?.start;
         let owner = format!("process {}", std::process::id());
         let request = ClaimRequest { place: &place, journal: self.journal.identity(), start: begin, owner: &owner };
         let claim = self.store.claim(request).await?;

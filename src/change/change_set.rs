@@ -29,6 +29,7 @@ impl<'a> Change<'a> {
             Action::Update { row, key } => (1, row, Some(key)),
             Action::Delete { key } => (2, &[], Some(key)),
             Action::Truncate => (3, &[], None),
+            Action::Upsert { row, .. } => (4, row, None),
         }
     }
 
@@ -48,6 +49,14 @@ pub enum Action<'a> {
         row: Vec<Cell<'a>>,
         /// The table's primary key, when the document names it; used when the table is created.
         primary_key: Vec<Cow<'a, str>>,
+    },
+    /// A row by its key: new, or, where a row with the same key is there, new values for that one. Columns that are not
+    /// named stay as they are.
+    Upsert {
+        /// The row's cells, those of the key among them.
+        row: Vec<Cell<'a>>,
+        /// The columns that tell rows apart: the table's primary key, when it is created for it.
+        key: Vec<Cow<'a, str>>,
     },
     /// New values for the rows that match the key. Columns that are not named stay as they are.
     Update {
@@ -73,6 +82,9 @@ pub struct Key<'a> {
     /// wal2json v1 leaves NULLs out of `oldkeys`. When the named cells match several rows, they are no key of the
     /// source, so its identity was FULL, and the columns that are not named were NULL.
     pub omits_nulls: bool,
+    /// The source speaks of one of its rows each time: of several that match, which then are the same to it, one is meant.
+    /// Otherwise the key is a condition, and means all that match.
+    pub is_one_row: bool,
 }
 
 /// A column with a value.
@@ -108,6 +120,33 @@ impl<'a> TableName<'a> {
                 TableName { schema: Some(schema), name }
             }
         }
+    }
+}
+
+impl Action<'_> {
+    /// The columns that this change adds to a table that lacks them, and to a table that it makes: an insert's, an upsert's
+    /// and an update's. A source that got a new column may update a row before it inserts one.
+    pub fn additions(&self) -> &[Cell<'_>] {
+        match self {
+            Action::Insert { row, .. } | Action::Upsert { row, .. } | Action::Update { row, .. } => row,
+            Action::Delete { .. } | Action::Truncate => &[],
+        }
+    }
+
+    /// The row that makes a table that is missing, with the key that the document names for it.
+    pub fn creation(&self) -> Option<(&[Cell<'_>], &[Cow<'_, str>])> {
+        match self {
+            Action::Insert { row, primary_key: key } | Action::Upsert { row, key } => Some((row, key)),
+            _ => None,
+        }
+    }
+}
+
+impl Key<'_> {
+    /// A column of the key that `is_there` does not find, though the key gives a value for it: adding the column would
+    /// not bring a row with that value. One that must be NULL is so in a column that is added.
+    pub fn missing(&self, is_there: impl Fn(&str) -> bool) -> Option<&Cell<'_>> {
+        self.cells.iter().find(|cell| cell.value != Value::Null && !is_there(&cell.name))
     }
 }
 

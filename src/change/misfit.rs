@@ -76,7 +76,7 @@ impl Misfit {
 }
 
 /// A string, in quotes and cut.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     format!("{:?}", cut(text))
 }
 

@@ -17,5 +17,6 @@ pub mod value;
 pub(crate) use calendar::{civil, write_date, write_time};
 pub use change_set::{Action, Cell, Change, ChangeSet, Key, TableName};
 pub use column_type::{ColumnType, Family, Scalar};
+pub(crate) use misfit::shown;
 pub use misfit::{Misfit, MisfitKind};
 pub use value::Value;

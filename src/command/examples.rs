@@ -73,6 +73,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("dead-letters drop", &["sluicegate dead-letters drop activities-0-42"]),
+    ("backup", &["sluicegate backup /backups/monday", "sluicegate backup copy --data /var/lib/sluicegate"]),
     (
         "positions",
         &[

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each a wiring of the parts.
 
+mod backup;
 mod check;
 mod dead_letters;
 mod examples;
@@ -104,6 +105,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     /// Say where each stream stands; move it
     Positions(positions::Positions),
+    /// Copy the embedded journal and store while they are in use
+    Backup(backup::Backup),
     /// Prove that nothing accepted has disappeared
     Verify(verify::Verify),
     /// Print the JSON Schema of the configuration, for editors
@@ -133,7 +136,7 @@ impl Command {
         match self {
             Command::Tail(_) => &[Output::Value, Output::Json],
             Command::Rows(_) | Command::Receipt(_) | Command::DeadLetters(_) => output::LISTS,
-            Command::Positions(_) | Command::Verify(_) => output::LISTS,
+            Command::Positions(_) | Command::Backup(_) | Command::Verify(_) => output::LISTS,
             // Theirs is text for people, or one form that is what it is.
             Command::Up(_) | Command::Init(_) | Command::Check(_) | Command::Publish(_) => &[],
             Command::Schema(_) | Command::Completions(_) | Command::Man(_) => &[],
@@ -221,6 +224,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Command::Receipt(command) => command.run(&global).await,
             Command::DeadLetters(command) => command.run(&global).await,
             Command::Positions(command) => command.run(&global).await,
+            Command::Backup(command) => command.run(&global).await,
             Command::Verify(command) => command.run(&global).await,
             Command::Schema(command) => command.run(),
             Command::Completions(command) => command.run(),

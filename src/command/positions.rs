@@ -167,7 +167,9 @@ async fn move_it(
             Moved::Stale if !yes => eprintln!("{which} has been moved meanwhile, and nothing was changed."),
             Moved::Stale => {}
             Moved::Done { to, lost } => {
+                let is_same_journal = how.seen.is_some_and(|seen| seen.journal == how.journal);
                 match lost {
+                    _ if !is_same_journal => {}
                     0 if to > from => eprintln!("everything up to {to} was applied meanwhile; nothing is given up"),
                     lost if to - from > lost => eprintln!("{lost} documents are given up; the others were applied"),
                     _ => {}
@@ -265,11 +267,10 @@ async fn accept_loss(outside: &Outside, stream: &str, yes: bool) -> Done {
     for Extent { partition, .. } in outside.journal.extents(&stream.topic).await? {
         let place = Place { stream: stream.name.clone(), topic: stream.topic.clone(), partition };
         let journal = outside.journal.identity();
-        is_any |=
-            move_it(outside, &place, yes, |standing, extent| {
+        is_any |= move_it(outside, &place, yes, |standing, extent| {
             Ok(standing.and_then(|standing| propose_loss(&place, journal, standing, extent)))
         })
-                .await?;
+        .await?;
     }
     if !is_any {
         eprintln!("nothing of {} is lost", stream.name);

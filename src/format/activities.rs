@@ -178,7 +178,7 @@ impl<'a> Activity<'a> {
 }
 
 fn action<'a>(operation: Operation, row: Vec<Cell<'a>>, key: Vec<Cell<'a>>) -> Action<'a> {
-    let key = Key { cells: key, omits_nulls: false };
+    let key = Key { cells: key, omits_nulls: false, is_one_row: false };
     match operation {
         Operation::Insert => Action::Insert { row, primary_key: Vec::new() },
         Operation::Update => Action::Update { row, key },

@@ -22,6 +22,9 @@ pub trait Books: Send + Sync {
     /// One dead letter.
     async fn letter(&self, position: &Position) -> Result<Option<Letter>, StoreError>;
 
+    /// Notes where each partition of a stream begins, unless the stream has begun: unless it has a position in any.
+    async fn begin(&self, journal: &str, places: &[(Place, i64)]) -> Result<(), StoreError>;
+
     /// Moves a position because a person said so; not when that would do something else than what the person was shown.
     async fn move_position(&self, place: &Place, how: &Move) -> Result<Moved, StoreError>;
 

@@ -123,6 +123,8 @@ pub struct Claim {
     pub epoch: i64,
     /// The first offset that is not applied yet.
     pub next_offset: i64,
+    /// The documents before this offset were applied once already: the position was set back.
+    pub applied_before: i64,
 }
 
 /// How documents of one stream are applied.
@@ -143,7 +145,7 @@ impl ApplyRules {
         let table = &change.table;
         let ours = self.keys.get(&table.to_string()).or_else(|| self.keys.get(&*table.name));
         let columns = ours.cloned().unwrap_or_else(|| named.iter().map(ToString::to_string).collect());
-        let Action::Insert { row, .. } = &change.action else { return Vec::new() };
+        let Some((row, _)) = change.action.creation() else { return Vec::new() };
         // A key that the row lacks cannot be one.
         let is_whole = columns.iter().all(|column| row.iter().any(|cell| cell.name == *column));
         if is_whole { columns } else { Vec::new() }
@@ -151,7 +153,7 @@ impl ApplyRules {
 }
 
 /// A document on its way into the tables.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Document<'a> {
     /// The stream it came by.
     pub stream: &'a StreamName,
@@ -161,6 +163,21 @@ pub struct Document<'a> {
     pub changes: ChangeSet<'a>,
     /// Under which key it must be applied once only.
     pub idempotency: Option<Idempotency<'a>>,
+}
+
+impl Document<'_> {
+    /// The same document for tables that may hold its rows already: an insert that names its key is an upsert.
+    #[must_use]
+    pub fn again(mut self) -> Self {
+        for change in &mut self.changes.changes {
+            if let Action::Insert { row, primary_key } = &mut change.action
+                && !primary_key.is_empty()
+            {
+                change.action = Action::Upsert { row: std::mem::take(row), key: std::mem::take(primary_key) };
+            }
+        }
+        self
+    }
 }
 
 /// A key that stands for one document.

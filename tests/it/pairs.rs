@@ -2,10 +2,16 @@
 //!
 //! A new journal or store is a constructor and its lines in [`every_pair`].
 
+mod moving;
+
 use serde_json::{Value, json};
 
 use crate::support::{
     Documents, Home, PATIENCE, Process, Request, Target, activities, eventually, insert, item, services, unapplicable,
+};
+
+use self::moving::{
+    a_replay_of_events_brings_rows_up_to_date, a_replay_of_events_tries_dead_letters_again, moves_race_with_apply,
 };
 
 /// A home with a configuration for a pair.
@@ -87,6 +93,9 @@ every_pair! {
     a_kill_loses_and_doubles_nothing
     a_replay_applies_everything_again
     a_skip_gives_up_what_it_skips
+    moves_race_with_apply
+    a_replay_of_events_brings_rows_up_to_date
+    a_replay_of_events_tries_dead_letters_again
 }
 
 fn ids(process: &Process) -> Vec<i64> {

@@ -151,6 +151,7 @@ fn said(changes: &ChangeSet<'_>) -> Vec<String> {
         cells.iter().map(|cell| format!("{}:{}={:?}", cell.name, cell.column_type, cell.value)).collect::<Vec<_>>()
     };
     let say = |change: &sluicegate::change::Change<'_>| match &change.action {
+        sluicegate::change::Action::Upsert { .. } => unreachable!("no form writes one"),
         Action::Insert { row, .. } => format!("{} insert {:?}", change.table, cells(row)),
         Action::Update { row, key } => format!("{} update {:?} {:?}", change.table, cells(row), cells(&key.cells)),
         Action::Delete { key } => format!("{} delete {:?}", change.table, cells(&key.cells)),

@@ -1,7 +1,7 @@
 //! Topics that others write: applied as they are, and whatever stands in them is accounted for.
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
@@ -26,6 +26,20 @@ impl Other {
         let topic = NewTopic::new(&self.topic, 1, TopicReplication::Fixed(1));
         let created = runtime.block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
         assert!(created.iter().all(Result::is_ok), "{created:?}");
+    }
+
+    /// Adds a partition, and appends a record to it.
+    fn write_to_a_new_partition(&self, value: &[u8]) {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.kafka).create().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let more = NewPartitions::new(&self.topic, 2);
+        let created = runtime.block_on(admin.create_partitions([&more], &AdminOptions::new())).unwrap();
+        assert!(created.iter().all(Result::is_ok), "{created:?}");
+        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &self.kafka).create().unwrap();
+        let record = BaseRecord::<[u8], [u8]>::to(&self.topic).key(b"key").partition(1).payload(value);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(PATIENCE).unwrap();
     }
 
     /// Appends records without headers; none is a tombstone.
@@ -121,6 +135,44 @@ fn from_the_end_skips_what_was_there_and_only_the_first_time() {
         (&2.into(), &0.into(), &0.into()),
         "{balance}"
     );
+}
+
+#[test]
+fn a_partition_that_comes_after_the_beginning_is_read_from_its_own() {
+    let Some(other) = Other::new("source-partitions") else { return };
+    other.create();
+    other.write(&[Some(item(1).as_bytes())]);
+    let home = other.home("end");
+    let mut server = home.up();
+    eventually(PATIENCE, "the stream has begun", || {
+        let positions = home.run(&["positions"]).expect(0).json();
+        (positions[0]["state"] != "not begun").then_some(())
+    });
+    other.write(&[Some(item(2).as_bytes())]);
+    items(&server, &[2]);
+    assert!(server.stop().success());
+    other.write_to_a_new_partition(item(3).as_bytes());
+    let server = home.up();
+    items(&server, &[2, 3]);
+    let balances = home.run(&["verify"]).expect(0).json();
+    let applied: Vec<_> = balances.as_array().unwrap().iter().map(|balance| balance["applied"].clone()).collect();
+    assert_eq!(applied, [1, 1], "{balances}");
+}
+
+#[test]
+fn a_topic_made_after_the_beginning_is_read_from_its_own() {
+    let Some(other) = Other::new("source-made-later") else { return };
+    let home = other.home("end");
+    let mut server = home.up();
+    eventually(PATIENCE, "readiness names the topic", || {
+        let answer = server.get("/health/ready");
+        (answer.status == 503 && answer.json()["checks"].to_string().contains(&other.topic)).then_some(())
+    });
+    assert!(server.stop().success());
+    other.create();
+    other.write(&[Some(item(1).as_bytes())]);
+    let server = home.up();
+    items(&server, &[1]);
 }
 
 #[test]

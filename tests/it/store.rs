@@ -85,6 +85,8 @@ every_store! {
     changes::what_cannot_be_applied_is_said_by_its_type
     changes::names_that_differ_in_case_only_are_refused
     changes::a_key_without_its_nulls_finds_the_row_it_means
+    changes::a_key_of_missing_columns_finds_no_row_and_is_refused
+    changes::of_identical_rows_each_change_takes_one
     changes::a_schema_stays_in_the_name_unless_it_is_public
     changes::a_batch_is_its_documents_one_by_one
 }

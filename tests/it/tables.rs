@@ -219,3 +219,34 @@ fn columns_named_as_the_database_names_its_own_are_only_columns() {
     let told = server.get("/v1/tables/t3/rows").expect(400).json();
     assert_eq!(told["type"], "/problems/bad-query");
 }
+
+#[test]
+fn columns_of_others_that_cannot_hold_a_value_refuse_it() {
+    let home = Home::new();
+    let server = home.up();
+    server.applied(item(1));
+    let store = Connection::open(home.store()).unwrap();
+    store.busy_timeout(crate::support::PATIENCE).unwrap();
+    store.execute_batch("CREATE TABLE theirs (n NUMERIC(30,12), j JSON, s STRING, m MONEY, d DATE)").unwrap();
+    for (column, column_type, fits, other) in [
+        ("n", "NUMERIC(30,12)", json!("0.5"), json!("12345678901234568.123456789012")),
+        ("j", "JSON", json!("{\"a\":1.00}"), json!("12345678901234567890.5")),
+        ("s", "TEXT", json!("A7"), json!("007")),
+        ("m", "money", json!("12.50"), json!("12345678901234567.89")),
+        ("d", "DATE", json!("2026-01-31"), Value::Null),
+    ] {
+        let theirs = |value: Value| activities([insert("theirs", &[(column, column_type, value)])]);
+        server.applied(theirs(fits.clone()));
+        if other.is_null() {
+            continue;
+        }
+        let (_, problem) = server.set_aside(theirs(other.clone()));
+        assert_eq!(problem["type"], "/problems/value-out-of-range", "{column}: {problem}");
+        // A key that would be another value finds no row of another.
+        let (_, problem) = server.set_aside(activities([delete("theirs", &[(column, column_type, other)])]));
+        assert_eq!(problem["type"], "/problems/value-out-of-range", "{column}: {problem}");
+        server.applied(activities([delete("theirs", &[(column, column_type, fits)])]));
+    }
+    let left: i64 = store.query_row("SELECT count(*) FROM theirs", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 1);
+}

@@ -144,6 +144,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "schema",
             "service",
             "shutdown",
+            "sqlite",
             "store",
             "stream",
             "task",

@@ -113,7 +113,7 @@ fn change<'a>(
         Operation::Update => {
             let row = row.finish(path, Some(&table), judge);
             let key = match (key, judge.key_in(&row)) {
-                (None, Some(cells)) => Key { cells, omits_nulls: false },
+                (None, Some(cells)) => Key { cells, omits_nulls: false, is_one_row: true },
                 (key, _) => old_key(key, judge, path, &table),
             };
             Action::Update { row, key }
@@ -157,7 +157,7 @@ fn old_key<'a>(
             Vec::new()
         }
     };
-    Key { cells, omits_nulls: true }
+    Key { cells, omits_nulls: true, is_one_row: true }
 }
 
 /// Reads the names in `pk`.

@@ -119,11 +119,11 @@ fn line<'a>(reader: &mut Reader<'a>, judge: &mut Judge<'a, '_>, path: &Path<'_>)
                 (None, Some(cells)) => cells,
                 (identity, _) => require("identity", identity, judge),
             };
-            Action::Update { row, key: Key { cells, omits_nulls: false } }
+            Action::Update { row, key: Key { cells, omits_nulls: false, is_one_row: true } }
         }
-        Operation::Delete => {
-            Action::Delete { key: Key { cells: require("identity", identity, judge), omits_nulls: false } }
-        }
+        Operation::Delete => Action::Delete {
+            key: Key { cells: require("identity", identity, judge), omits_nulls: false, is_one_row: true },
+        },
     };
     Ok(if judge.count() == before { Line::Change(Change { table, action }) } else { Line::Nothing })
 }

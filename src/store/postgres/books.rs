@@ -5,6 +5,7 @@ use tokio_postgres::Row;
 
 use super::catalogue::quote;
 use super::connection::{Connection, column};
+use super::schema::{LOCK, lock_of};
 use super::{PostgresStore, letters, moves};
 use crate::document::{BadName, Position, StreamName, TopicName};
 use crate::store::books::{Audit, Books, Counters, LetterFilter, Outcome, Standing};
@@ -128,6 +129,25 @@ impl Books for PostgresStore {
     async fn letter(&self, position: &Position) -> Result<Option<Letter>, StoreError> {
         let connection = self.pool.lend().await?;
         letters::find(&connection, &quote(&self.settings.schema), position).await
+    }
+
+    async fn begin(&self, journal: &str, places: &[(Place, i64)]) -> Result<(), StoreError> {
+        let Some((Place { stream, topic, .. }, _)) = places.first() else { return Ok(()) };
+        let partitions: Vec<_> = places.iter().map(|(place, _)| place.partition).collect();
+        let offsets: Vec<_> = places.iter().map(|(_, offset)| *offset).collect();
+        self.with_books(true, async |books| {
+            // Two processes that begin at once agree on where.
+            let lock = "SELECT pg_advisory_xact_lock($1, $2)";
+            books.rows(lock, &[&LOCK, &(lock_of(&self.settings.schema) ^ 2)]).await?;
+            let sql = r#"INSERT INTO {s}."_sluicegate_positions"
+                    (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
+                SELECT $1, $2, u.part, $3, u.place, u.place, 0, '' FROM unnest($4::int4[], $5::int8[]) AS u (part, place)
+                WHERE NOT EXISTS (SELECT 1 FROM {s}."_sluicegate_positions" WHERE stream = $1 AND topic = $2)"#;
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+                [&stream.as_str(), &topic.as_str(), &journal, &partitions, &offsets];
+            books.run(sql, &values).await.map(drop)
+        })
+        .await
     }
 
     async fn move_position(&self, place: &Place, how: &Move) -> Result<Moved, StoreError> {

@@ -18,6 +18,12 @@ pub(super) struct Table {
     pub(super) primary_key: Vec<String>,
     /// The first columns of all indexes.
     pub(super) leading: HashSet<String>,
+    /// The columns of each index that no two rows are alike in.
+    pub(super) unique_keys: Vec<Vec<String>>,
+    /// Whether its rows have a place, `ctid`, by which one can be named.
+    pub(super) has_ctid: bool,
+    /// Whether it has partitions or children, or is one.
+    pub(super) inherits: bool,
     /// All columns of indexes that tell rows apart.
     pub(super) unique: HashSet<String>,
     /// Whether Sluicegate made it.
@@ -101,7 +107,8 @@ SELECT c.oid, c.relname::text,
     ARRAY(SELECT quote_ident(s.nspname) || '.' || quote_ident(k.conname) FROM pg_constraint k
         JOIN pg_namespace s ON s.oid = k.connamespace
         WHERE k.condeferred AND c.oid IN (k.conrelid, k.confrelid) ORDER BY 1) AS deferred,
-    EXISTS (SELECT 1 FROM {books}."_sluicegate_tables" t WHERE t.schema = n.nspname AND t.name = c.relname) AS is_ours
+    EXISTS (SELECT 1 FROM {books}."_sluicegate_tables" t WHERE t.schema = n.nspname AND t.name = c.relname) AS is_ours,
+    c.relkind IN ('r', 'p') AS has_ctid
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'f')"#;
 
@@ -123,7 +130,8 @@ const INDEXES: &str = r#"
 SELECT i.indisprimary, i.indisunique OR i.indisexclusion, i.indimmediate, i.indpred IS NULL,
     ARRAY(SELECT coalesce(a.attname::text, '') FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, at)
         LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-        WHERE k.at <= i.indnkeyatts ORDER BY k.at)
+        WHERE k.at <= i.indnkeyatts ORDER BY k.at),
+    i.indisunique AND i.indimmediate
 FROM pg_index i WHERE i.indrelid = $1 AND i.indisvalid"#;
 
 /// Reads a table's description from the database. `books` is the schema of the books.
@@ -138,6 +146,8 @@ pub(super) async fn load(connection: &Connection, books: &str, place: &Place) ->
         schema: place.schema.clone(),
         name: column(&row, 1)?,
         is_ours: flag(8)?,
+        has_ctid: flag(9)?,
+        inherits,
         // A row that refers to a later one of the same COPY would be let through.
         takes_copies: is_plain && !refers_to_itself,
         takes_joins: is_plain && !is_referred,
@@ -164,11 +174,14 @@ pub(super) async fn load(connection: &Connection, books: &str, place: &Place) ->
     }
     let mut unique = 0;
     for row in connection.query(INDEXES, &[&table.oid]).await? {
-        let [is_primary, is_unique, is_immediate, is_whole] =
-            [column(&row, 0)?, column::<bool>(&row, 1)?, column(&row, 2)?, column(&row, 3)?];
+        let [is_primary, is_unique, is_immediate, is_whole, is_only_unique] =
+            [column(&row, 0)?, column::<bool>(&row, 1)?, column(&row, 2)?, column(&row, 3)?, column(&row, 5)?];
         let columns: Vec<String> = column(&row, 4)?;
         if is_unique {
             unique += 1;
+            if is_whole && is_only_unique && !columns.contains(&String::new()) {
+                table.unique_keys.push(columns.clone());
+            }
             table.unique.extend(columns.iter().cloned());
             if !is_whole {
                 // Its condition may be about any column, as may an expression.

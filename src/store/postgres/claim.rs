@@ -104,12 +104,14 @@ struct Known {
     backend: Option<i32>,
     /// Whether a backend that is not this one still runs for it.
     is_alive: bool,
+    applied_before: i64,
 }
 
 async fn known(connection: &Connection, schema: &str, place: &Place, tail: &str) -> Result<Option<Known>, StoreError> {
     let sql = format!(
         r#"SELECT p.journal, p.next_offset, p.epoch, p.backend_pid, p.backend_pid <> pg_backend_pid() AND EXISTS
-               (SELECT 1 FROM pg_stat_activity a WHERE a.pid = p.backend_pid AND a.backend_start = p.backend_start)
+               (SELECT 1 FROM pg_stat_activity a WHERE a.pid = p.backend_pid AND a.backend_start = p.backend_start),
+               p.applied_before
            FROM {}."_sluicegate_positions" p WHERE stream = $1 AND topic = $2 AND "partition" = $3{tail}"#,
         quote(schema)
     );
@@ -122,6 +124,7 @@ async fn known(connection: &Connection, schema: &str, place: &Place, tail: &str)
         epoch: column(&row, 2)?,
         backend: column(&row, 3)?,
         is_alive: column::<Option<bool>>(&row, 4)?.unwrap_or_default(),
+        applied_before: column(&row, 5)?,
     }))
 }
 
@@ -158,7 +161,8 @@ async fn take_over(connection: &Connection, schema: &str, request: ClaimRequest<
     connection.execute(&sql, &[&at.0, &at.1, &at.2, &epoch, &owner]).await?;
     connection.run("COMMIT").await?;
     connection.note_transaction(false);
-    Ok(Claim { place: place.clone(), epoch, next_offset: former.next_offset })
+    let Known { next_offset, applied_before, .. } = former;
+    Ok(Claim { place: place.clone(), epoch, next_offset, applied_before })
 }
 
 fn same_journal(former: &Known, request: ClaimRequest<'_>) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::catalogue::{Column, Place, Table, declared, quote};
-use crate::change::{Action, Cell, Change, Family, Scalar};
+use crate::change::{Cell, Change, Family, Scalar};
 use crate::store::{ApplyRules, StoreError};
 
 pub(super) fn create_schema(name: &str) -> String {
@@ -25,11 +25,10 @@ pub(super) fn note(books: &str) -> String {
     format!(r#"INSERT INTO {}."_sluicegate_tables" VALUES ($1, $2) ON CONFLICT DO NOTHING"#, quote(books))
 }
 
-/// The columns that an insert or an update adds. A source that got a new column may update a row before it inserts one.
+/// See [`Action::additions`](crate::change::Action::additions).
 pub(super) fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) -> Result<Vec<String>, StoreError> {
-    let (Action::Insert { row, .. } | Action::Update { row, .. }) = &change.action else { return Ok(Vec::new()) };
-    let missing = row.iter().filter(|cell| table.column(&cell.name).is_none());
-    missing
+    let missing = change.action.additions().iter().filter(|cell| table.column(&cell.name).is_none());
+    let added = missing
         .map(|cell| {
             if !rules.create || table.other_case(&cell.name).is_some() {
                 return Err(table.unknown_column(&cell.name));
@@ -37,7 +36,12 @@ pub(super) fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) 
             let column = quote(&cell.name);
             Ok(format!("ALTER TABLE {} ADD COLUMN {column} {}", table.quoted(), declared(&cell.column_type)))
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    let (_, _, key) = change.parts();
+    if let Some(missing) = key.and_then(|key| key.missing(|name| table.column(name).is_some())) {
+        return Err(table.unknown_column(&missing.name));
+    }
+    Ok(added)
 }
 
 /// The index that makes this key fast in a table of ours, when no index leads with one of its columns.
@@ -79,7 +83,7 @@ pub(super) fn json_index(
     change: &Change<'_>,
     rules: &ApplyRules,
 ) -> Option<String> {
-    let Action::Insert { row, .. } = &change.action else { return None };
+    let (row, _) = change.action.creation()?;
     let column = rules.json_indexes.get(&change.table.to_string())?;
     let is_there = match table {
         Some(table) => {

@@ -9,7 +9,7 @@ pub(super) async fn apply(books: &Ledger<'_>, place: &Place, how: &Move) -> Resu
     let Move { start, to, journal, .. } = how;
     let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
     let standing = find_standing(books, place).await?;
-    match how.step(standing.as_ref()) {
+    let applied_before = match how.step(standing.as_ref()) {
         Step::Stale => return Ok(Moved::Stale),
         Step::Passed { at } => return Ok(Moved::Done { to: at, lost: 0 }),
         Step::Skip { from } => return skip(books, place, from, *to).await,
@@ -20,9 +20,16 @@ pub(super) async fn apply(books: &Ledger<'_>, place: &Place, how: &Move) -> Resu
             let is_new = books.run(sql, &[&at.0, &at.1, &at.2, journal, start]).await? == 1;
             return if is_new { skip(books, place, *start, *to).await } else { Ok(Moved::Stale) };
         }
-        Step::Again => forget_from(books, place, *to).await?,
-        Step::Anew => disown_from(books, place, *to).await?,
-    }
+        Step::Again => {
+            forget_from(books, place, *to).await?;
+            "greatest(applied_before, next_offset)"
+        }
+        Step::Anew => {
+            disown_from(books, place, *to).await?;
+            // Other documents stand behind the new position than those that were applied.
+            "CASE WHEN journal = $4 THEN least(applied_before, $5) ELSE 0 END"
+        }
+    };
     // The counting begins anew.
     let letters = |rest: &str| {
         format!(
@@ -32,7 +39,7 @@ pub(super) async fn apply(books: &Ledger<'_>, place: &Place, how: &Move) -> Resu
     };
     let (waiting, dropped) = (letters("NOT is_dropped"), letters("is_dropped"));
     let sql = format!(
-        r#"UPDATE {{s}}."_sluicegate_positions" SET journal = $4, first_offset = $5, next_offset = $5,
+        r#"UPDATE {{s}}."_sluicegate_positions" SET applied_before = {applied_before}, journal = $4, first_offset = $5, next_offset = $5,
                epoch = epoch + 1, halted = NULL, applied = 0, duplicates = 0, gaps = 0, lost = 0,
                duplicates_pruned = 0, dead_lettered = {waiting}, dropped = {dropped}, carried = {waiting} + {dropped}
            WHERE stream = $1 AND topic = $2 AND "partition" = $3"#

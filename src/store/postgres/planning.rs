@@ -107,9 +107,9 @@ impl Planner<'_> {
             let detail = format!("table {:?} differs from {other:?} in letter case only", place.name);
             return Err(StoreError::document(ProblemType::NameConflict, detail));
         }
-        match &change.action {
-            Action::Insert { row, primary_key } if self.rules.create => {
-                let key = self.rules.primary_key(change, primary_key);
+        match change.action.creation() {
+            Some((row, key)) if self.rules.create => {
+                let key = self.rules.primary_key(change, key);
                 let mut needed = Vec::new();
                 let sql = "SELECT 1 FROM pg_namespace WHERE nspname = $1";
                 if self.connection.row(sql, &[&place.schema]).await?.is_none() {
@@ -119,9 +119,8 @@ impl Planner<'_> {
                 needed.extend(ddl::json_index(None, place, change, self.rules));
                 Ok(needed)
             }
-            action => {
-                let is_insert = matches!(action, Action::Insert { .. });
-                let hint = if is_insert { "; this stream may not create it" } else { "" };
+            creation => {
+                let hint = if creation.is_some() { "; this stream may not create it" } else { "" };
                 let detail = format!("table {} does not exist{hint}", change.table);
                 Err(StoreError::document(ProblemType::UnknownTable, detail))
             }
@@ -153,6 +152,19 @@ impl Planner<'_> {
             }
             if bound.contains(&at) {
                 admits.push((cell.column_type != column.column_type).then(|| column.column_type.clone()));
+            }
+        }
+        if let Action::Upsert { key, .. } = &change.action {
+            let is_key = |columns: &&Vec<String>| {
+                columns.len() == key.len() && columns.iter().all(|column| key.iter().any(|name| name == column))
+            };
+            if !table.unique_keys.iter().any(|columns| is_key(&columns)) {
+                let names = key.iter().map(|column| super::catalogue::quote(column)).collect::<Vec<_>>().join(", ");
+                let detail = format!(
+                    "a row of table {} may be there already, and nothing tells which: it has no unique index on {names}",
+                    change.table
+                );
+                return Err(StoreError::document(ProblemType::ConstraintViolated, detail));
             }
         }
         let single = shaped.single(&table);
@@ -188,12 +200,24 @@ fn bulk(shaped: &Shaped<'_, '_>, table: &Table) -> Bulk {
             if table.takes_joins
                 && !key.omits_nulls
                 && is_comparable()
+                && !shaped.is_one(table)
                 && hashed(shaped, table).is_some()
                 && !moves(shaped, table) =>
         {
             joined(shaped, table)
         }
-        Action::Delete { key } if table.takes_joins && !key.omits_nulls && is_comparable() => joined(shaped, table),
+        Action::Delete { key } if table.takes_joins && !key.omits_nulls && is_comparable() && !shaped.is_one(table) => {
+            joined(shaped, table)
+        }
+        // One statement touches a row once.
+        Action::Upsert { key, .. }
+            if table.takes_joins
+                && table.primary_key.len() == key.len()
+                && table.primary_key.iter().all(|column| key.iter().any(|name| name == column))
+                && hashed(shaped, table).is_some() =>
+        {
+            joined(shaped, table)
+        }
         _ => Bulk::None,
     }
 }

@@ -74,6 +74,7 @@ pub(super) struct Shape {
     table: (Option<String>, String),
     pub(super) kind: u8,
     omits_nulls: bool,
+    is_one_row: bool,
     keeps_key: bool,
     columns: Vec<(String, ColumnType)>,
     row_length: usize,
@@ -88,6 +89,7 @@ impl Shape {
             table: (change.table.schema.as_deref().map(str::to_owned), change.table.name.to_string()),
             kind,
             omits_nulls: key.is_some_and(|key| key.omits_nulls),
+            is_one_row: key.is_some_and(|key| key.is_one_row),
             keeps_key: keeps_key(change),
             columns: change.cells().map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
             row_length: row.len(),
@@ -104,6 +106,7 @@ impl Shape {
             && self.table.1 == change.table.name
             && self.table.0.as_deref() == change.table.schema.as_deref()
             && self.omits_nulls == key.is_some_and(|key| key.omits_nulls)
+            && self.is_one_row == key.is_some_and(|key| key.is_one_row)
             && self.nulls.iter().zip(key_cells).all(|(is_null, cell)| *is_null == (cell.value == Value::Null))
             && self
                 .columns

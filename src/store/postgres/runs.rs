@@ -46,8 +46,8 @@ impl<'c, 'a> Runs<'c, 'a> {
         let row = plan.row_of(change);
         let known = lane.of_plan.get(&plan.id).copied();
         let touched = row.and_then(|row| lane.of_row.get(&row).copied());
-        // One statement updates a row once.
-        let is_twice = |run: usize| plan.kind() == 1 && touched == Some(run);
+        // One statement updates a row once, be it an update or an upsert.
+        let is_twice = |run: usize| matches!(plan.kind(), 1 | 4) && touched == Some(run);
         let may_join = |run: usize| match row {
             Some(_) if table.has_one_key => run >= lane.barrier && touched.is_none_or(|at| at <= run) && !is_twice(run),
             // Where rows cannot be told apart, an update is made by itself, and may meet any row.

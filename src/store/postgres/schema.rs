@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS {s}."_sluicegate_positions" (
     dead_lettered BIGINT NOT NULL DEFAULT 0, dropped BIGINT NOT NULL DEFAULT 0,
     lost BIGINT NOT NULL DEFAULT 0, gaps BIGINT NOT NULL DEFAULT 0,
     carried BIGINT NOT NULL DEFAULT 0, duplicates_pruned BIGINT NOT NULL DEFAULT 0,
+    applied_before BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (stream, topic, "partition")) WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS {s}."_sluicegate_dead_letters" (
     topic TEXT NOT NULL, "partition" INTEGER NOT NULL, "offset" BIGINT NOT NULL, stream TEXT NOT NULL,
@@ -53,6 +54,7 @@ pub(super) fn lock_of(schema: &str) -> i32 {
 /// Creates the tables if need be, and gives the store's identity. Two processes that begin at once agree on one.
 pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<String, StoreError> {
     if let Some(identity) = identity(connection, schema).await? {
+        complete(connection, schema).await?;
         return Ok(identity);
     }
     let quoted = quote(schema);
@@ -75,6 +77,19 @@ pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<Str
     identity(connection, schema)
         .await?
         .ok_or_else(|| StoreError::Stop(format!("the books in schema {quoted} have lost their first row; restore it")))
+}
+
+/// Adds what books of an earlier version lack.
+async fn complete(connection: &Connection, schema: &str) -> Result<(), StoreError> {
+    let sql = "SELECT 1 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = $1 AND c.relname = '_sluicegate_positions' AND a.attname = 'applied_before'";
+    if connection.row(sql, &[&schema]).await?.is_some() {
+        return Ok(());
+    }
+    let table = format!(r#"{}."_sluicegate_positions""#, quote(schema));
+    connection
+        .run(&format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS applied_before BIGINT NOT NULL DEFAULT 0"))
+        .await
 }
 
 /// The identity, when the books are there.

@@ -1,5 +1,7 @@
 //! The SQL of a change: one statement a change, or one for many that have the same shape.
 
+use std::borrow::Cow;
+
 use super::catalogue::{Column, Table, quote};
 use crate::change::{Action, Cell, Change, Family, Key, Scalar, Value};
 use tokio_postgres::types::Type;
@@ -53,23 +55,56 @@ impl<'c, 'a> Shaped<'c, 'a> {
     pub(super) fn single(&self, table: &Table) -> String {
         let name = table.quoted();
         let set = self.set();
+        let columns = || set.iter().map(|at| quote(self.name(*at))).collect::<Vec<_>>().join(", ");
+        let values = || (1..=set.len()).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
         match &self.change.action {
-            Action::Insert { .. } => {
-                let columns: Vec<_> = set.iter().map(|at| quote(self.name(*at))).collect();
-                let values: Vec<_> = (1..=set.len()).map(|number| format!("${number}")).collect();
-                format!("INSERT INTO {name} ({}) VALUES ({})", columns.join(", "), values.join(", "))
+            Action::Insert { .. } => format!("INSERT INTO {name} ({}) VALUES ({})", columns(), values()),
+            Action::Upsert { key, .. } => {
+                format!("INSERT INTO {name} ({}) VALUES ({}) {}", columns(), values(), self.on_conflict(key))
             }
             Action::Update { key, .. } => {
                 let pairs = set.iter().enumerate();
                 let pairs: Vec<_> =
                     pairs.map(|(number, at)| format!("{} = ${}", quote(self.name(*at)), number + 1)).collect();
-                let condition = self.condition(table, key, set.len() + 1);
-                format!("UPDATE {name} AS t SET {} WHERE {condition}", pairs.join(", "))
+                let rows = self.rows(table, key, set.len() + 1);
+                format!("UPDATE {name} AS t SET {} WHERE {rows}", pairs.join(", "))
             }
-            Action::Delete { key } => format!("DELETE FROM {name} AS t WHERE {}", self.condition(table, key, 1)),
+            Action::Delete { key } => format!("DELETE FROM {name} AS t WHERE {}", self.rows(table, key, 1)),
             Action::Truncate if table.takes_truncate => format!("TRUNCATE {name}"),
             Action::Truncate => format!("DELETE FROM {name}"),
         }
+    }
+
+    /// What an upsert does where a row with its key is there.
+    fn on_conflict(&self, key: &[Cow<'_, str>]) -> String {
+        let columns: Vec<_> = key.iter().map(|column| quote(column)).collect();
+        let set = self.set();
+        let others = set.iter().map(|at| self.name(*at)).filter(|name| !key.iter().any(|column| column == name));
+        let pairs: Vec<_> = others.map(quote).map(|column| format!("{column} = EXCLUDED.{column}")).collect();
+        let action = if pairs.is_empty() { "NOTHING".into() } else { format!("UPDATE SET {}", pairs.join(", ")) };
+        format!("ON CONFLICT ({}) DO {action}", columns.join(", "))
+    }
+
+    /// Whether the key means one row of several that may match: the source speaks of one, or they are alike in every
+    /// column. Where something unique is made of columns that it names, no more than one matches.
+    pub(super) fn is_one(&self, table: &Table) -> bool {
+        let (_, _, Some(key)) = self.change.parts() else { return false };
+        let named = |column: &String| key.cells.iter().any(|cell| cell.name == *column);
+        let is_given = |column: &String| key.cells.iter().any(|cell| cell.name == *column && cell.value != Value::Null);
+        let is_whole = || table.columns.iter().all(|column| named(&column.name));
+        let is_unique = table.unique_keys.iter().any(|columns| columns.iter().all(is_given));
+        table.has_ctid && !is_unique && (key.is_one_row || is_whole())
+    }
+
+    /// The condition that finds what a key means, whose first parameter has the number `first`.
+    fn rows(&self, table: &Table, key: &Key<'_>, first: usize) -> String {
+        let condition = self.condition(table, key, first);
+        if !self.is_one(table) {
+            return condition;
+        }
+        // A place within a table is one only together with the partition's.
+        let (row, name) = (if table.inherits { "t.tableoid, t.ctid" } else { "t.ctid" }, table.quoted());
+        format!("({row}) = (SELECT {row} FROM {name} AS t WHERE {condition} LIMIT 1)")
     }
 
     /// The statement that copies rows in.
@@ -91,6 +126,13 @@ impl<'c, 'a> Shaped<'c, 'a> {
             Type::TEXT => format!("u.c{number}::{}", columns[number].cast),
             _ => format!("u.c{number}"),
         };
+        if let Action::Upsert { key, .. } = &self.change.action {
+            let columns: Vec<_> = set.iter().map(|at| quote(self.name(*at))).collect();
+            let values: Vec<_> = (0..set.len()).map(value).collect();
+            let (name, columns, values) = (table.quoted(), columns.join(", "), values.join(", "));
+            let sql = format!("INSERT INTO {name} ({columns}) SELECT {values} FROM {source} {}", self.on_conflict(key));
+            return Some((sql, types));
+        }
         let (_, row, key) = self.change.parts();
         let mut conditions: Vec<_> = compared
             .iter()

@@ -280,7 +280,7 @@ impl Transaction for PostgresTransaction<'_> {
     }
 
     async fn advance(&mut self, claim: &Claim, next_offset: i64, tally: Tally) -> Result<(), StoreError> {
-        let Claim { place, epoch, next_offset: from } = claim;
+        let Claim { place, epoch, next_offset: from, .. } = claim;
         if self.has_deferred {
             self.send("SET CONSTRAINTS ALL IMMEDIATE");
         }

@@ -179,6 +179,28 @@ impl Books for SqliteStore {
             .await
     }
 
+    async fn begin(&self, journal: &str, places: &[(Place, i64)]) -> Result<(), StoreError> {
+        let Some((Place { stream, topic, .. }, _)) = places.first() else { return Ok(()) };
+        self.write(|connection| {
+            let begun: bool = connection
+                .query_row(
+                    r#"SELECT count(*) > 0 FROM "_sluicegate_positions" WHERE stream = ?1 AND topic = ?2"#,
+                    (stream.as_str(), topic.as_str()),
+                    |row| row.get(0),
+                )
+                .map_err(failed)?;
+            for (place, offset) in places.iter().filter(|_| !begun) {
+                let sql = r#"INSERT INTO "_sluicegate_positions"
+                    (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, '')"#;
+                let row = (stream.as_str(), topic.as_str(), place.partition, journal, offset);
+                connection.execute(sql, row).map_err(failed)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn move_position(&self, place: &Place, how: &Move) -> Result<Moved, StoreError> {
         self.write(|connection| {
             let standing = find_standing(connection, place)?;

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 
+use super::affinity::Affinity;
 use crate::change::{ColumnType, Scalar, TableName};
 use crate::store::StoreError;
 
@@ -31,6 +32,8 @@ pub(super) struct Table {
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) column_type: ColumnType,
+    /// What SQLite makes of values that are kept here, where that may change them.
+    pub(super) affinity: Option<Affinity>,
 }
 
 impl Table {
@@ -41,6 +44,17 @@ impl Table {
     /// The fault of a document that names a column that the table does not have.
     pub(super) fn unknown_column(&self, name: &str) -> StoreError {
         StoreError::unknown_column(&self.name, name, self.other_case(name).map(|other| &*other.name))
+    }
+
+    /// What tells two rows apart that are alike in what a document names, as SQL lists it; none when columns have taken
+    /// all names of the row's number.
+    pub(super) fn row_name(&self) -> Option<String> {
+        if !self.has_rowid {
+            let key: Vec<_> = self.primary_key.iter().map(|column| quote(column)).collect();
+            return Some(key.join(", "));
+        }
+        let is_free = |name: &&str| !self.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+        ["rowid", "_rowid_", "oid"].into_iter().find(is_free).map(str::to_owned)
     }
 
     /// A column whose name differs in letter case only.
@@ -100,7 +114,9 @@ pub(super) fn load(connection: &Connection, name: &str) -> rusqlite::Result<Opti
         if place > 0 {
             primary_key.push((place, column.clone()));
         }
-        columns.push(Column { name: column, column_type: from_declared(&declared) });
+        let column_type = from_declared(&declared);
+        let affinity = Affinity::of(&declared, column_type.family());
+        columns.push(Column { name: column, column_type, affinity });
     }
     primary_key.sort();
     let primary_key: Vec<_> = primary_key.into_iter().map(|(_, column)| column).collect();

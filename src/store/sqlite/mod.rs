@@ -1,6 +1,7 @@
 //! The store in an SQLite file: WAL, `synchronous=FULL`, one writer in this process; readers have connections of their
 //! own. Several processes may use the file at once.
 
+mod affinity;
 mod bind;
 mod books;
 mod catalogue;
@@ -154,16 +155,16 @@ impl Store for SqliteStore {
         let ClaimRequest { place, journal, start, owner } = request;
         let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
         self.write(|connection| {
-            let known: Option<(String, i64, i64)> = connection
+            let known: Option<(String, i64, i64, i64)> = connection
                 .query_row(
-                    r#"SELECT journal, next_offset, epoch FROM "_sluicegate_positions"
+                    r#"SELECT journal, next_offset, epoch, applied_before FROM "_sluicegate_positions"
                        WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
                     at,
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
                 )
                 .optional()
                 .map_err(failed)?;
-            let (next_offset, epoch) = match known {
+            let (next_offset, epoch, applied_before) = match known {
                 Some((known, ..)) if known != journal => {
                     return Err(StoreError::Stop(format!(
                         "the journal is not the one that stream {} was applied from (it is {journal}, and was {known}); \
@@ -171,8 +172,8 @@ impl Store for SqliteStore {
                         place.stream, place.stream
                     )));
                 }
-                Some((_, next_offset, epoch)) => (next_offset, epoch + 1),
-                None => (start, 1),
+                Some((_, next_offset, epoch, applied_before)) => (next_offset, epoch + 1, applied_before),
+                None => (start, 1, 0),
             };
             connection
                 .execute(
@@ -183,7 +184,7 @@ impl Store for SqliteStore {
                     (at.0, at.1, at.2, journal, next_offset, epoch, owner),
                 )
                 .map_err(failed)?;
-            Ok(Claim { place: place.clone(), epoch, next_offset })
+            Ok(Claim { place: place.clone(), epoch, next_offset, applied_before })
         })
         .await
     }

@@ -16,7 +16,7 @@ pub(super) fn apply(
 ) -> Result<Moved, StoreError> {
     let Move { start, to, journal, .. } = how;
     let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
-    match how.step(standing) {
+    let applied_before = match how.step(standing) {
         Step::Stale => return Ok(Moved::Stale),
         Step::Passed { at } => return Ok(Moved::Done { to: at, lost: 0 }),
         Step::Skip { from } => return skip(connection, place, from, *to),
@@ -27,20 +27,29 @@ pub(super) fn apply(
             connection.execute(sql, (at.0, at.1, at.2, journal, start)).map_err(failed)?;
             return skip(connection, place, *start, *to);
         }
-        Step::Again => forget_from(connection, place, *to)?,
-        Step::Anew => disown_from(connection, place, *to)?,
-    }
+        Step::Again => {
+            forget_from(connection, place, *to)?;
+            "max(applied_before, next_offset)"
+        }
+        Step::Anew => {
+            disown_from(connection, place, *to)?;
+            // Other documents stand behind the new position than those that were applied.
+            "CASE WHEN journal = ?4 THEN min(applied_before, ?5) ELSE 0 END"
+        }
+    };
     // The counting begins anew.
     connection
         .execute(
-            r#"UPDATE "_sluicegate_positions" SET journal = ?4, first_offset = ?5, next_offset = ?5,
+            &format!(
+                r#"UPDATE "_sluicegate_positions" SET applied_before = {applied_before}, journal = ?4, first_offset = ?5, next_offset = ?5,
                    epoch = epoch + 1, halted = NULL, applied = 0, duplicates = 0, gaps = 0, lost = 0,
                    duplicates_pruned = 0,
                    dead_lettered = (SELECT count(*) FROM "_sluicegate_dead_letters"
                        WHERE topic = ?2 AND "partition" = ?3 AND is_dropped = 0),
                    dropped = (SELECT count(*) FROM "_sluicegate_dead_letters"
                        WHERE topic = ?2 AND "partition" = ?3 AND is_dropped = 1)
-               WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
+               WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#
+            ),
             (at.0, at.1, at.2, journal, to),
         )
         .map_err(failed)?;

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rusqlite::Connection;
 use rustc_hash::{FxHashMap, FxHasher};
 
+use super::affinity::Affinity;
 use super::catalogue::{Catalogue, Table, declared, quote, sqlite_name};
 use super::error::failed;
 use crate::change::{Action, Cell, Change, ColumnType, Family, Key, TableName};
@@ -34,6 +35,8 @@ pub(super) struct Plan {
     pub(super) sql: String,
     /// For each parameter whose column has another type than the document declares: the column's.
     pub(super) admits: Vec<Option<ColumnType>>,
+    /// For each parameter: what SQLite would make of the value, where that may be another one.
+    pub(super) affinities: Vec<Option<Affinity>>,
 }
 
 /// What two changes have in common when one plan serves both.
@@ -42,6 +45,7 @@ struct Shape {
     table: (Option<String>, String),
     kind: u8,
     omits_nulls: bool,
+    is_one_row: bool,
     columns: Vec<(String, ColumnType)>,
     row_length: usize,
 }
@@ -53,6 +57,7 @@ impl Shape {
             table: (change.table.schema.as_deref().map(str::to_owned), change.table.name.to_string()),
             kind,
             omits_nulls: key.is_some_and(|key| key.omits_nulls),
+            is_one_row: key.is_some_and(|key| key.is_one_row),
             columns: change.cells().map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
             row_length: row.len(),
         }
@@ -63,6 +68,7 @@ impl Shape {
         self.kind == kind
             && self.row_length == row.len()
             && self.omits_nulls == key.is_some_and(|key| key.omits_nulls)
+            && self.is_one_row == key.is_some_and(|key| key.is_one_row)
             && self.table.1 == change.table.name
             && self.table.0.as_deref() == change.table.schema.as_deref()
             && self.columns.len() == change.cells().count()
@@ -125,14 +131,14 @@ impl Plans {
         ran: &mut dyn FnMut(&str),
     ) -> Result<Plan, StoreError> {
         let name = sqlite_name(&change.table);
-        let is_insert = matches!(change.action, Action::Insert { .. });
+        let creation = change.action.creation();
         let known = self.catalogue.table(connection, &name).map_err(failed)?;
-        let ddl = match (known, &change.action) {
-            (None, Action::Insert { row, primary_key }) if rules.create => {
-                vec![create(&change.table, row, &rules.primary_key(change, primary_key))]
+        let ddl = match (known, creation) {
+            (None, Some((row, key))) if rules.create => {
+                vec![create(&change.table, row, &rules.primary_key(change, key))]
             }
             (None, _) => {
-                let hint = if is_insert { "; this stream may not create it" } else { "" };
+                let hint = if creation.is_some() { "; this stream may not create it" } else { "" };
                 return Err(StoreError::document(
                     ProblemType::UnknownTable,
                     format!("table {} does not exist{hint}", change.table),
@@ -162,7 +168,7 @@ impl Plans {
         let Some(table) = table else {
             return Err(StoreError::document(ProblemType::UnknownTable, format!("table {name} does not exist")));
         };
-        let mut admits = Vec::new();
+        let (mut admits, mut affinities) = (Vec::new(), Vec::new());
         for cell in change.cells() {
             let Some(column) = table.column(&cell.name) else {
                 return Err(table.unknown_column(&cell.name));
@@ -177,6 +183,7 @@ impl Plans {
                 ));
             }
             admits.push((cell.column_type != column.column_type).then(|| column.column_type.clone()));
+            affinities.push(column.affinity);
         }
         let sql = statement(table, change);
         if let Some(sql) = missing_index(table, change) {
@@ -185,7 +192,7 @@ impl Plans {
             ran(&sql);
             self.catalogue.forget(&name);
         }
-        Ok(Plan { shape: Shape::of(change), sql, admits })
+        Ok(Plan { shape: Shape::of(change), sql, admits, affinities })
     }
 }
 
@@ -209,11 +216,10 @@ fn create(table: &TableName<'_>, row: &[Cell<'_>], primary_key: &[String]) -> St
     format!("CREATE TABLE {} ({})", quote(&sqlite_name(table)), parts.join(", "))
 }
 
-/// The columns that an insert or an update adds. A source that got a new column may update a row before it inserts one.
+/// See [`Action::additions`].
 fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) -> Result<Vec<String>, StoreError> {
-    let (Action::Insert { row, .. } | Action::Update { row, .. }) = &change.action else { return Ok(Vec::new()) };
-    let missing = row.iter().filter(|cell| table.column(&cell.name).is_none());
-    missing
+    let missing = change.action.additions().iter().filter(|cell| table.column(&cell.name).is_none());
+    let added = missing
         .map(|cell| {
             if !rules.create || table.other_case(&cell.name).is_some() {
                 return Err(table.unknown_column(&cell.name));
@@ -221,25 +227,51 @@ fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) -> Result<V
             let (table, column) = (quote(&table.name), quote(&cell.name));
             Ok(format!("ALTER TABLE {table} ADD COLUMN {column} {}", declared(&cell.column_type)))
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    let (_, _, key) = change.parts();
+    if let Some(missing) = key.and_then(|key| key.missing(|name| table.column(name).is_some())) {
+        return Err(table.unknown_column(&missing.name));
+    }
+    Ok(added)
 }
 
 fn statement(table: &Table, change: &Change<'_>) -> String {
     let name = quote(&table.name);
+    let insert = |row: &[Cell<'_>]| {
+        let columns: Vec<_> = row.iter().map(|cell| quote(&cell.name)).collect();
+        let values: Vec<_> = (1..=row.len()).map(|number| format!("?{number}")).collect();
+        format!("INSERT INTO {name} ({}) VALUES ({})", columns.join(", "), values.join(", "))
+    };
     match &change.action {
-        Action::Insert { row, .. } => {
-            let columns: Vec<_> = row.iter().map(|cell| quote(&cell.name)).collect();
-            let values: Vec<_> = (1..=row.len()).map(|number| format!("?{number}")).collect();
-            format!("INSERT INTO {name} ({}) VALUES ({})", columns.join(", "), values.join(", "))
+        Action::Insert { row, .. } => insert(row),
+        Action::Upsert { row, key } => {
+            let columns: Vec<_> = key.iter().map(|column| quote(column)).collect();
+            let others = row.iter().filter(|cell| !key.contains(&cell.name)).map(|cell| quote(&cell.name));
+            let set: Vec<_> = others.map(|column| format!("{column} = excluded.{column}")).collect();
+            let action = if set.is_empty() { "NOTHING".into() } else { format!("UPDATE SET {}", set.join(", ")) };
+            format!("{} ON CONFLICT ({}) DO {action}", insert(row), columns.join(", "))
         }
         Action::Update { row, key } => {
             let set = row.iter().enumerate().map(|(at, cell)| format!("{} = ?{}", quote(&cell.name), at + 1));
             let set: Vec<_> = set.collect();
-            format!("UPDATE {name} SET {} WHERE {}", set.join(", "), condition(table, key, row.len() + 1))
+            format!("UPDATE {name} SET {} WHERE {}", set.join(", "), rows(table, key, row.len() + 1))
         }
-        Action::Delete { key } => format!("DELETE FROM {name} WHERE {}", condition(table, key, 1)),
+        Action::Delete { key } => format!("DELETE FROM {name} WHERE {}", rows(table, key, 1)),
         Action::Truncate => format!("DELETE FROM {name}"),
     }
+}
+
+/// The condition that finds what a key means: all rows that match, or one of them where they are the same to the source.
+fn rows(table: &Table, key: &Key<'_>, first: usize) -> String {
+    let condition = condition(table, key, first);
+    let named = |column: &str| key.cells.iter().any(|cell| cell.name == column);
+    let has_key = !table.primary_key.is_empty() && table.primary_key.iter().all(|column| named(column));
+    let is_whole = table.columns.iter().all(|column| named(&column.name));
+    if has_key || !(key.is_one_row || is_whole) {
+        return condition;
+    }
+    let Some(row) = table.row_name() else { return condition };
+    format!("({row}) = (SELECT {row} FROM {} WHERE {condition} LIMIT 1)", quote(&table.name))
 }
 
 /// The condition that finds the rows of a key whose first parameter has the number `first`.

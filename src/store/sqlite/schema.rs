@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS "_sluicegate_positions" (
     dead_lettered INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0,
     lost INTEGER NOT NULL DEFAULT 0, gaps INTEGER NOT NULL DEFAULT 0,
     carried INTEGER NOT NULL DEFAULT 0, duplicates_pruned INTEGER NOT NULL DEFAULT 0,
+    applied_before INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (stream, topic, "partition")) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS "_sluicegate_dead_letters" (
     topic TEXT NOT NULL, "partition" INTEGER NOT NULL, "offset" INTEGER NOT NULL, stream TEXT NOT NULL,
@@ -43,6 +44,18 @@ CREATE TABLE IF NOT EXISTS "_sluicegate_tables" (name TEXT NOT NULL PRIMARY KEY)
 pub(super) fn prepare(connection: &mut Connection) -> Result<String, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     transaction.execute_batch(TABLES).map_err(failed)?;
+    // Books of an earlier version lack what was added since.
+    let lacks: bool = transaction
+        .query_row(
+            "SELECT count(*) = 0 FROM pragma_table_info('_sluicegate_positions') WHERE name = 'applied_before'",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(failed)?;
+    if lacks {
+        let sql = r#"ALTER TABLE "_sluicegate_positions" ADD COLUMN applied_before INTEGER NOT NULL DEFAULT 0"#;
+        transaction.execute_batch(sql).map_err(failed)?;
+    }
     let known: Option<(String, i64)> = transaction
         .query_row(r#"SELECT identity, version FROM "_sluicegate_store""#, [], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()

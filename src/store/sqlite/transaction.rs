@@ -1,5 +1,7 @@
 //! One write transaction on the store's file.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::OwnedMutexGuard;
@@ -7,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::Writer;
 use super::bind::to_sql;
 use super::error::failed;
-use crate::change::Change;
+use crate::change::{Cell, Change, ColumnType, MisfitKind, Value};
 use crate::clock;
 use crate::document::Position;
 use crate::problem::ProblemType;
@@ -60,21 +62,19 @@ impl<'s> SqliteTransaction<'s> {
         let plan = plans.plan(connection, change, self.rules, &mut ran)?;
         ran(&plan.sql);
         let mut statement = connection.prepare_cached(&plan.sql).map_err(failed)?;
-        for (index, (cell, admit)) in change.cells().zip(&plan.admits).enumerate() {
-            match admit {
-                None => statement.raw_bind_parameter(index + 1, to_sql(&cell.value)).map_err(failed)?,
-                Some(column_type) => {
-                    let value = column_type.admit(cell.value.clone()).map_err(|misfit| {
-                        let kind = match misfit.kind {
-                            crate::change::MisfitKind::OutOfRange => ProblemType::ValueOutOfRange,
-                            _ => ProblemType::InvalidValue,
-                        };
-                        let (table, column) = (&change.table, &cell.name);
-                        StoreError::document(kind, format!("column {column:?} of table {table}: {misfit}"))
-                    })?;
-                    statement.raw_bind_parameter(index + 1, to_sql(&value)).map_err(failed)?;
-                }
+        for (index, cell) in change.cells().enumerate() {
+            let value = match &plan.admits[index] {
+                None => Cow::Borrowed(&cell.value),
+                Some(column_type) => Cow::Owned(admitted(column_type, change, cell)?),
+            };
+            if let Some(affinity) = plan.affinities[index]
+                && !affinity.keeps(&value)
+            {
+                let (table, column, text) = (&change.table, &cell.name, crate::change::shown(&value.text()));
+                let detail = format!("column {column:?} of table {table}: {text} would be kept as another value there");
+                return Err(StoreError::document(ProblemType::ValueOutOfRange, detail));
             }
+            statement.raw_bind_parameter(index + 1, to_sql(&value)).map_err(failed)?;
         }
         statement.raw_execute().map_err(failed)?;
         Ok(())
@@ -87,6 +87,17 @@ impl<'s> SqliteTransaction<'s> {
             .and_then(|mut statement| statement.execute(parameters))
             .map_err(failed)
     }
+}
+
+/// The value of a cell as its column takes it.
+fn admitted<'v>(column_type: &ColumnType, change: &Change<'_>, cell: &Cell<'v>) -> Result<Value<'v>, StoreError> {
+    column_type.admit(cell.value.clone()).map_err(|misfit| {
+        let kind = match misfit.kind {
+            MisfitKind::OutOfRange => ProblemType::ValueOutOfRange,
+            _ => ProblemType::InvalidValue,
+        };
+        StoreError::document(kind, format!("column {:?} of table {}: {misfit}", cell.name, change.table))
+    })
 }
 
 /// What an error means after which SQLite has undone the whole transaction by itself, as it does on a full disk. Nothing
@@ -212,7 +223,7 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     async fn advance(&mut self, claim: &Claim, next_offset: i64, tally: Tally) -> Result<(), StoreError> {
-        let Claim { place, epoch, next_offset: from } = claim;
+        let Claim { place, epoch, next_offset: from, .. } = claim;
         let moved = self.run(
             r#"UPDATE "_sluicegate_positions" SET next_offset = ?1, applied = applied + ?2, duplicates = duplicates + ?3,
                    dead_lettered = dead_lettered + ?4, gaps = gaps + ?5,

@@ -216,9 +216,7 @@ pub(super) async fn a_move_does_only_what_was_shown(bench: &mut Bench) {
     let loss = a_move(bench, Why::AcceptLoss, 1).await;
     bench.apply(&[&one(), &one()]).await.unwrap();
     let before = bench.standing().await;
-    for (how, expected) in
-        [(&back, Moved::Stale), (&loss, Moved::Stale), (&on, Moved::Done { to: 5, lost: 0 })]
-    {
+    for (how, expected) in [(&back, Moved::Stale), (&loss, Moved::Stale), (&on, Moved::Done { to: 5, lost: 0 })] {
         assert_eq!(bench.store.books().move_position(&bench.place(), how).await.unwrap(), expected, "{how:?}");
         assert_eq!(bench.standing().await, before, "{how:?}");
     }

@@ -271,3 +271,90 @@ pub(super) async fn a_batch_is_its_documents_one_by_one(bench: &mut Bench) {
         }
     }
 }
+
+/// An update whose key names columns that the table lacks, in the words of a row that would add them.
+pub(super) async fn a_key_of_missing_columns_finds_no_row_and_is_refused(bench: &mut Bench) {
+    bench.apply(&[&insert("t", "id INTEGER 1, a INTEGER 1")]).await.unwrap();
+    use ProblemType::{NameConflict, UnknownColumn};
+    for (set, key, kind) in [
+        (("b", "5"), ("b", "4"), UnknownColumn),
+        (("b a", "5,6"), ("b a", "4,1"), UnknownColumn),
+        (("b a", "5,6"), ("a b", "1,4"), UnknownColumn),
+        (("b a", "5,6"), ("b a", "4,null"), UnknownColumn),
+        (("b c", "5,6"), ("b c", "null,4"), UnknownColumn),
+        (("a", "5"), ("b", "null"), UnknownColumn),
+        (("A", "5"), ("A", "4"), NameConflict),
+        (("ID a", "5,6"), ("ID a", "1,1"), NameConflict),
+    ] {
+        refused(bench.apply(&[&update("t", set, key)]).await, kind);
+        assert_eq!(bench.rows("t").await.unwrap(), [r#"{"id":1,"a":1}"#], "{set:?} where {key:?}");
+    }
+    refused(bench.apply(&[&delete("t", ("b", "4"))]).await, UnknownColumn);
+    // A column that the source has added is NULL in every row of before.
+    bench.apply(&[&update("t", ("b", "5"), ("id b", "1,null"))]).await.unwrap();
+    assert_eq!(bench.rows("t").await.unwrap(), [r#"{"id":1,"a":1,"b":5}"#]);
+}
+
+/// A wal2json document of the second version's words: one change of a row that is known by all its columns.
+fn full(action: &str, columns: &str, identity: &str) -> String {
+    let cells = |text: &str| {
+        let cells = text.split(' ').filter(|cell| !cell.is_empty()).map(|cell| {
+            let (name, value) = cell.split_once('=').unwrap();
+            format!(r#"{{"name":"{name}","type":"integer","value":{value}}}"#)
+        });
+        cells.collect::<Vec<_>>().join(",")
+    };
+    let mut text = format!(r#"{{"action":"{action}","schema":"public","table":"t""#);
+    if !columns.is_empty() {
+        text += &format!(r#","columns":[{}]"#, cells(columns));
+    }
+    if !identity.is_empty() {
+        text += &format!(r#","identity":[{}]"#, cells(identity));
+    }
+    text + "}"
+}
+
+/// Rows that are alike in every column: each change of the source is about one of them.
+pub(super) async fn of_identical_rows_each_change_takes_one(bench: &mut Bench) {
+    let key = r#""oldkeys":{"keynames":["a"],"keytypes":["integer"],"keyvalues":[1]}"#;
+    let first = |kind: &str, set: &str| wal2json(kind, &format!("{set}{key}"));
+    let to_five = r#""columnnames":["a","b"],"columntypes":["integer","integer"],"columnvalues":[1,5],"#;
+    let gone = full("D", "", "a=1 b=2");
+    let many = vec![gone.clone(); 9];
+    for (rows, changes, left) in [
+        ("1-2 1-2 1-2", vec![gone.clone()], "1-2 1-2"),
+        ("1-2 1-2 1-2", vec![gone.clone(), gone.clone()], "1-2"),
+        ("1-2 1-2 1-2 3-4", many.clone(), "3-4"),
+        ("1-2 1-2 1-2 1-2 1-2 1-2 1-2 1-2 1-2 1-2 1-2", many, "1-2 1-2"),
+        ("1-2 1-2 3-4", vec![full("U", "a=1 b=9", "a=1 b=2")], "1-2 1-9 3-4"),
+        ("1-2 1-2", vec![full("U", "a=1 b=9", "a=1 b=2"); 2], "1-9 1-9"),
+        ("1-2 1-2", vec![delete("t", ("a b", "1,2"))], "1-2"),
+        ("1-2 1-2", vec![update("t", ("b", "9"), ("a b", "1,2"))], "1-2 1-9"),
+        ("1-null 1-null", vec![delete("t", ("a b", "1,null"))], "1-null"),
+        ("1-null 1-null 1-2", vec![full("D", "", "a=1 b=null")], "1-2 1-null"),
+        // A source whose key is `a`, and one that left the NULLs out.
+        ("1-null 1-null", vec![first("delete", "")], "1-null"),
+        ("1-null 1-null", vec![first("update", to_five)], "1-5 1-null"),
+        ("1-null 1-2", vec![first("delete", "")], "1-2"),
+        ("1-2 1-3", vec![full("D", "", "b=3")], "1-2"),
+        // A condition of somebody who writes changes by hand means all that match.
+        ("1-2 1-2 1-3", vec![delete("t", ("a", "1"))], ""),
+        ("1-2 1-2 1-3", vec![update("t", ("b", "9"), ("a", "1"))], "1-9 1-9 1-9"),
+    ] {
+        let inserts: Vec<_> = rows
+            .split(' ')
+            .map(|row| {
+                let (a, b) = row.split_once('-').unwrap();
+                insert("t", &format!("a INTEGER {a}, b INTEGER {b}"))
+            })
+            .collect();
+        bench.apply(&inserts.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+        bench.apply(&changes.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap();
+        let found = bench.rows("t").await.unwrap().into_iter().map(|row| {
+            let row: serde_json::Value = serde_json::from_str(&row).unwrap();
+            format!("{}-{}", row["a"], row["b"])
+        });
+        assert_eq!(sorted(found), left, "{rows}: {changes:?}");
+        bench.apply(&[&wal2json("truncate", r#""x":1"#)]).await.unwrap();
+    }
+}
