@@ -11,9 +11,9 @@ mod transactions;
 
 use std::sync::Arc;
 
-use sluicegate::store::Store;
 use sluicegate::store::postgres::PostgresStore;
 use sluicegate::store::sqlite::SqliteStore;
+use sluicegate::store::{ClaimRequest, Place, Store};
 use tempfile::TempDir;
 
 pub(crate) use self::bench::{Bench, balances, insert, stream};
@@ -32,6 +32,31 @@ async fn open_postgres() -> Opened<Database> {
     let database = services::postgres()?;
     let store = PostgresStore::open(&database.url()).await.unwrap();
     Some((Arc::new(store), database))
+}
+
+/// What the version before did not have goes, and is there again when the store is opened.
+#[tokio::test]
+async fn books_of_an_earlier_version_are_completed() {
+    let drop_column = r#"ALTER TABLE "_sluicegate_positions" DROP COLUMN applied_before"#;
+    let (store, folder) = open_sqlite().await.unwrap();
+    let place = Bench::new(store).await.place();
+    let path = folder.path().join("store.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(drop_column).unwrap();
+    let again = SqliteStore::open(&path).unwrap();
+    begins_where_it_was(&again, place).await;
+
+    let Some((store, database)) = open_postgres().await else { return };
+    let place = Bench::new(store).await.place();
+    database.execute(drop_column);
+    let again = PostgresStore::open(&database.url()).await.unwrap();
+    begins_where_it_was(&again, place).await;
+}
+
+async fn begins_where_it_was(store: &dyn Store, place: Place) {
+    let [standing] = &store.books().positions(None).await.unwrap()[..] else { panic!("one position") };
+    let request = ClaimRequest { place: &place, journal: &standing.journal, start: 7, owner: "again" };
+    let claim = store.claim(request).await.unwrap();
+    assert_eq!((claim.next_offset, claim.applied_before), (0, 0));
 }
 
 macro_rules! suite {

@@ -235,3 +235,20 @@ fn a_place_that_can_hold_no_file_is_refused_with_its_name() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_group_that_a_process_reads_for_is_not_forgotten() {
+    let folder = Folder::new();
+    let (journal, topic) = (folder.journal(), topic("t"));
+    append(&journal, &topic, records(0..1)).await;
+    let consumer = reader(&journal, &topic, "g", 1).await;
+    let [group] = &journal.groups(&topic).await.unwrap()[..] else { panic!("one group reads") };
+    match folder.journal().forget_group(&topic, group).await {
+        Err(JournalError::Stop(reason)) => assert!(reason.contains("end that process first"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(journal.groups(&topic).await.unwrap().len(), 1);
+    consumer.leave().await;
+    journal.forget_group(&topic, group).await.unwrap();
+    assert!(journal.groups(&topic).await.unwrap().is_empty());
+}
