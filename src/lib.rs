@@ -24,6 +24,8 @@ pub mod store;
 pub mod stream;
 
 pub mod service;
+pub mod parts;
+pub mod readiness;
 pub mod intake;
 pub mod apply;
 pub mod query;

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 pub use self::refusals::Refusals;
 use crate::apply::progress::Progress;
 use crate::document::Position;
+use crate::intake::directory::health::Folders;
 use crate::journal::Journal;
 use crate::near;
 use crate::problem::{Problem, ProblemType};
@@ -53,6 +54,15 @@ pub struct Served {
     pub stream: Arc<Stream>,
     /// How far this process has applied it.
     pub progress: Arc<Progress>,
+    /// How its watched folders are.
+    pub folders: Arc<Folders>,
+}
+
+impl Served {
+    /// A stream of which nothing is known yet.
+    pub fn new(stream: Arc<Stream>) -> Self {
+        Served { stream, progress: Arc::default(), folders: Arc::default() }
+    }
 }
 
 impl Service {

@@ -324,6 +324,7 @@ fn every_example_configuration_passes_check() {
         };
         let output = Command::new(BINARY)
             .envs(variables)
+            .env("SLUICEGATE_LISTEN", "127.0.0.1:0")
             .arg("check")
             .arg("--config")
             .arg(folder.join("sluicegate.yaml"))

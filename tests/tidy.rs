@@ -40,7 +40,9 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "journal::kafka",
             "journal::memory",
             "journal::sqlite",
+            "parts",
             "query",
+            "readiness",
             "service",
             "shutdown",
             "store::postgres",
@@ -54,7 +56,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
         &["command", "config", "intake::directory", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"],
     ),
     ("std::env", &["command", "config", "telemetry"]),
-    ("std::thread", &["apply", "command", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"]),
+    ("std::thread", &["apply", "journal::kafka", "journal::sqlite", "parts", "sqlite", "store::sqlite"]),
     ("std::process", &["apply", "command", "journal::sqlite", "main"]),
 ];
 
@@ -279,6 +281,52 @@ fn files_are_short_and_say_what_they_are() {
         for name in module(&path) {
             if EMPTY_NAMES.contains(&name.as_str()) {
                 faults.push(format!("{path}: the name {name:?} does not say what is inside"));
+            }
+        }
+    }
+    check(faults);
+}
+
+/// No function is longer: it fits a screen.
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// Functions that are yet to be divided.
+const LONG_FUNCTIONS: &[&str] = &["src/format/wal2json/v1.rs: change", "src/format/wal2json/v2.rs: line"];
+
+/// The functions of a file that have a body, and how many lines each takes. It is laid out by rustfmt.
+fn functions(text: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<_> = text.lines().collect();
+    let mut found = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let Some((before, rest)) = line.split_once("fn ") else { continue };
+        let words = ["pub", "pub(super)", "pub(crate)", "const", "async", "unsafe", "extern", "\"C\""];
+        if !before.split_whitespace().all(|word| words.contains(&word) || word.starts_with("pub(in")) {
+            continue;
+        }
+        let name = rest.split(['(', '<']).next().unwrap_or_default();
+        // A declaration ends with a semicolon, before any body begins.
+        let head = lines[index..].iter().find(|line| line.ends_with('{') || line.ends_with([';', '}']));
+        if head.is_none_or(|head| !head.ends_with('{')) {
+            continue;
+        }
+        // A body ends with a brace that stands as far in as its function.
+        let end = lines[index..].iter().position(|line| line.strip_prefix(indent) == Some("}"));
+        found.extend(end.map(|end| (name, end + 1)));
+    }
+    found
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    let example = "fn a() {\n    x;\n}\n\ntrait T {\n    fn b(\n        &self,\n    ) -> u8;\n\n    fn c(&self) -> u8 {\n        1\n    }\n}\n";
+    assert_eq!(functions(example), [("a", 3), ("c", 3)]);
+    let mut faults = Vec::new();
+    for Source { path, text } in sources("src").into_iter().filter(|source| !source.path.ends_with("tests.rs")) {
+        for (name, lines) in functions(&text) {
+            let is_known = LONG_FUNCTIONS.contains(&format!("{path}: {name}").as_str());
+            if lines > FUNCTION_LINES_MAX && !is_known {
+                faults.push(format!("{path}: {name} has {lines} lines; {FUNCTION_LINES_MAX} is the most: divide it"));
             }
         }
     }

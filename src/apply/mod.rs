@@ -12,6 +12,7 @@ mod worker;
 pub mod verify;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,9 +20,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use self::judged::Ahead;
-use self::progress::Progress;
+use self::progress::{Pending, Progress};
 use self::worker::{Order, PAUSE_FIRST, PAUSE_MAX, Report, Worker};
 use crate::journal::{Batch, Consumer, Delivery, Extent, Journal, JournalError, Retention};
+use crate::panics;
 use crate::shutdown::Stop;
 use crate::store::{Place, Store};
 use crate::stream::{Stream, Where};
@@ -36,6 +38,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(15);
 const BATCHES_MAX: usize = 2;
 
 /// Applies the documents of one stream.
+#[derive(Clone)]
 pub struct Applier {
     /// The stream.
     pub stream: Arc<Stream>,
@@ -94,7 +97,7 @@ impl Applier {
     }
 
     fn say_unreadable(&self, error: &JournalError) {
-        if self.progress.cut_off(Some(error.to_string())) {
+        if self.progress.cut_off(error.to_string()) {
             tracing::error!(stream = %self.stream.name, %error, "The topic cannot be read: apply stands still, and tries again.");
         }
     }
@@ -110,10 +113,10 @@ impl Applier {
         while !stop.is_set() && read.is_ok() {
             tokio::select! {
                 biased;
-                Some(report) = reports.recv() => crew.heed(report, &mut *consumer).await,
+                Some(report) = reports.recv() => read = crew.heed(report, &mut *consumer).await,
                 delivery = consumer.next(PATIENCE) => match delivery {
                     Ok(delivery) => {
-                        self.progress.cut_off(None);
+                        self.progress.readable();
                         read = crew.give(delivery, &self.stream, &mut *consumer);
                     }
                     Err(error) => read = Err(error),
@@ -127,23 +130,28 @@ impl Applier {
         // Answers what the workers still ask for, until they have finished their batches.
         drop(crew.orders);
         while let Some(report) = reports.recv().await {
-            if let Report::Done { partition, next_offset: Some(next_offset) } = report {
-                consumer.commit(partition, next_offset).await;
+            match report {
+                Report::Done { partition, next_offset: Some(next_offset) } => {
+                    consumer.commit(partition, next_offset).await;
+                }
+                Report::Panicked(words) if read.is_ok() => read = Err(panicked(&words)),
+                _ => {}
             }
         }
-        let joined = crew.threads.into_iter().all(|thread| thread.join().is_ok());
+        for thread in crew.threads {
+            // Each catches its own panic, and has reported it.
+            let _ = thread.join();
+        }
         consumer.leave().await;
         self.progress.stand_by_all();
-        if !joined && read.is_ok() {
-            read = Err(JournalError::Later("apply failed by a fault of its own; the log says which".into()));
-        }
         read
     }
 
     /// Starts the workers.
     fn hire(&self, stop: &Stop) -> std::io::Result<(Crew, mpsc::UnboundedReceiver<Report>)> {
         let (reports, reported) = mpsc::unbounded_channel();
-        let mut crew = Crew { orders: Vec::new(), threads: Vec::new(), partitions: HashMap::new() };
+        let progress = Arc::clone(&self.progress);
+        let mut crew = Crew { orders: Vec::new(), threads: Vec::new(), partitions: HashMap::new(), progress };
         for number in 0..self.store.limits().writers_max.max(1) {
             let (orders, ordered) = mpsc::unbounded_channel();
             let worker = Worker {
@@ -156,9 +164,16 @@ impl Applier {
                 partitions: HashMap::new(),
                 seeks: 0,
             };
-            let (runtime, stop) = (tokio::runtime::Handle::current(), stop.clone());
+            let (runtime, stop, reports) = (tokio::runtime::Handle::current(), stop.clone(), reports.clone());
+            let work = move || {
+                let worked = catch_unwind(AssertUnwindSafe(|| runtime.block_on(worker.run(stop))));
+                if let Err(panic) = worked {
+                    // A reader that is gone ends by itself.
+                    let _ = reports.send(Report::Panicked(panics::words(&*panic)));
+                }
+            };
             let thread = std::thread::Builder::new().name(format!("apply-{}-{number}", self.stream.name));
-            crew.threads.push(thread.spawn(move || runtime.block_on(worker.run(stop)))?);
+            crew.threads.push(thread.spawn(work)?);
             crew.orders.push(orders);
         }
         Ok((crew, reported))
@@ -181,6 +196,12 @@ struct Crew {
     orders: Vec<mpsc::UnboundedSender<Order>>,
     threads: Vec<JoinHandle<()>>,
     partitions: HashMap<i32, Flow>,
+    progress: Arc<Progress>,
+}
+
+/// What a worker's panic means for the reader: it begins again, from where the store is.
+fn panicked(words: &str) -> JournalError {
+    JournalError::Later(format!("apply panicked, by a fault of Sluicegate: {words}"))
 }
 
 /// How the batches of a partition flow.
@@ -201,14 +222,17 @@ impl Crew {
         consumer: &mut dyn Consumer,
     ) -> Result<(), JournalError> {
         let (partition, order) = match delivery {
-            Delivery::Assigned(partition) => (partition, Order::Assigned(partition)),
+            Delivery::Assigned(partition) => {
+                self.progress.pending(partition, Pending::Claim);
+                (partition, Order::Assigned(partition))
+            }
             Delivery::Lost(partition) => (partition, Order::Lost(partition)),
             Delivery::Records(batch) => (batch.partition, self.admit(batch, stream, consumer)),
             Delivery::Nothing => return Ok(()),
         };
         // Each partition stays with one worker. The modulus fits: there are few workers.
         let worker = partition.unsigned_abs() as usize % self.orders.len();
-        let gone = |_| JournalError::Later("apply failed by a fault of its own; the log says which".into());
+        let gone = |_| panicked("its worker is gone");
         self.orders[worker].send(order).map_err(gone)
     }
 
@@ -216,6 +240,7 @@ impl Crew {
     fn admit(&mut self, batch: Batch, stream: &Arc<Stream>, consumer: &mut dyn Consumer) -> Order {
         let flow = self.partitions.entry(batch.partition).or_default();
         flow.batches += 1;
+        self.progress.pending(batch.partition, Pending::Batch);
         if flow.batches >= BATCHES_MAX {
             consumer.hold(batch.partition);
         }
@@ -223,7 +248,7 @@ impl Crew {
     }
 
     /// Does with the consumer what a worker asks for.
-    async fn heed(&mut self, report: Report, consumer: &mut dyn Consumer) {
+    async fn heed(&mut self, report: Report, consumer: &mut dyn Consumer) -> Result<(), JournalError> {
         match report {
             Report::Seek { partition, offset, seek, answer } => {
                 let sought = consumer.seek(partition, offset).await;
@@ -237,9 +262,14 @@ impl Crew {
                 flow.batches = flow.batches.saturating_sub(1);
                 consumer.release(partition);
                 if let Some(next_offset) = next_offset {
+                    if flow.batches > 0 {
+                        self.progress.pending(partition, Pending::Batch);
+                    }
                     consumer.commit(partition, next_offset).await;
                 }
             }
+            Report::Panicked(words) => return Err(panicked(&words)),
         }
+        Ok(())
     }
 }

@@ -2,15 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+
+/// A partition with something to do that gets no further for so long stands still, whether or not anything has failed.
+pub const STILL: Duration = Duration::from_secs(5);
+
+/// A topic that could not be read is readable again once nothing has failed for so long.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// The progress of one stream in this process.
 #[derive(Debug, Default)]
 pub struct Progress {
     partitions: Mutex<BTreeMap<i32, Partition>>,
-    /// Why the topic cannot be read, if it cannot.
-    cut_off: Mutex<Option<String>>,
+    /// Why the topic cannot be read, if it cannot, and when that was said last.
+    cut_off: Mutex<Option<(String, Instant)>>,
     /// Counts changes, to wake who waits.
     version: watch::Sender<u64>,
 }
@@ -19,6 +26,19 @@ pub struct Progress {
 struct Partition {
     next_offset: i64,
     halted: Option<String>,
+    /// What it has to do since when, if anything.
+    pending: Option<(Pending, Instant)>,
+    /// What failed last since it got further.
+    failed: Option<String>,
+}
+
+/// What a partition has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    /// To be claimed.
+    Claim,
+    /// To apply a batch.
+    Batch,
 }
 
 impl Progress {
@@ -28,13 +48,34 @@ impl Progress {
 
     /// Everything before `next_offset` has its outcome.
     pub fn advance(&self, partition: i32, next_offset: i64) {
-        *self.partitions().entry(partition).or_default() = Partition { next_offset, halted: None };
+        *self.partitions().entry(partition).or_default() = Partition { next_offset, ..Partition::default() };
         self.changed();
     }
 
-    /// The partition was claimed, and goes on at `next_offset`. Whether it gets further is yet to be seen.
-    pub fn claimed(&self, partition: i32, next_offset: i64) {
-        self.partitions().entry(partition).or_default().next_offset = next_offset;
+    /// The partition has something to do. It is measured from the first that it has not done.
+    pub fn pending(&self, partition: i32, pending: Pending) {
+        let mut partitions = self.partitions();
+        let entry = partitions.entry(partition).or_default();
+        let since = entry.pending.map_or_else(Instant::now, |(_, since)| since);
+        entry.pending = Some((pending, since));
+    }
+
+    /// An attempt has failed, and is made again.
+    pub fn failed(&self, partition: i32, reason: String) {
+        self.partitions().entry(partition).or_default().failed = Some(reason);
+    }
+
+    /// The partition was claimed, and goes on at `next_offset`. Whether it gets further is yet to be seen, if it has
+    /// anything to do: nothing is, when that is the end.
+    pub fn claimed(&self, partition: i32, next_offset: i64, is_end: bool) {
+        {
+            let mut partitions = self.partitions();
+            let entry = partitions.entry(partition).or_default();
+            entry.next_offset = next_offset;
+            if is_end || entry.pending.is_some_and(|(pending, _)| pending == Pending::Claim) {
+                entry.pending = None;
+            }
+        }
         self.changed();
     }
 
@@ -64,12 +105,23 @@ impl Progress {
         self.version.send_modify(|version| *version += 1);
     }
 
-    /// The topic cannot be read for `reason`, or can again. True when that is news.
-    pub fn cut_off(&self, reason: Option<String>) -> bool {
-        let mut cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = *cut_off != reason;
-        *cut_off = reason;
+    fn locked_cut_off(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
+        self.cut_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The topic cannot be read for `reason`. True when that is news.
+    pub fn cut_off(&self, reason: String) -> bool {
+        let mut cut_off = self.locked_cut_off();
+        let is_news = cut_off.as_ref().is_none_or(|(said, _)| *said != reason);
+        *cut_off = Some((reason, Instant::now()));
         is_news
+    }
+
+    /// The topic was read.
+    pub fn readable(&self) {
+        let mut cut_off = self.locked_cut_off();
+        // One that fails again and again is read for a moment now and then.
+        cut_off.take_if(|(_, at)| at.elapsed() >= SETTLED);
     }
 
     /// The first offset without an outcome, as far as this process applies the partition.
@@ -79,8 +131,26 @@ impl Progress {
 
     /// Why a partition stands still, or all of them, if that is so.
     pub fn halted(&self) -> Option<String> {
-        let cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cut_off = self.locked_cut_off().as_ref().map(|(reason, _)| reason.clone());
         cut_off.or_else(|| self.halted_partition())
+    }
+
+    /// Why documents of the stream `name` are not applied, if they are not: a halt, or a partition that has got no further
+    /// for [`STILL`], with what failed there last.
+    pub fn trouble(&self, name: &str) -> Option<String> {
+        self.halted().or_else(|| {
+            self.partitions().iter().find_map(|(partition, state)| {
+                let (pending, since) = state.pending?;
+                let elapsed = since.elapsed();
+                let what = match pending {
+                    Pending::Claim => "has waited to be claimed",
+                    Pending::Batch => "has worked at a batch",
+                };
+                let failed = state.failed.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let still = || format!("partition {partition} of {name} {what} for {} s{failed}", elapsed.as_secs());
+                (elapsed > STILL).then(still)
+            })
+        })
     }
 
     fn halted_partition(&self) -> Option<String> {
@@ -102,7 +172,7 @@ mod tests {
         let progress = Progress::default();
         let mut waiting = progress.subscribe();
         let steps: [(&str, &dyn Fn()); 4] = [
-            ("claimed", &|| progress.claimed(0, 5)),
+            ("claimed", &|| progress.claimed(0, 5, false)),
             ("advanced", &|| progress.advance(0, 6)),
             ("another process reads the partition", &|| progress.stand_by(0)),
             ("nothing is applied here", &|| progress.stand_by_all()),

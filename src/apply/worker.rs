@@ -50,6 +50,8 @@ pub(super) enum Report {
     Pause(i32),
     /// A batch is done with, and everything before `next_offset` is in the store, if it got there.
     Done { partition: i32, next_offset: Option<i64> },
+    /// The worker has panicked, with these words.
+    Panicked(String),
 }
 
 /// Applies the partitions that it is ordered to.
@@ -158,10 +160,10 @@ impl Worker {
             self.seeks += 1;
             let seek = self.seeks;
             let state = match self.try_claim(partition, seek).await {
-                Ok(claim) => {
+                Ok((claim, is_end)) => {
                     tracing::debug!(stream = %self.stream.name, partition, epoch = claim.epoch,
                         from = claim.next_offset, "Claimed a partition.");
-                    self.progress.claimed(partition, claim.next_offset);
+                    self.progress.claimed(partition, claim.next_offset, is_end);
                     State::Running { claim, seek, since: Instant::now(), attempts }
                 }
                 Err(error) => self.wait(partition, error, attempts).await,
@@ -177,7 +179,8 @@ impl Worker {
         Ok(found.unwrap_or(Extent { partition: place.partition, start: 0, end: 0 }))
     }
 
-    async fn try_claim(&self, partition: i32, seek: u64) -> Result<Claim, StoreError> {
+    /// Claims a partition; also gives whether nothing is left to be applied.
+    async fn try_claim(&self, partition: i32, seek: u64) -> Result<(Claim, bool), StoreError> {
         let place = self.place(partition);
         // A stream that begins at the end has a position in every partition that was there then; what comes later is read
         // from its beginning.
@@ -204,7 +207,8 @@ impl Worker {
             Ok(sought) => sought.map_err(from_journal)?,
             Err(_) => return Err(StoreError::Later("the reader of the topic has ended".into())),
         }
-        Ok(claim)
+        let is_end = claim.next_offset == end;
+        Ok((claim, is_end))
     }
 
     /// Applies one batch, and gives the claim as it is afterwards, or what the partition waits for.
@@ -218,7 +222,7 @@ impl Worker {
             Ok(settled) => {
                 match settled.held {
                     None => self.progress.advance(partition, settled.next_offset),
-                    Some(_) => self.progress.claimed(partition, settled.next_offset),
+                    Some(_) => self.progress.claimed(partition, settled.next_offset, false),
                 }
                 for (receipt, problem) in &settled.set_aside {
                     tracing::warn!(stream = %self.stream.name, %receipt, reason = problem.kind.name(),
@@ -246,6 +250,7 @@ impl Worker {
 
     /// Decides what follows a failure that is no document's.
     async fn wait(&self, partition: i32, error: StoreError, attempts: u32) -> State {
+        self.progress.failed(partition, error.to_string());
         let pause = match error.next() {
             Next::Retry => {
                 if attempts == 3 {

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::{Done, Failed, Global};
-use super::{streams, wiring};
+use super::{door, streams, wiring};
 use crate::config::Config;
 use crate::registry;
 use crate::stream::Target;
@@ -48,15 +48,16 @@ impl Check {
         };
         let file = config.file.as_ref().map_or("defaults; there is no file".into(), |path| path.display().to_string());
         say("configuration", Ok(file));
-        say("listen       ", Ok(config.listen.clone()));
+        say("listen       ", door::can_be_opened(&config.listen).await);
+        let mut journal = None;
         match registry::missing_file(&config.journal) {
             Some(path) => say("journal      ", not_there(&config, path)),
             None => {
-                let journal = match registry::open_journal(&config.journal, &config.data) {
-                    Ok(journal) => journal.check().await,
+                let checked = match registry::open_journal(&config.journal, &config.data) {
+                    Ok(opened) => opened.check().await.map(|()| journal = Some(opened)),
                     Err(error) => Err(error),
                 };
-                say("journal      ", journal.map(|()| config.journal.to_string()).map_err(|error| error.to_string()));
+                say("journal      ", checked.map(|()| config.journal.to_string()).map_err(|error| error.to_string()));
             }
         }
         let mut store = None;
@@ -92,6 +93,11 @@ impl Check {
                 false => format!("POST {}", routes.join(" and ")),
             };
             say("stream       ", Ok(format!("{}: {comes}, {goes}", stream.name)));
+            if let Some(journal) = journal.as_ref().filter(|_| !stream.is_foreign)
+                && let Err(error) = journal.check_topic(&stream.topic).await
+            {
+                say("topic        ", Err(error.to_string()));
+            }
             for action in &stream.actions {
                 let (method, path) = (action.method.word(), action.path.as_str());
                 say("action       ", Ok(format!("{method} {path}: into {}", stream.name)));

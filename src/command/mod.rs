@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod dead_letters;
+mod door;
 mod examples;
 mod init;
 mod output;

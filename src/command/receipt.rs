@@ -7,7 +7,6 @@ use clap::Args;
 use super::output;
 use super::wiring::{self, Outside};
 use super::{Done, Failed, Global};
-use crate::apply::progress::Progress;
 use crate::document::Receipt;
 use crate::query::receipts::describe;
 use crate::service::{Served, Service};
@@ -22,9 +21,7 @@ impl ReceiptOf {
     pub(super) async fn run(self, global: &Global) -> Done {
         let config = global.load()?;
         let Outside { journal, store, streams } = wiring::open_existing(&config).await?;
-        let served = streams
-            .iter()
-            .map(|stream| Arc::new(Served { stream: Arc::clone(stream), progress: Arc::new(Progress::default()) }));
+        let served = streams.into_iter().map(|stream| Arc::new(Served::new(stream)));
         let service = Service::new(served.collect(), journal, store, false, false);
         let unknown = || Failed::Error(format!("no document can have the receipt {:?}", self.id).into());
         let receipt = Receipt::parse(&self.id).ok_or_else(unknown)?;

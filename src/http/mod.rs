@@ -19,10 +19,11 @@ use crate::action;
 use crate::intake;
 use crate::problem::ProblemType;
 use crate::query;
+use crate::readiness::Readiness;
 use crate::service::Service;
 
 /// All routes of a process with the gateway role.
-pub fn routes(service: Arc<Service>) -> Router {
+pub fn routes(service: Arc<Service>, readiness: Arc<Readiness>) -> Router {
     let mut router = Router::new()
         .route("/v1/streams", get(query::streams::list))
         .route("/v1/streams/{stream}", get(query::streams::show).post(intake::by_name))
@@ -59,18 +60,22 @@ pub fn routes(service: Arc<Service>) -> Router {
     if !service.streams.iter().any(|served| served.stream.answers_at("/")) {
         router = router.route("/", get(query::ways_in::show));
     }
-    finish(router.merge(health_routes())).with_state(service)
+    finish(router.merge(health_routes(readiness))).with_state(service)
 }
 
 /// The routes of a process without the gateway role, when it was told to listen.
-pub fn health_only(service: Arc<Service>) -> Router {
-    finish(health_routes()).with_state(service)
+pub fn health_only(service: Arc<Service>, readiness: Arc<Readiness>) -> Router {
+    finish(health_routes(readiness)).with_state(service)
 }
 
-fn health_routes() -> Router<Arc<Service>> {
+fn health_routes(readiness: Arc<Readiness>) -> Router<Arc<Service>> {
+    let ready = move || {
+        let readiness = Arc::clone(&readiness);
+        async move { query::health::ready(&readiness).await }
+    };
     Router::new()
         .route("/health/live", get(query::health::live))
-        .route("/health/ready", get(query::health::ready))
+        .route("/health/ready", get(ready))
         .route("/problems/{name}", get(query::problems::show))
         .route("/problems", get(query::problems::list))
         .route("/{*path}", any(not_found))
@@ -112,9 +117,7 @@ async fn method_not_allowed(request: Request) -> Response<Body> {
 }
 
 fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response<Body> {
-    let text =
-        cause.downcast_ref::<String>().cloned().or_else(|| cause.downcast_ref::<&str>().map(ToString::to_string));
-    tracing::error!(cause = text.unwrap_or_default(), "A request failed by a fault of Sluicegate.");
+    tracing::error!(cause = crate::panics::words(&*cause), "A request failed by a fault of Sluicegate.");
     Failure::new(ProblemType::Internal, "the request failed by a fault of Sluicegate; the log says more")
         .into_response()
 }

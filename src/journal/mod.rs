@@ -60,6 +60,13 @@ pub trait Journal: Send + Sync {
 
     /// Fails when documents cannot be appended now.
     async fn check(&self) -> Result<(), JournalError>;
+
+    /// Fails when documents cannot be appended to a topic now, for a reason that is the topic's own. One that is yet to be
+    /// made is well.
+    async fn check_topic(&self, topic: &TopicName) -> Result<(), JournalError> {
+        let _ = topic;
+        Ok(())
+    }
 }
 
 /// One member of a group that reads a topic.

@@ -4,6 +4,7 @@
 
 mod apply;
 mod judging;
+mod readiness;
 mod scripted;
 
 use std::path::Path;

@@ -5,8 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::events::Events;
+use super::health::Folders;
 
 /// A watched folder.
 pub(super) struct Folder {
@@ -19,12 +21,33 @@ pub(super) struct Folder {
     /// Device and inode of the folder that the system tells of.
     told: Option<(u64, u64)>,
     /// What was complained about last.
-    pub(super) complaint: Option<String>,
+    complaint: Option<String>,
+    health: Arc<Folders>,
 }
 
 impl Folder {
-    pub(super) fn new(path: &Path) -> Self {
-        Folder { said: path.to_owned(), path: PathBuf::new(), name: None, told: None, complaint: None }
+    pub(super) fn new(path: &Path, health: &Arc<Folders>) -> Self {
+        let health = Arc::clone(health);
+        Folder { said: path.to_owned(), path: PathBuf::new(), name: None, told: None, complaint: None, health }
+    }
+
+    /// Looks whether it is there. True when it is again, and has to be looked through.
+    pub(super) fn is_back(&mut self, events: &mut Events) -> bool {
+        match self.find(events) {
+            Ok(()) => self.complaint.is_some(),
+            Err(error) => {
+                self.complain(&error);
+                false
+            }
+        }
+    }
+
+    /// It was read.
+    pub(super) fn is_well(&mut self) {
+        if self.complaint.take().is_some() {
+            tracing::info!(folder = %self.said.display(), "A watched folder can be read again.");
+        }
+        self.health.is_well(&self.said);
     }
 
     /// Finds the folder, and listens for it.
@@ -44,6 +67,7 @@ impl Folder {
         let words = error.to_string();
         if self.complaint.as_ref() != Some(&words) {
             tracing::warn!(folder = %self.said.display(), %error, "A watched folder cannot be read; it is tried again.");
+            self.health.is_troubled(&self.said, &format!("it cannot be read: {words}; it is tried again"));
             self.complaint = Some(words);
         }
         self.name = None;

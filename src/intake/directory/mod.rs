@@ -7,6 +7,7 @@
 mod batch;
 mod events;
 mod folder;
+pub mod health;
 mod memory;
 mod place;
 mod problem_file;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use self::batch::{Batch, Halt, Sent};
 use self::events::Events;
 use self::folder::Folder;
+use self::health::Folders;
 use self::memory::{FileName, Look, Memory, Remembered};
 use self::problem_file::Faults;
 use self::waiting::Waiting;
@@ -58,6 +60,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const STAGED_BYTES_MAX: usize = 4 << 20;
 
 /// Watches the directories of one stream.
+#[derive(Clone)]
 pub struct Watch {
     /// The stream.
     pub stream: Arc<Stream>,
@@ -65,6 +68,8 @@ pub struct Watch {
     pub journal: Arc<dyn Journal>,
     /// The folder that keeps what it remembers.
     pub memory: PathBuf,
+    /// Where others see how the folders are.
+    pub folders: Arc<Folders>,
 }
 
 impl Watch {
@@ -78,9 +83,17 @@ impl Watch {
                 Ok(()) | Err(Halt::Stopped) => return,
                 Err(error) => {
                     tracing::error!(%stream, %error, "The directories are not watched; they are tried again.");
+                    self.trouble(&error.to_string());
                     stop.wait_for(PAUSE).await;
                 }
             }
+        }
+    }
+
+    /// No folder is watched. Each is well again once it was looked through.
+    fn trouble(&self, why: &str) {
+        for folder in &self.stream.directories {
+            self.folders.is_troubled(folder, &format!("it is not watched: {why}; it is tried again"));
         }
     }
 
@@ -107,6 +120,7 @@ impl Watch {
             };
             if let Some(error) = error.filter(|_| is_news) {
                 tracing::error!(%stream, lock = %path.display(), %error, "The directories are not watched; they are tried again.");
+                self.trouble(&error.to_string());
             }
             stop.wait_for(PAUSE).await;
         }
@@ -118,7 +132,7 @@ impl Watch {
         let memory = Memory::open(&path, self.journal.identity(), self.stream.topic.as_str())?;
         let mut batch = Batch::new(Arc::clone(&self.stream), Arc::clone(&self.journal), memory);
         batch.settle(stop).await?;
-        let folders = self.stream.directories.iter().map(|path| Folder::new(path)).collect();
+        let folders = self.stream.directories.iter().map(|path| Folder::new(path, &self.folders)).collect();
         let mut watcher = Watcher {
             stream: &self.stream,
             record_bytes_max: self.journal.record_bytes_max(),
@@ -147,10 +161,18 @@ struct Watcher<'w> {
 impl Watcher<'_> {
     async fn run(&mut self) -> Result<(), Halt> {
         let mut next_look = Instant::now();
+        let mut next_glance = Instant::now();
         let mut next_sweep = Instant::now();
         loop {
             for path in self.events.take() {
                 self.waiting.hint(path, REST);
+            }
+            // That a folder is gone is noticed soon, however long a look through it takes.
+            if Instant::now() >= next_glance {
+                if self.folders.iter_mut().fold(false, |is_back, folder| folder.is_back(&mut self.events) || is_back) {
+                    next_look = Instant::now();
+                }
+                next_glance = Instant::now() + LOOK_EVERY;
             }
             if Instant::now() >= next_look || self.events.were_lost() || self.waiting.has_room_again() {
                 let begun = Instant::now();
@@ -169,7 +191,7 @@ impl Watcher<'_> {
                 self.sweep().await?;
                 next_sweep = Instant::now() + SWEEP_EVERY;
             }
-            let until = self.waiting.next_due().map_or(next_look, |due| due.min(next_look));
+            let until = self.waiting.next_due().map_or(next_look, |due| due.min(next_look)).min(next_glance);
             tokio::select! {
                 path = self.events.next() => self.waiting.hint(path, REST),
                 () = tokio::time::sleep_until(until.into()) => {}
@@ -196,7 +218,7 @@ impl Watcher<'_> {
             }
             (Ok(_), None) => return Ok(()),
         };
-        folder.complaint = None;
+        folder.is_well();
         for entry in listing {
             if self.stop.is_set() {
                 return Err(Halt::Stopped);

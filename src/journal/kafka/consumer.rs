@@ -186,6 +186,11 @@ impl KafkaConsumer {
             }
         }
         self.commit_some();
+        self.fetched()
+    }
+
+    /// The next batch of a partition, in turn, if one is there.
+    fn fetched(&mut self) -> Result<Option<Delivery>, JournalError> {
         let Some(reading) = &mut self.reading else { return Ok(None) };
         // Many partitions share what one could have, so that their batches together take no more memory.
         let records_max =

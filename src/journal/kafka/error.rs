@@ -4,6 +4,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::journal::JournalError;
 
+/// What is wrong with a topic that is compacted, and what mends it.
+pub(super) const COMPACTED: &str = "it is compacted, so it takes no document without a key, and keeps only the last one of each key; set its \
+     cleanup.policy to delete (kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config \
+     cleanup.policy=delete)";
+
 /// What an error means, said of `what`, such as "the topic people".
 pub(super) fn failed(what: &str, error: &KafkaError) -> JournalError {
     match error {
@@ -37,6 +42,7 @@ pub(super) fn meaning(what: &str, code: Code) -> JournalError {
         Code::MessageSizeTooLarge => {
             stop("raise max.message.bytes of the topic, or lower document_bytes_max of the stream")
         }
+        Code::InvalidRecord => stop(COMPACTED),
         Code::InvalidTimestamp => stop("the clocks of this machine and of the broker differ too much: set them"),
         Code::PolicyViolation | Code::InvalidTopic | Code::InvalidConfig => stop("create the topic by hand"),
         Code::InvalidReplicationFactor => stop("set replication in the journal's URL to at most the number of brokers"),

@@ -11,6 +11,7 @@ mod crowd;
 mod error;
 mod headers;
 mod lookup;
+mod manners;
 mod member;
 mod producer;
 mod queue;
@@ -32,6 +33,7 @@ use async_trait::async_trait;
 
 use self::consumer::KafkaConsumer;
 use self::lookup::Lookup;
+use self::manners::Known;
 use self::member::Members;
 use self::producer::Producer;
 use self::url::Settings;
@@ -59,6 +61,7 @@ pub struct KafkaJournal {
     /// The topics that are known to exist.
     topics: Mutex<BTreeSet<TopicName>>,
     checked: Mutex<Option<(Instant, Result<(), JournalError>)>>,
+    manners: Known,
 }
 
 impl KafkaJournal {
@@ -78,6 +81,7 @@ impl KafkaJournal {
             record_bytes_max: AtomicUsize::new(topics::MESSAGE_BYTES_MAX - OVERHEAD_BYTES),
             topics: Mutex::default(),
             checked: Mutex::default(),
+            manners: Known::default(),
         })
     }
 
@@ -156,7 +160,9 @@ impl Journal for KafkaJournal {
         if self.knows(topic) {
             return Ok(());
         }
-        let bytes_max = topics::open(&self.settings, &self.lookup, topic).await?;
+        let found = topics::open(&self.settings, &self.lookup, topic).await?;
+        self.manners.note(topic, found.is_compacted);
+        let bytes_max = found.bytes_max;
         self.record_bytes_max.fetch_min(bytes_max.saturating_sub(OVERHEAD_BYTES), Ordering::Relaxed);
         self.producer.limit(bytes_max);
         self.topics().insert(topic.clone());
@@ -169,7 +175,9 @@ impl Journal for KafkaJournal {
         }
         let exists = self.must_exist(topic).await;
         exists.map_err(|source| AppendError::Unavailable { kept: Outcome::No, source })?;
-        self.producer.append(topic, records).await
+        let appended = self.producer.append(topic, records).await;
+        self.manners.appended(topic, &appended);
+        appended
     }
 
     async fn subscribe(
@@ -235,5 +243,24 @@ impl Journal for KafkaJournal {
         let answer = self.ask_whether_it_works().await;
         *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answer.clone()));
         answer
+    }
+
+    async fn check_topic(&self, topic: &TopicName) -> Result<(), JournalError> {
+        let is_compacted = match self.manners.is_compacted(topic) {
+            Some(known) => known,
+            None => {
+                let name = topic.clone();
+                if self.lookup.ask(move |lookup| lookup.partitions(&name, CHECK_DEADLINE)).await?.is_none() {
+                    return Ok(());
+                }
+                let found = topics::manners(&self.settings, topic).await?;
+                self.manners.note(topic, found.is_compacted);
+                found.is_compacted
+            }
+        };
+        match is_compacted {
+            true => Err(JournalError::Stop(format!("the topic {topic}: {}", error::COMPACTED))),
+            false => self.manners.trouble(topic).map_or(Ok(()), Err),
+        }
     }
 }

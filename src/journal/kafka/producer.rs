@@ -5,6 +5,7 @@
 //! What waits is bounded in bytes, and how long it waits by `append_timeout`. Acknowledged means by every replica in sync
 //! (`acks=all`), once and in order (idempotence).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -24,10 +25,14 @@ use super::ticket::{Answer, Settled, Ticket};
 use super::url::Settings;
 use crate::document::TopicName;
 use crate::journal::{AppendError, JournalError, Outcome};
+use crate::panics;
 use crate::record::Record;
 
 /// What comes a little late is still awaited: librdkafka looks for late records once a second.
 const GRACE: Duration = Duration::from_millis(1500);
+
+/// After a panic acknowledgements are served again after this.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The way to Kafka.
 pub(super) struct Producer {
@@ -108,11 +113,19 @@ impl Producer {
             let served = Arc::clone(&shared);
             // One of them serves the questions to the cluster, too.
             let serve = move || {
-                served.sender(pace).serve(|| {
-                    if pace == Pace::Prompt {
-                        served.lookup.drain()
-                    }
-                })
+                let serve = || {
+                    served.sender(pace).serve(|| {
+                        if pace == Pace::Prompt {
+                            served.lookup.drain()
+                        }
+                    })
+                };
+                // Without it no append would be answered: a panic is that turn's.
+                while let Err(panic) = catch_unwind(AssertUnwindSafe(serve)) {
+                    let what = panics::words(&*panic);
+                    tracing::error!(what, "Kafka's acknowledgements panicked, by a fault of Sluicegate; they go on.");
+                    std::thread::sleep(PAUSE);
+                }
             };
             let thread = std::thread::Builder::new().name("journal-kafka".into()).spawn(serve);
             thread.map_err(|error| JournalError::Later(format!("a thread could not be started: {error}")))?;

@@ -38,8 +38,21 @@ fn leave(admin: AdminClient<Told>) {
     drop(tokio::task::spawn_blocking(move || drop(admin)));
 }
 
-/// Makes sure that a topic is there, and gives the largest batch that it takes.
-pub(super) async fn open(settings: &Settings, lookup: &Arc<Lookup>, topic: &TopicName) -> Result<usize, JournalError> {
+/// What a topic's settings mean for us.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manners {
+    /// The largest batch that it takes.
+    pub(super) bytes_max: usize,
+    /// Whether records with a later namesake are removed from it.
+    pub(super) is_compacted: bool,
+}
+
+/// Makes sure that a topic is there, and gives its manners.
+pub(super) async fn open(
+    settings: &Settings,
+    lookup: &Arc<Lookup>,
+    topic: &TopicName,
+) -> Result<Manners, JournalError> {
     let admin = admin(settings)?;
     let opened = async {
         let name = topic.clone();
@@ -47,7 +60,7 @@ pub(super) async fn open(settings: &Settings, lookup: &Arc<Lookup>, topic: &Topi
             create(settings, &admin, topic).await?;
         }
         wait_for_leaders(lookup, topic).await?;
-        Ok(bytes_max(&admin, topic).await)
+        Ok(describe(&admin, topic).await)
     };
     let opened = opened.await;
     leave(admin);
@@ -93,12 +106,24 @@ async fn wait_for_leaders(lookup: &Arc<Lookup>, topic: &TopicName) -> Result<(),
     }
 }
 
-/// What one batch of a topic may have; what is usual where that may not be asked.
-async fn bytes_max(admin: &AdminClient<Told>, topic: &TopicName) -> usize {
+/// The manners of a topic that is there.
+pub(super) async fn manners(settings: &Settings, topic: &TopicName) -> Result<Manners, JournalError> {
+    let admin = admin(settings)?;
+    let manners = describe(&admin, topic).await;
+    leave(admin);
+    Ok(manners)
+}
+
+/// What a topic's settings say; what is usual where they may not be asked for.
+async fn describe(admin: &AdminClient<Told>, topic: &TopicName) -> Manners {
     let asked = [ResourceSpecifier::Topic(topic.as_str())];
     let found = admin.describe_configs(&asked, &options()).await.ok().and_then(|mut found| found.pop());
-    let value = found.and_then(Result::ok).and_then(|found| found.get("max.message.bytes")?.value.clone());
-    value.and_then(|value| value.parse().ok()).unwrap_or(MESSAGE_BYTES_USUAL)
+    let found = found.and_then(Result::ok);
+    let value = |name| found.as_ref().and_then(|found| found.get(name)?.value.clone());
+    Manners {
+        bytes_max: value("max.message.bytes").and_then(|value| value.parse().ok()).unwrap_or(MESSAGE_BYTES_USUAL),
+        is_compacted: value("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
+    }
 }
 
 /// Removes what the cluster keeps for a group.

@@ -16,7 +16,7 @@ use crate::journal::{Batch, Consumer, Delivery, JournalError};
 pub(super) const POLL: Duration = Duration::from_millis(20);
 
 /// How long a lease lasts without being renewed.
-const LEASE: Duration = Duration::from_secs(3);
+const LEASE_MS: i64 = 3_000;
 
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ impl SqliteConsumer {
                     .optional()?;
                 if let Some((Some(holder), leased_until_ms)) = holder
                     && holder != owner
-                    && leased_until_ms > clock::now_ms()
+                    && is_live(leased_until_ms, clock::now_ms())
                     && !is_gone(&holder)
                 {
                     return Ok(false);
@@ -94,7 +94,7 @@ impl Consumer for SqliteConsumer {
         loop {
             self.records.check_file()?;
             if self.renewed.is_none_or(|renewed| renewed.elapsed() >= RENEW) {
-                let until_ms = clock::now_ms() + i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX);
+                let until_ms = clock::now_ms() + LEASE_MS;
                 let before = Instant::now();
                 let held = self.lease(until_ms).await?;
                 match (held, self.renewed.is_some()) {
@@ -174,9 +174,36 @@ fn pid_namespace() -> String {
     std::fs::read_link("/proc/self/ns/pid").map_or_else(|_| "?".into(), |link| link.to_string_lossy().into_owned())
 }
 
+/// Whether a lease holds. One that ends later than any can was given by a clock that is ahead, or was: it would keep others
+/// out until ours is there, too.
+fn is_live(leased_until_ms: i64, now_ms: i64) -> bool {
+    let latest = now_ms.saturating_add(LEASE_MS);
+    (now_ms + 1..=latest).contains(&leased_until_ms)
+}
+
 /// Whether the process that `owner` names is certain to be gone.
 fn is_gone(owner: &str) -> bool {
     let mut parts = owner.rsplitn(3, ':');
     let (Some(_), Some(pid), Some(namespace)) = (parts.next(), parts.next(), parts.next()) else { return false };
     namespace != "?" && namespace == pid_namespace() && !std::path::Path::new("/proc").join(pid).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_holds_until_it_ends_and_only_if_it_could_have_been_given_by_now() {
+        for (leased_until_ms, is_held) in [
+            (0, false),
+            (9_999, false),
+            (10_000, false),
+            (10_001, true),
+            (13_000, true),
+            (13_001, false),
+            (i64::MAX, false),
+        ] {
+            assert_eq!(is_live(leased_until_ms, 10_000), is_held, "{leased_until_ms}");
+        }
+    }
 }

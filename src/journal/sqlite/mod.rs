@@ -295,7 +295,21 @@ impl Journal for SqliteJournal {
 
     async fn check(&self) -> Result<(), JournalError> {
         self.file.check()?;
-        // A write that changes nothing takes the lock and finds a file that cannot be written.
-        self.writer.run(|transaction| transaction.execute("UPDATE journal SET version = version", []).map(drop)).await
+        self.writer.check().await
+    }
+
+    async fn check_topic(&self, topic: &TopicName) -> Result<(), JournalError> {
+        let Some(bytes_max) = self.writer.limit_of(topic) else { return Ok(()) };
+        let bytes = |connection: &Connection, id| {
+            connection.query_row("SELECT bytes FROM topics WHERE id = ?1", [id], |row| row.get::<_, i64>(0))
+        };
+        let bytes = self.read(topic, bytes).await?.unwrap_or_default();
+        if u64::try_from(bytes).unwrap_or_default() < bytes_max {
+            return Ok(());
+        }
+        Err(JournalError::Later(format!(
+            "documents are refused: topic {topic} holds {bytes} bytes, as many as its `retention.size` allows, and its \
+             readers are behind"
+        )))
     }
 }

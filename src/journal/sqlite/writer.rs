@@ -2,9 +2,10 @@
 //! after the fsync.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{AppendError, File, JournalError, Outcome, create_topic, failed, table};
 use crate::document::TopicName;
+use crate::panics;
 use crate::record::Record;
 use crate::sqlite::Turn;
 
@@ -29,6 +31,9 @@ const WAITING_BYTES_MAX: usize = 24 << 20;
 
 /// What a waiting record takes in memory besides its bytes.
 const RECORD_OVERHEAD: usize = 256;
+
+/// A group that could not be written is tried with so many bytes at most, to find out whether the next one can be.
+const PROBE_BYTES_MAX: usize = 1 << 20;
 
 /// An append that has waited this long is answered as unknown.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,6 +53,14 @@ struct Load {
     rate: AtomicU64,
     /// The most bytes each topic may hold.
     limits: Mutex<HashMap<TopicName, u64>>,
+    /// Why the last group could not be written, and how large it was; none once one was written.
+    failing: Mutex<Option<(JournalError, usize)>>,
+}
+
+impl Load {
+    fn failing(&self) -> MutexGuard<'_, Option<(JournalError, usize)>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 enum Job {
@@ -76,6 +89,7 @@ impl Writer {
             turn: Turn::new(),
             is_durable: false,
             last_group: 0,
+            is_failing: false,
         };
         thread::Builder::new()
             .name("journal-writer".into())
@@ -87,6 +101,31 @@ impl Writer {
     /// Bounds what `topic` may hold.
     pub(super) fn limit(&self, topic: &TopicName, bytes_max: u64) {
         self.load.limits.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.clone(), bytes_max);
+    }
+
+    /// The most bytes that `topic` may hold, if that is bounded.
+    pub(super) fn limit_of(&self, topic: &TopicName) -> Option<u64> {
+        self.load.limits.lock().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
+    }
+
+    /// Fails when groups cannot be written. After one could not, it is not enough that something can: bytes are written
+    /// that take as much room, and removed again.
+    pub(super) async fn check(&self) -> Result<(), JournalError> {
+        let failing = self.load.failing().clone();
+        let Some((_, bytes)) = failing else {
+            // A write that changes nothing takes the lock and finds a file that cannot be written.
+            let touch = |transaction: &Transaction<'_>| transaction.execute("UPDATE journal SET version = version", []);
+            return self.run(touch).await.map(drop);
+        };
+        let bytes = i64::try_from(bytes.clamp(1, PROBE_BYTES_MAX)).unwrap_or(1);
+        let fill = move |transaction: &Transaction<'_>| {
+            transaction.execute_batch("CREATE TABLE IF NOT EXISTS probe (bytes BLOB)")?;
+            transaction.execute("INSERT INTO probe VALUES (zeroblob(?1))", [bytes]).map(drop)
+        };
+        self.run(fill).await?;
+        self.run(|transaction| transaction.execute_batch("DROP TABLE IF EXISTS probe")).await?;
+        *self.load.failing() = None;
+        Ok(())
     }
 
     /// Appends records and gives the offset of the first.
@@ -110,7 +149,7 @@ impl Writer {
             .map_err(|_| AppendError::Unavailable { kept: Outcome::No, source: ended() })?;
         match tokio::time::timeout(APPEND_TIMEOUT, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(gone(ended())),
+            Ok(Err(_)) => Err(gone(dropped())),
             Err(_) => Err(gone(JournalError::Later(format!("the disk took over {} s", APPEND_TIMEOUT.as_secs())))),
         }
     }
@@ -134,10 +173,15 @@ impl Writer {
         let ended = || JournalError::Stop("the journal's writer has ended; restart".into());
         self.jobs.send(Job::Run(Box::new(job))).map_err(|_| ended())?;
         match tokio::time::timeout(APPEND_TIMEOUT, answer).await {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(ended())),
+            Ok(answer) => answer.unwrap_or_else(|_| Err(dropped())),
             Err(_) => Err(JournalError::Later("the journal's writer is busy".into())),
         }
     }
+}
+
+/// Whoever asked gets no answer: the job panicked.
+fn dropped() -> JournalError {
+    JournalError::Later("the journal's writer gave no answer, by a fault of Sluicegate; the log says why".into())
 }
 
 struct Thread {
@@ -152,6 +196,8 @@ struct Thread {
     is_durable: bool,
     /// How many appends the group before had.
     last_group: usize,
+    /// Whether the last group could not be written.
+    is_failing: bool,
 }
 
 struct Append {
@@ -161,6 +207,7 @@ struct Append {
 }
 
 impl Thread {
+    /// Writes until nobody can ask for it any more.
     fn run(mut self) {
         loop {
             let job = match self.carried.take() {
@@ -186,7 +233,14 @@ impl Thread {
         // hold up no append.
         self.is_durable = false;
         let _ = self.connection.pragma_update(None, "synchronous", "NORMAL");
-        work(&mut self.connection, &self.file);
+        // The transaction that it was in is undone, and whoever asked is told by its silence.
+        let run = || work(&mut self.connection, &self.file);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            tracing::error!(
+                what = panics::words(&*panic),
+                "The journal's writer panicked, by a fault of Sluicegate; it goes on."
+            );
+        }
     }
 
     /// Takes what waits into the group.
@@ -217,7 +271,10 @@ impl Thread {
         self.last_group = group.len();
         self.turn.begin();
         let begun = Instant::now();
-        let written = self.write_group(&group);
+        let written = catch_unwind(AssertUnwindSafe(|| self.write_group(&group))).unwrap_or_else(|panic| {
+            let why = format!("its writer panicked, by a fault of Sluicegate: {}", panics::words(&*panic));
+            Err((Outcome::Unknown, JournalError::Later(why)))
+        });
         self.turn.end();
         self.load.waiting_bytes.fetch_sub(group_bytes, Ordering::Relaxed);
         let rate = (group_bytes as f64 / begun.elapsed().as_secs_f64().max(1e-6)) as u64;
@@ -225,6 +282,11 @@ impl Thread {
         self.load.rate.store(if before == 0 { rate } else { (before * 7 + rate) / 8 }, Ordering::Relaxed);
         match written {
             Ok(Written { offsets, ends }) => {
+                // Without a lock where nothing failed, which is always: only this thread notes a failure.
+                if self.is_failing {
+                    self.is_failing = false;
+                    *self.load.failing() = None;
+                }
                 for (topic, end) in ends {
                     self.file.end_of(&topic).send_replace(end);
                 }
@@ -237,6 +299,8 @@ impl Thread {
             }
             Err((kept, source)) => {
                 tracing::error!(error = %source, documents = group.len(), "The journal could not write a group.");
+                self.is_failing = true;
+                *self.load.failing() = Some((source.clone(), group_bytes));
                 for append in group {
                     let answer = AppendError::Unavailable { kept, source: source.clone() };
                     let _ = append.reply.send(Err(answer));
@@ -356,3 +420,6 @@ fn open<'g>(
     let bytes_max = limits.get(name).copied().unwrap_or(u64::MAX);
     Ok(Open { name, id, sql, next_offset, bytes: bytes.max(0) as u64, bytes_max })
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,6 +119,29 @@ fn a_failure_at_any_step_is_tried_again_and_doubles_nothing() {
 }
 
 #[test]
+fn a_panic_at_any_step_is_told_begun_again_after_and_loses_and_doubles_nothing() {
+    use Step::*;
+    std::thread::scope(|scope| {
+        for step in [Claim, Begin, Apply, Advance, Commit, Reply] {
+            scope.spawn(move || {
+                let folder = tempfile::tempdir().unwrap();
+                let times = if step == Reply { 1 } else { 2 };
+                let script = Mutex::new(vec![(step, Kind::Panic); times].into());
+                let scripted = Arc::new(Scripted { inner: open(folder.path()), script });
+                let running = Running::new(Arc::clone(&scripted) as Arc<dyn Store>);
+                running.append(&(0..20).map(|id| insert("t", &format!("id INTEGER {id}"))).collect::<Vec<_>>());
+                let reason = eventually(LONG, "it says that it panicked", || running.progress.trouble("activities"));
+                assert!(reason.contains("panicked") && reason.contains("the scripted store panics"), "{reason}");
+                running.wait_for(20);
+                running.check(20, 0);
+                assert_eq!(rows(folder.path()), 20, "{step:?}");
+                eventually(LONG, "it is well again", || running.progress.trouble("activities").is_none().then_some(()));
+            });
+        }
+    });
+}
+
+#[test]
 fn a_full_disk_stops_apply_keeps_everything_and_goes_on_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());

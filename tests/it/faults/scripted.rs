@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Later,
     Stop,
     Fenced,
+    /// Nothing: the store panics.
+    Panic,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Kind::Later => StoreError::Later("scripted".into()),
             Kind::Stop => StoreError::Stop("scripted".into()),
             Kind::Fenced => StoreError::Fenced,
+            Kind::Panic => panic!("the scripted store panics"),
         }
     }
 }
@@ -59,9 +62,11 @@ impl Scripted {
         let mut script = self.script.lock().unwrap();
         match script.front() {
             Some((at, kind)) if *at == step => {
-                let error = kind.error();
+                let kind = *kind;
                 script.pop_front();
-                Err(error)
+                // What panics must not poison the script.
+                drop(script);
+                Err(kind.error())
             }
             _ => Ok(()),
         }

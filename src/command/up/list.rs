@@ -1,0 +1,146 @@
+//! The parts of a process, by its roles.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Roles;
+use crate::apply::Applier;
+use crate::command::door::Door;
+use crate::command::{Failed, wiring};
+use crate::config::Config;
+use crate::http;
+use crate::intake::directory::Watch;
+use crate::journal::Retention;
+use crate::parts::{Health, Part};
+use crate::readiness::Readiness;
+use crate::service::Service;
+use crate::shutdown::Stop;
+
+/// How often old records leave the topics that nobody applies.
+const TIDY_EVERY: Duration = Duration::from_secs(15);
+
+/// What the parts are made of.
+pub(super) struct List<'u> {
+    pub(super) config: &'u Config,
+    pub(super) roles: &'u Roles,
+    pub(super) service: &'u Arc<Service>,
+    pub(super) health: &'u Arc<Health>,
+}
+
+impl List<'_> {
+    /// HTTP, and where it listens.
+    pub(super) fn http(&self, door: Door) -> Result<(Part, SocketAddr), Failed> {
+        let listener = door.open()?;
+        let address = listener.local_addr()?;
+        let service = Arc::clone(self.service);
+        let readiness = Arc::new(Readiness::new(Arc::clone(&service), Arc::clone(self.health)));
+        let routes = match self.roles.is_gateway {
+            true => http::routes(service, readiness),
+            false => http::health_only(service, readiness),
+        };
+        // Kept, so that the address is not lost while the part is begun again; and let go with the stop, so that nobody
+        // waits for an answer that will not come.
+        let kept = Arc::new(Mutex::new(Some(listener.into_std()?)));
+        let serve = move |stop: Stop| {
+            let (kept, routes) = (Arc::clone(&kept), routes.clone());
+            async move {
+                let again = || kept.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|it| it.try_clone());
+                let Some(listener) = again().transpose().map_err(|error| error.to_string())? else { return Ok(()) };
+                let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
+                let let_go = async {
+                    stop.wait().await;
+                    drop(kept.lock().unwrap_or_else(PoisonError::into_inner).take());
+                };
+                tokio::join!(http::server::serve(listener, routes, stop.clone()), let_go);
+                Ok(())
+            }
+        };
+        Ok((Part::task("http", serve), address))
+    }
+
+    /// What else takes documents in.
+    pub(super) fn doors(&self) -> Vec<Part> {
+        let streams = self.service.streams.iter().filter(|_| self.roles.is_watching);
+        let watched = streams.filter(|served| !served.stream.directories.is_empty());
+        let part = |served: &Arc<crate::service::Served>| {
+            let watch = Watch {
+                stream: Arc::clone(&served.stream),
+                journal: Arc::clone(&self.service.journal),
+                memory: self.config.data.join("watch"),
+                folders: Arc::clone(&served.folders),
+            };
+            // Files, and the memory of them, may block its thread.
+            Part::thread(format!("watch {}", served.stream.name), move |stop| {
+                let watch = watch.clone();
+                async move {
+                    watch.run(stop).await;
+                    Ok(())
+                }
+            })
+        };
+        watched.map(part).collect()
+    }
+
+    /// What works behind the journal.
+    pub(super) fn rest(&self) -> Vec<Part> {
+        let mut parts = vec![self.tidy()];
+        parts.extend(self.reach_store());
+        let Some(store) = self.service.store().filter(|_| self.roles.is_applying) else { return parts };
+        for served in self.service.streams.iter().filter(|served| served.stream.is_applied()) {
+            let applier = Applier {
+                stream: Arc::clone(&served.stream),
+                journal: Arc::clone(&self.service.journal),
+                store: Arc::clone(store),
+                progress: Arc::clone(&served.progress),
+            };
+            parts.push(Part::task(format!("apply {}", served.stream.name), move |stop| {
+                let applier = applier.clone();
+                async move {
+                    applier.run(stop).await;
+                    Ok(())
+                }
+            }));
+        }
+        parts
+    }
+
+    /// Reaches the store that could not be reached at the start, for questions.
+    fn reach_store(&self) -> Option<Part> {
+        let url = self.config.store.clone().filter(|_| self.service.store().is_none())?;
+        let service = Arc::clone(self.service);
+        let reach = move |stop: Stop| {
+            let (url, service) = (url.clone(), Arc::clone(&service));
+            async move {
+                tokio::select! {
+                    reached = wiring::reach_store(&url) => {
+                        service.reached(reached.map_err(|error| error.to_string())?);
+                    }
+                    () = stop.wait() => {}
+                }
+                Ok(())
+            }
+        };
+        Some(Part::task("store", reach).once())
+    }
+
+    /// Removes old records of the topics that are kept in the journal only.
+    fn tidy(&self) -> Part {
+        let service = Arc::clone(self.service);
+        Part::task("tidy", move |stop: Stop| {
+            let service = Arc::clone(&service);
+            async move {
+                while !stop.is_set() {
+                    for stream in service.streams.iter().map(|served| &served.stream).filter(|it| !it.is_applied()) {
+                        let limits = Retention { age: stream.retention_age, bytes_max: stream.retention_bytes };
+                        if let Err(error) = service.journal.retain(&stream.topic, limits, false).await {
+                            tracing::warn!(stream = %stream.name, %error, "Old records could not be removed.");
+                        }
+                    }
+                    stop.wait_for(TIDY_EVERY).await;
+                }
+                Ok(())
+            }
+        })
+    }
+}

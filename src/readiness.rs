@@ -1,0 +1,107 @@
+//! Whether documents are accepted and applied by this process's roles; else what is wrong, by its name.
+//!
+//! However many ask, each question goes to journal and store once at a time, and everybody gets its answer. What is told by
+//! memory alone (streams, folders, parts) is asked anew each time.
+
+mod asked;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::asked::Asked;
+use crate::parts::{Health, Trouble};
+use crate::service::Service;
+
+/// A question that has no answer by then has failed.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What is asked, and by whom it can be asked at once.
+pub struct Readiness {
+    service: Arc<Service>,
+    parts: Arc<Health>,
+    journal: Asked<Result<(), String>>,
+    topics: Asked<Vec<(String, String)>>,
+    store: Asked<Result<(), String>>,
+}
+
+/// One thing that was looked at, and what is wrong with it, if anything is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Such as `journal`, `stream people`, `directory inbox`.
+    pub name: String,
+    /// What is wrong.
+    pub wrong: Option<String>,
+}
+
+impl Readiness {
+    /// Asks about `service`, and the parts whose health is told.
+    pub fn new(service: Arc<Service>, parts: Arc<Health>) -> Self {
+        let (journal, topics, store) = (Asked::default(), Asked::default(), Asked::default());
+        Readiness { service, parts, journal, topics, store }
+    }
+
+    /// Looks at everything. `journal` is always told, and `store` where this process applies; others when they are in
+    /// trouble.
+    pub async fn look(&self) -> Vec<Checked> {
+        let (journal, store, topics) = tokio::join!(self.journal(), self.store(), self.topics());
+        let mut found = vec![Checked { name: "journal".into(), wrong: journal }];
+        found.extend(store.map(|wrong| Checked { name: "store".into(), wrong }));
+        // Where the journal as a whole fails, its topics have nothing to add.
+        let topics = if found[0].wrong.is_none() { topics } else { Vec::new() };
+        for served in &self.service.streams {
+            let name = served.stream.name.as_str();
+            let stuck = if self.service.is_applying { served.progress.trouble(name) } else { None };
+            let refused = || topics.iter().find(|(stream, _)| stream == name).map(|(_, why)| why.clone());
+            if let Some(why) = stuck.or_else(refused) {
+                found.push(Checked { name: format!("stream {name}"), wrong: Some(why) });
+            }
+            for (folder, why) in served.folders.troubles() {
+                found.push(Checked { name: format!("directory {folder}"), wrong: Some(why) });
+            }
+        }
+        for trouble in self.parts.troubles() {
+            found.push(Checked { name: format!("part {}", trouble.part), wrong: Some(words(&trouble)) });
+        }
+        found
+    }
+
+    async fn journal(&self) -> Option<String> {
+        let journal = Arc::clone(&self.service.journal);
+        let asked = self.journal.ask(move || async move { journal.check().await.map_err(|error| error.to_string()) });
+        asked.await.and_then(|answer| answer).err()
+    }
+
+    /// The streams whose documents the journal refuses, and why.
+    async fn topics(&self) -> Vec<(String, String)> {
+        let service = Arc::clone(&self.service);
+        let asked = self.topics.ask(move || async move {
+            let mut refused = Vec::new();
+            for stream in service.streams.iter().map(|served| &served.stream).filter(|stream| !stream.is_foreign) {
+                if let Err(error) = service.journal.check_topic(&stream.topic).await {
+                    refused.push((stream.name.to_string(), error.to_string()));
+                }
+            }
+            refused
+        });
+        // A journal that does not answer says so itself.
+        asked.await.unwrap_or_default()
+    }
+
+    /// None where this process applies nothing.
+    async fn store(&self) -> Option<Option<String>> {
+        let store = self.service.store().cloned().filter(|_| self.service.is_applying)?;
+        let question = || async move {
+            let checked = crate::task::blocking(async move { store.check().await });
+            checked.await.map_err(|error| error.to_string())
+        };
+        Some(self.store.ask(question).await.and_then(|answer| answer).err())
+    }
+}
+
+fn words(trouble: &Trouble) -> String {
+    let Trouble { why, down, restarts, .. } = trouble;
+    match down {
+        Some(down) => format!("down for {} s, begun again {restarts} times so far: {why}", down.as_secs()),
+        None => format!("begun again just now, {restarts} times so far: {why}"),
+    }
+}
