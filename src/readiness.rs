@@ -22,6 +22,7 @@ pub struct Readiness {
     journal: Asked<Result<(), String>>,
     topics: Asked<Vec<(String, String)>>,
     store: Asked<Result<(), String>>,
+    held_up: Asked<Option<String>>,
 }
 
 /// One thing that was looked at, and what is wrong with it, if anything is.
@@ -36,8 +37,8 @@ pub struct Checked {
 impl Readiness {
     /// Asks about `service`, and the parts whose health is told.
     pub fn new(service: Arc<Service>, parts: Arc<Health>) -> Self {
-        let (journal, topics, store) = (Asked::default(), Asked::default(), Asked::default());
-        Readiness { service, parts, journal, topics, store }
+        let (journal, topics, store, held_up) = Default::default();
+        Readiness { service, parts, journal, topics, store, held_up }
     }
 
     /// Looks at everything. `journal` is always told, and `store` where this process applies; others when they are in
@@ -50,7 +51,10 @@ impl Readiness {
         let topics = if found[0].wrong.is_none() { topics } else { Vec::new() };
         for served in &self.service.streams {
             let name = served.stream.name.as_str();
-            let stuck = if self.service.is_applying { served.progress.trouble(name) } else { None };
+            let stuck = match served.progress.trouble(name).filter(|_| self.service.is_applying) {
+                Some(why) => Some(self.with_who_blocks(why).await),
+                None => None,
+            };
             let refused = || topics.iter().find(|(stream, _)| stream == name).map(|(_, why)| why.clone());
             if let Some(why) = stuck.or_else(refused) {
                 found.push(Checked { name: format!("stream {name}"), wrong: Some(why) });
@@ -85,6 +89,16 @@ impl Readiness {
         });
         // A journal that does not answer says so itself.
         asked.await.unwrap_or_default()
+    }
+
+    /// Why a stream stands still, with who is in the way, where the store can tell.
+    async fn with_who_blocks(&self, why: String) -> String {
+        let Some(store) = self.service.store().cloned() else { return why };
+        let asked = self.held_up.ask(move || async move { store.held_up().await });
+        match asked.await {
+            Ok(Some(who)) => format!("{why}; {who}"),
+            _ => why,
+        }
     }
 
     /// None where this process applies nothing.

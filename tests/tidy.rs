@@ -56,7 +56,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
         &["command", "config", "intake::directory", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"],
     ),
     ("std::env", &["command", "config", "telemetry"]),
-    ("std::thread", &["apply", "journal::kafka", "journal::sqlite", "parts", "sqlite", "store::sqlite"]),
+    ("std::thread", &["apply", "command", "journal::kafka", "journal::sqlite", "parts", "sqlite", "store::sqlite"]),
     ("std::process", &["apply", "command", "journal::sqlite", "main"]),
 ];
 

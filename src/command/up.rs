@@ -100,12 +100,9 @@ impl Up {
         list.doors().into_iter().for_each(|part| doors.start(part, doors_stop.clone()));
         list.rest().into_iter().for_each(|part| rest.start(part, stop.clone()));
         match address {
-            Some(address) if roles.is_gateway || roles.is_listening => {
-                if !global.quiet {
-                    greeting::say(&config, &service, address);
-                }
-            }
-            _ => tracing::info!(streams = service.streams.len(), roles = ?self.role, "Running."),
+            Some(address) if !global.quiet => greeting::say(&config, &service, address),
+            Some(_) => {}
+            None => tracing::info!(streams = service.streams.len(), roles = ?self.role, "Running."),
         }
 
         signals.next().await;

@@ -51,6 +51,11 @@ pub trait Store: Send + Sync {
 
     /// Fails when documents cannot be applied now.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Who holds a lock that a statement of ours waits for, as a sentence; none when nobody does, or that cannot be told.
+    async fn held_up(&self) -> Option<String> {
+        None
+    }
 }
 
 /// One transaction: what it did is there after [`Transaction::commit`], whole, or not at all.

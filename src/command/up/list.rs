@@ -94,7 +94,8 @@ impl List<'_> {
                 store: Arc::clone(store),
                 progress: Arc::clone(&served.progress),
             };
-            parts.push(Part::task(format!("apply {}", served.stream.name), move |stop| {
+            // It reads the journal's file and judges small batches where it runs.
+            parts.push(Part::thread(format!("apply {}", served.stream.name), move |stop| {
                 let applier = applier.clone();
                 async move {
                     applier.run(stop).await;

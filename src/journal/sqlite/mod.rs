@@ -6,6 +6,7 @@
 mod consumer;
 mod error;
 mod follower;
+mod group;
 mod records;
 mod retention;
 mod writer;

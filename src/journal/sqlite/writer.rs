@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::{AppendError, File, JournalError, Outcome, create_topic, failed, table};
+use super::group::{Written, insert};
+use super::{AppendError, File, JournalError, Outcome, failed};
 use crate::document::TopicName;
 use crate::panics;
 use crate::record::Record;
@@ -200,9 +201,10 @@ struct Thread {
     is_failing: bool,
 }
 
-struct Append {
-    topic: TopicName,
-    records: Vec<Record>,
+/// An append that waits.
+pub(super) struct Append {
+    pub(super) topic: TopicName,
+    pub(super) records: Vec<Record>,
     reply: oneshot::Sender<Result<i64, AppendError>>,
 }
 
@@ -331,94 +333,6 @@ impl Thread {
         })?;
         Ok(written)
     }
-}
-
-/// What a group became.
-struct Written {
-    /// The first offset of each append; or why its topic takes nothing more.
-    offsets: Vec<Result<i64, String>>,
-    /// The new end of each topic.
-    ends: Vec<(TopicName, i64)>,
-}
-
-/// A topic while a group is written to it.
-struct Open<'g> {
-    name: &'g TopicName,
-    id: i64,
-    sql: String,
-    next_offset: i64,
-    bytes: u64,
-    bytes_max: u64,
-}
-
-fn insert(
-    transaction: &Transaction<'_>,
-    group: &[Append],
-    limits: &HashMap<TopicName, u64>,
-) -> rusqlite::Result<Written> {
-    let mut topics: Vec<Open<'_>> = Vec::new();
-    let mut offsets = Vec::with_capacity(group.len());
-    let mut headers = Vec::new();
-    for append in group {
-        let index = match topics.iter().position(|open| open.name == &append.topic) {
-            Some(index) => index,
-            None => {
-                topics.push(open(transaction, &append.topic, limits)?);
-                topics.len() - 1
-            }
-        };
-        let topic = &mut topics[index];
-        if topic.bytes >= topic.bytes_max {
-            offsets.push(Err(format!(
-                "full: topic {} holds {} bytes, as many as its `retention.size` allows, and its readers are",
-                topic.name, topic.bytes
-            )));
-            continue;
-        }
-        offsets.push(Ok(topic.next_offset));
-        let mut statement = transaction.prepare_cached(&topic.sql)?;
-        for record in &append.records {
-            headers.clear();
-            serde_json::to_writer(&mut headers, &record.headers)
-                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-            let text = std::str::from_utf8(&headers).unwrap_or_default();
-            statement.execute((
-                topic.next_offset,
-                record.timestamp_ms,
-                record.key.as_deref(),
-                text,
-                &record.value[..],
-            ))?;
-            topic.next_offset += 1;
-            // What retention will subtract when the record goes.
-            topic.bytes += (record.value.len() + record.key.as_ref().map_or(0, |key| key.len()) + text.len()) as u64;
-        }
-    }
-    let mut ends = Vec::with_capacity(topics.len());
-    for topic in topics {
-        transaction.prepare_cached("UPDATE topics SET next_offset = ?1, bytes = ?2 WHERE id = ?3")?.execute((
-            topic.next_offset,
-            topic.bytes as i64,
-            topic.id,
-        ))?;
-        ends.push((topic.name.clone(), topic.next_offset));
-    }
-    Ok(Written { offsets, ends })
-}
-
-fn open<'g>(
-    transaction: &Transaction<'_>,
-    name: &'g TopicName,
-    limits: &HashMap<TopicName, u64>,
-) -> rusqlite::Result<Open<'g>> {
-    let id = create_topic(transaction, name)?;
-    let (next_offset, bytes): (i64, i64) = transaction
-        .prepare_cached("SELECT next_offset, bytes FROM topics WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let sql =
-        format!("INSERT INTO {} (offset, timestamp_ms, key, headers, value) VALUES (?1, ?2, ?3, ?4, ?5)", table(id));
-    let bytes_max = limits.get(name).copied().unwrap_or(u64::MAX);
-    Ok(Open { name, id, sql, next_offset, bytes: bytes.max(0) as u64, bytes_max })
 }
 
 #[cfg(test)]

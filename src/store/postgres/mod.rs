@@ -62,6 +62,16 @@ pub struct PostgresStore {
     pool: Arc<Pool>,
 }
 
+/// Who holds a lock that a connection of this role and name waits for.
+const WHO_BLOCKS: &str = "
+    SELECT other.pid, coalesce(other.usename::text, 'nobody'), coalesce(other.state, 'unknown')
+    FROM pg_stat_activity AS ours
+    CROSS JOIN LATERAL unnest(pg_blocking_pids(ours.pid)) AS blocking (pid)
+    JOIN pg_stat_activity AS other ON other.pid = blocking.pid
+    WHERE ours.datname = current_database() AND ours.usename = current_user AND ours.wait_event_type = 'Lock'
+    AND ours.application_name = current_setting('application_name')
+    ORDER BY other.pid LIMIT 1";
+
 impl PostgresStore {
     /// Connects to the database that `url` names, and makes the books there if need be.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
@@ -126,5 +136,15 @@ impl Store for PostgresStore {
             Ok(looked) => looked,
             Err(_) => Err(StoreError::Later(format!("PostgreSQL at {} does not answer", self.settings.server))),
         }
+    }
+
+    async fn held_up(&self) -> Option<String> {
+        let look = async {
+            let connection = self.pool.lend().await.ok()?;
+            let row = connection.row(WHO_BLOCKS, &[]).await.ok()??;
+            let text = |at| column::<String>(&row, at).ok();
+            Some(format!("process {} ({}, {}) holds the lock", column::<i32>(&row, 0).ok()?, text(1)?, text(2)?))
+        };
+        tokio::time::timeout(CHECK_MAX, look).await.ok().flatten()
     }
 }

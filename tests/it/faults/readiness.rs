@@ -29,6 +29,11 @@ fn a_table_that_somebody_locks_is_told_with_its_stream_and_heals_with_the_lock()
         eventually(PATIENCE, "it is told", || ready(&process, 503)["stream activities"].as_str().map(str::to_owned));
     assert!(begun.elapsed() < TOLD_WITHIN, "{:?}", begun.elapsed());
     assert!(why.contains("partition 0 of activities") || why.contains("lock"), "{why}");
+    let pid = other.number("SELECT pg_backend_pid()").unwrap();
+    eventually(PATIENCE, "who holds the lock is told", || {
+        let checks = process.get("/health/ready").json()["checks"].clone();
+        checks["stream activities"].as_str()?.contains(&format!("process {pid} ")).then_some(())
+    });
     other.run("ROLLBACK");
     ready(&process, 200);
     eventually(PATIENCE, "it is applied", || (process.items() == [1, 2]).then_some(()));

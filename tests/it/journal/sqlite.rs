@@ -41,6 +41,9 @@ impl Folder {
     }
 }
 
+/// Almost as long as a lease can last.
+const LONG: Duration = Duration::from_millis(2_900);
+
 #[tokio::test]
 async fn everything_is_there_after_reopening() {
     let folder = Folder::new();
@@ -130,7 +133,7 @@ async fn the_lease_of_a_process_that_is_gone_is_taken_over_at_once() {
     let mut child = std::process::Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap();
-    folder.lease(&format!("{}:{}:x", namespace.display(), child.id()), Duration::from_secs(3600));
+    folder.lease(&format!("{}:{}:x", namespace.display(), child.id()), LONG);
     let begun = Instant::now();
     assigned(&mut *consumer).await;
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
@@ -142,10 +145,10 @@ async fn a_member_whose_lease_was_taken_is_told_and_reads_no_more() {
     let (journal, topic) = (folder.journal(), topic("t"));
     append(&journal, &topic, records(0..1)).await;
     let mut consumer = reader(&journal, &topic, "g", 1).await;
-    folder.lease("pid:[another]:1:x", Duration::from_secs(3600));
     let until = Instant::now() + PATIENCE;
     loop {
         assert!(Instant::now() < until, "it was not told in time");
+        folder.lease("pid:[another]:1:x", LONG);
         match consumer.next(Duration::from_millis(100)).await.unwrap() {
             Delivery::Nothing => {}
             Delivery::Lost(0) => break,
@@ -153,7 +156,19 @@ async fn a_member_whose_lease_was_taken_is_told_and_reads_no_more() {
         }
     }
     append(&journal, &topic, records(1..2)).await;
+    folder.lease("pid:[another]:1:x", LONG);
     assert!(matches!(consumer.next(Duration::from_millis(100)).await.unwrap(), Delivery::Nothing));
+}
+
+#[tokio::test]
+async fn a_lease_that_ends_later_than_any_can_was_given_by_another_clock_and_holds_up_nobody() {
+    let folder = Folder::new();
+    let (journal, topic) = (folder.journal(), topic("t"));
+    let mut consumer = journal.subscribe(&topic, "g", 500).await.unwrap();
+    folder.lease("pid:[another]:1:x", Duration::from_secs(3600));
+    let begun = Instant::now();
+    assigned(&mut *consumer).await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
