@@ -194,7 +194,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_part_that_fails_panics_or_ends_is_begun_again_and_says_why() {
-        let ways: [(fn() -> Result<(), String>, &str); 3] = [
+        type Fail = fn() -> Result<(), String>;
+        let ways: [(Fail, &str); 3] = [
             (|| Err("no reason".into()), "no reason"),
             (|| panic!("a number is {}", 5), "it panicked, by a fault of Sluicegate: a number is 5"),
             (|| Ok(()), "it ended by itself"),

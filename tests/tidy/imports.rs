@@ -51,16 +51,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("intake::directory::health", &[]),
     (
         "service",
-        &[
-            "apply::progress",
-            "document",
-            "intake::directory::health",
-            "journal",
-            "near",
-            "problem",
-            "store",
-            "stream",
-        ],
+        &["apply::progress", "document", "intake::directory::health", "journal", "near", "problem", "store", "stream"],
     ),
     ("parts", &["panics", "shutdown"]),
     ("readiness", &["parts", "service", "task"]),

@@ -169,8 +169,10 @@ impl Watcher<'_> {
             }
             // That a folder is gone is noticed soon, however long a look through it takes.
             if Instant::now() >= next_glance {
-                if self.folders.iter_mut().fold(false, |is_back, folder| folder.is_back(&mut self.events) || is_back) {
-                    next_look = Instant::now();
+                for folder in &mut self.folders {
+                    if folder.is_back(&mut self.events) {
+                        next_look = Instant::now();
+                    }
                 }
                 next_glance = Instant::now() + LOOK_EVERY;
             }
