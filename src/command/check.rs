@@ -1,12 +1,14 @@
 //! `sluicegate check`: what would run, and what is wrong.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::{Done, Failed, Global};
 use super::{door, streams, wiring};
 use crate::config::Config;
+use crate::journal::Journal;
 use crate::registry;
 use crate::stream::Target;
 
@@ -32,6 +34,21 @@ fn not_there(config: &Config, path: &Path) -> Result<String, String> {
     if config.file.is_some() { Ok(words) } else { Err(words) }
 }
 
+/// What is said of the journal; and the journal, if it takes documents.
+async fn open_journal(config: &Config) -> (Result<String, String>, Option<Arc<dyn Journal>>) {
+    if let Some(path) = registry::missing_file(&config.journal) {
+        return (not_there(config, path), None);
+    }
+    let checked = match registry::open_journal(&config.journal, &config.data) {
+        Ok(journal) => journal.check().await.map(|()| journal),
+        Err(error) => Err(error),
+    };
+    match checked {
+        Ok(journal) => (Ok(config.journal.to_string()), Some(journal)),
+        Err(error) => (Err(error.to_string()), None),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Check {}
 
@@ -49,17 +66,8 @@ impl Check {
         let file = config.file.as_ref().map_or("defaults; there is no file".into(), |path| path.display().to_string());
         say("configuration", Ok(file));
         say("listen       ", door::can_be_opened(&config.listen).await);
-        let mut journal = None;
-        match registry::missing_file(&config.journal) {
-            Some(path) => say("journal      ", not_there(&config, path)),
-            None => {
-                let checked = match registry::open_journal(&config.journal, &config.data) {
-                    Ok(opened) => opened.check().await.map(|()| journal = Some(opened)),
-                    Err(error) => Err(error),
-                };
-                say("journal      ", checked.map(|()| config.journal.to_string()).map_err(|error| error.to_string()));
-            }
-        }
+        let (said, journal) = open_journal(&config).await;
+        say("journal      ", said);
         let mut store = None;
         if let Some(path) = config.store.as_ref().and_then(registry::missing_file) {
             say("store        ", not_there(&config, path));
