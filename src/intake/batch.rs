@@ -62,8 +62,9 @@ pub(super) async fn post(
             let detail = format!("the body holds more than {DOCUMENTS_MAX} documents; send them in several bodies");
             return Err(Failure::new(ProblemType::DocumentTooLarge, detail));
         }
-        // Documents of a batch use the key and their line number.
-        let key = ask.idempotency_key.as_ref().map(|key| format!("{key}:{line}"));
+        // The number of the document, refused ones counted: several may stand on a line, and one on several.
+        let number = fates.len() + 1;
+        let key = ask.idempotency_key.as_ref().map(|key| format!("{key}:{number}"));
         let mut fate = Fate { index, line, lines, status: "rejected", ..Fate::default() };
         match document.and_then(|arrived| judge(stream, arrived, key, record_bytes_max)) {
             Ok((record, _)) => {

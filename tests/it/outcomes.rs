@@ -176,20 +176,48 @@ fn a_key_outlives_a_restart_and_a_dead_letter_keeps_its_own() {
 }
 
 #[test]
-fn lines_of_a_batch_use_the_key_and_their_number() {
+fn documents_of_a_batch_use_the_key_and_their_number() {
+    let bad = r#"{"activities":[{"operation":"insert"}]}"#.to_owned();
+    let transaction = |id: i64| {
+        let row = format!(r#"[{{"name":"id","type":"integer","value":{id}}},{{"name":"price","type":"text","value":"1"}}]"#);
+        format!("{{\"action\":\"B\"}}\n{{\"action\":\"I\",\"table\":\"item\",\"columns\":{row}}}\n{{\"action\":\"C\"}}")
+    };
+    let table = [
+        // One a line: what a body of earlier versions meant, it means still.
+        ([item(1), item(1), item(2)].join("\n"), vec![1, 1, 2]),
+        // Several on a line, with and without space between.
+        (item(1) + &item(2) + "\n" + &item(3) + " " + &item(4), vec![1, 2, 3, 4]),
+        // Equal ones on one line are two.
+        (item(1) + &item(1), vec![1, 1]),
+        // One over several lines, and the next on the line where it ends.
+        (transaction(1) + &transaction(2) + &item(3), vec![1, 2, 3]),
+        (item(1).replace("{\"activities\"", "{\n\"activities\"") + &item(2), vec![1, 2]),
+        // A refused one counts, so that its neighbours keep their numbers when it is left out as an empty object.
+        ([item(1), bad, item(2)].join("\n"), vec![1, 2]),
+    ];
+    for (body, rows) in table {
+        let home = Home::new();
+        let server = home.up();
+        let post = |body: &str| {
+            let request = Request::post("/v1/streams/activities", body).lines().header("Idempotency-Key", "batch");
+            let body = server.send(request.wait(20)).json();
+            let results = body["results"].as_array().unwrap().clone();
+            let statuses = results.iter().map(|result| result["status"].as_str().unwrap().to_owned());
+            statuses.filter(|status| status != "rejected").collect::<Vec<_>>()
+        };
+        assert_eq!(post(&body), vec!["applied"; rows.len()], "{body}");
+        assert_eq!(post(&body), vec!["duplicate"; rows.len()], "{body}");
+        assert_eq!(server.items(), rows, "{body}");
+    }
     let home = Home::new();
     let server = home.up();
     let post = |body: String| {
         let request = Request::post("/v1/streams/activities", body).lines().header("Idempotency-Key", "batch");
         let body = server.send(request.wait(20)).expect(202).json();
-        let results = body["results"].as_array().unwrap().clone();
-        results.iter().map(|result| result["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        body["results"].as_array().unwrap().iter().map(|fate| fate["status"].clone()).collect::<Vec<_>>()
     };
-    let body = [item(1), item(1), item(2)].join("\n");
-    assert_eq!(post(body.clone()), ["applied", "applied", "applied"]);
-    assert_eq!(post(body), ["duplicate", "duplicate", "duplicate"]);
+    assert_eq!(post([item(1), item(2)].join("\n")), ["applied", "applied"]);
     assert_eq!(post([item(1), item(9)].join("\n")), ["duplicate", "dead-lettered"]);
-    assert_eq!(server.items(), [1, 1, 2]);
 }
 
 #[test]
