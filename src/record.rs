@@ -40,7 +40,7 @@ pub struct Headers {
     /// `ce_type`: that of the CloudEvent; else the form, such as `activities` or `event`.
     #[serde(rename = "ce_type")]
     pub form: String,
-    /// The sender's `Idempotency-Key`, if any; see also [`FILE_KEY`] and [`EVENT_KEY`].
+    /// The sender's `Idempotency-Key`, if any; see also [`FILE_KEY`], [`COMMIT_KEY`] and [`EVENT_KEY`].
     #[serde(rename = "idempotency-key", default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
     /// The further attributes of a CloudEvent by name: `time`, `subject`, `dataschema`, `datacontenttype` and extensions.
@@ -52,6 +52,10 @@ pub struct Headers {
 /// Idempotency keys of documents from files begin so. No sender can write one: a header's value holds no control
 /// character.
 pub const FILE_KEY: &str = "\u{1}file:";
+
+/// Idempotency keys of wal2json documents that came by a pipe, and say their commit, begin so. No sender can write one, see
+/// [`FILE_KEY`]; other than those of files they are forgotten by their age, since no file's end says when.
+pub const COMMIT_KEY: &str = "\u{2}commit:";
 
 /// Idempotency keys of CloudEvents begin so. See [`FILE_KEY`].
 pub const EVENT_KEY: &str = "\u{1}event:";

@@ -13,6 +13,7 @@ use super::wiring::{self, Outside};
 use super::{Done, Failed, Global};
 use crate::apply::letters::{Retried, drop_letter, retry};
 use crate::document::{Receipt, StreamName};
+use crate::format::lines::BYTE_ORDER_MARK;
 use crate::format::yaml;
 use crate::near;
 use crate::problem::ProblemType;
@@ -150,13 +151,14 @@ fn unknown(id: &str) -> Failed {
 
 /// The document in a file, as JSON.
 fn read(path: &Path) -> Result<Bytes, Failed> {
-    let bytes = std::fs::read(path)?;
+    let cannot = |error| Failed::Error(format!("{} cannot be read: {error}", path.display()).into());
+    let bytes = std::fs::read(path).map_err(cannot)?;
     match path.extension().and_then(OsStr::to_str) {
         Some("yaml" | "yml") => {
             let json = yaml::to_json(&bytes, 1, usize::MAX);
             json.map(Bytes::from).map_err(|problem| Failed::Usage(format!("{}: {problem}", path.display())))
         }
-        _ => Ok(bytes.into()),
+        _ => Ok(Bytes::from(bytes.strip_prefix(BYTE_ORDER_MARK).map(<[u8]>::to_vec).unwrap_or(bytes))),
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Stream {
         "examples" = [{"GET /join_guild": {"record": "joined_guild", "answer": "\"Guild Joined!\""}}]
     ))]
     pub actions: Vec<Action>,
-    /// Folders whose files are published to the stream, each document once: `.json`, `.ndjson`, `.yaml` and `.yml`. New
+    /// Folders whose files are published to the stream, each document once: `.json`, `.ndjson`, `.jsonl`, `.yaml` and `.yml`. New
     /// and changed files are seen at once, and left until they rest. A file that is wrong gets a `NAME.problem.json`
     /// beside it. A folder belongs to one stream; folders within it are not looked into.
     #[schemars(skip_serializing)]

@@ -46,7 +46,7 @@ streams:
     # formats: annotate                       # annotate | assert: whether `format` in the schema is a rule
     # queries: true                           # /api/v1/query_… answer from the table; one stream may say so
     # key: /userId                            # what stays in order: a JSON Pointer
-    # directories: [inbox]                    # folders whose files are published: .json, .ndjson, .yaml, .yml
+    # directories: [inbox]                    # folders whose files are published: .json, .ndjson, .jsonl, .yaml, .yml
     # actions:                                # routes that stand for an event
     #   GET /buy/{item}: {record: {userId: \"{query.user}\", item: \"{path.item}\"}, answer: \"{path.item} bought\"}
 

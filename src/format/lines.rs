@@ -2,13 +2,17 @@
 //!
 //! Events stand one a line. Change documents are a sequence of JSON values, since wal2json v1 prints some over several
 //! lines; and the lines of wal2json v2 from `B` to `C` are one document. YAML documents stand between their marks. A
-//! document that is broken spoils no neighbour.
+//! document that is broken spoils no neighbour. However small the parts in which it arrives, each byte is read a bounded
+//! number of times.
+
+mod scan;
+mod value;
 
 use std::borrow::Cow;
 
-use super::recognise;
+use self::scan::Scan;
+use self::value::{Fault, action, read, resume, space};
 use super::yaml::{self, marks};
-use crate::json::{Fault, FaultKind, Json, Judged, Path, Reader};
 use crate::problem::{Problem, ProblemType};
 
 /// One document of a text, or what stands where a document should.
@@ -22,6 +26,8 @@ pub struct Piece<'a> {
     pub lines: usize,
     /// Why it is no document, when that is known already.
     pub broken: Option<Problem>,
+    /// It is the beginning of a transaction that goes no further, since another one, or itself again, begins behind it.
+    pub is_cut_off: bool,
 }
 
 /// How documents stand in a text.
@@ -67,7 +73,41 @@ pub struct Cutter {
     /// The largest document in bytes. What is larger is broken, and passed over without being kept in memory.
     bytes_max: usize,
     line: usize,
+    /// Whether the beginning of the text was looked at, where a byte order mark may stand.
+    is_begun: bool,
     passing: Passing,
+    progress: Progress,
+    /// How many bytes were looked at.
+    #[cfg(test)]
+    work: usize,
+}
+
+/// How far the first piece of a buffer was read, so that nothing is read again when the buffer has grown.
+#[derive(Debug, Default)]
+struct Progress {
+    /// So many bytes are done with: whole values of a transaction, or what was searched for the end of a line.
+    read: usize,
+    /// The value that begins there.
+    scan: Scan,
+    is_transaction: bool,
+    /// What is wrong with the transaction.
+    broken: Option<Problem>,
+    /// Something is wrong with the value; the next line that can begin one is looked for.
+    fault: Option<Fault>,
+    marks: marks::Marks,
+}
+
+/// The end of a piece.
+struct End {
+    length: usize,
+    broken: Option<Problem>,
+    is_cut_off: bool,
+}
+
+impl End {
+    fn at(length: usize, broken: Option<Problem>) -> Self {
+        End { length, broken, is_cut_off: false }
+    }
 }
 
 /// What is being passed over, after something too large to be looked at whole.
@@ -92,11 +132,31 @@ pub struct Cut<'a> {
 impl Cutter {
     /// Starts on line 1.
     pub fn new(layout: Layout, bytes_max: usize) -> Self {
-        Cutter { layout, bytes_max, line: 1, passing: Passing::Nothing }
+        Cutter {
+            layout,
+            bytes_max,
+            line: 1,
+            is_begun: false,
+            passing: Passing::Nothing,
+            progress: Progress::default(),
+            #[cfg(test)]
+            work: 0,
+        }
     }
 
     /// Cuts the first piece off `buffer`. `is_all` says that nothing will follow what the buffer holds.
     pub fn cut<'a>(&mut self, buffer: &'a [u8], is_all: bool) -> Cut<'a> {
+        if !self.is_begun {
+            match byte_order_mark(buffer, is_all) {
+                Some(0) => self.is_begun = true,
+                Some(length) => {
+                    self.is_begun = true;
+                    let Cut { piece, used } = self.cut(&buffer[length..], is_all);
+                    return Cut { piece, used: used + length };
+                }
+                None => return Cut { piece: None, used: 0 },
+            }
+        }
         let mut start = self.pass(buffer, is_all);
         if self.passing != Passing::Nothing {
             return Cut { piece: None, used: start };
@@ -113,15 +173,15 @@ impl Cutter {
             return Cut { piece: None, used: start };
         }
         let found = match self.layout {
-            Layout::Lines => self.line_of(rest, is_all),
-            _ => self.value_of(rest, is_all),
+            Layout::Lines => self.end_of_line(rest, is_all).map(|length| End::at(length, None)),
+            _ => self.end_of_value(rest, is_all),
         };
-        let found = found.or_else(|| self.too_large(rest));
-        let Some((length, broken)) = found else { return Cut { piece: None, used: start } };
+        let Some(end) = found.or_else(|| self.too_large(rest)) else { return Cut { piece: None, used: start } };
+        self.progress = Progress::default();
+        let End { length, broken, is_cut_off } = end;
         let bytes = rest[..length].trim_ascii_end();
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let piece = Piece { bytes, line: self.line, lines, broken };
-        self.line += rest[..length].iter().filter(|byte| **byte == b'\n').count();
+        let piece = Piece { bytes, line: self.line, lines: lines_in(bytes) + 1, broken, is_cut_off };
+        self.line += lines_in(&rest[..length]);
         Cut { piece: Some(piece), used: start + length }
     }
 
@@ -129,8 +189,9 @@ impl Cutter {
     fn cut_yaml<'a>(&mut self, buffer: &'a [u8], mut start: usize, is_all: bool) -> Cut<'a> {
         while start < buffer.len() {
             let rest = &buffer[start..];
-            let (length, broken) = match marks::document(rest, is_all) {
+            let (length, broken) = match self.progress.marks.advance(rest, is_all) {
                 Some(found) if !found.has_content => {
+                    self.progress = Progress::default();
                     self.line += lines_in(&rest[..found.length]);
                     start += found.length;
                     continue;
@@ -144,9 +205,10 @@ impl Cutter {
                 }
                 None => break,
             };
+            self.progress = Progress::default();
             let bytes = &rest[..length];
             let lines = lines_in(bytes.trim_ascii_end()) + 1;
-            let piece = Piece { bytes, line: self.line, lines, broken };
+            let piece = Piece { bytes, line: self.line, lines, broken, is_cut_off: false };
             self.line += lines_in(bytes);
             return Cut { piece: Some(piece), used: start + length };
         }
@@ -161,12 +223,13 @@ impl Cutter {
                 self.passing = Passing::Nothing;
                 return at;
             }
-            let line = match buffer[at..].iter().position(|byte| *byte == b'\n') {
+            let line = match self.end_of_line(&buffer[at..], false) {
                 Some(end) => &buffer[at..=at + end],
                 // A part of a line tells nothing about a transaction; of a single line it can go.
                 None if is_all || self.passing == Passing::Line || buffer.len() - at > self.bytes_max => &buffer[at..],
                 None => return at,
             };
+            self.progress = Progress::default();
             at += line.len();
             let ended = line.ends_with(b"\n");
             self.line += usize::from(ended);
@@ -181,67 +244,81 @@ impl Cutter {
         at
     }
 
-    fn line_of(&self, rest: &[u8], is_all: bool) -> Option<(usize, Option<Problem>)> {
-        let end = rest.iter().position(|byte| *byte == b'\n').or(is_all.then_some(rest.len()))?;
-        Some((end, None))
+    /// Where the line at the beginning of `rest` ends.
+    fn end_of_line(&mut self, rest: &[u8], is_all: bool) -> Option<usize> {
+        let searched = std::mem::replace(&mut self.progress.read, rest.len()).min(rest.len());
+        let end = rest[searched..].iter().position(|byte| *byte == b'\n').map(|end| searched + end);
+        self.looked_at(end.unwrap_or(rest.len()) - searched);
+        end.or(is_all.then_some(rest.len()))
     }
 
-    fn value_of(&self, rest: &[u8], is_all: bool) -> Option<(usize, Option<Problem>)> {
-        let (text, is_cut) = match std::str::from_utf8(rest) {
-            Ok(text) => (text, false),
-            Err(error) => match error.valid_up_to() {
-                0 => return self.line_of(rest, is_all),
-                sound => (std::str::from_utf8(&rest[..sound]).unwrap_or_default(), error.error_len().is_some()),
-            },
-        };
-        let mut reader = Reader::new(text);
-        let first = match reader.skip(&Path::ROOT, &mut Judged) {
-            Ok(()) => &text[..reader.offset()],
-            Err(fault) if fault.kind == FaultKind::Unfinished && !is_all && !is_cut => return None,
-            Err(fault) => return Some((resume(rest, &fault), None)),
-        };
-        if action(first).as_deref() != Some("B") {
-            return Some((first.len(), None));
-        }
-        // A fault inside a transaction spoils the whole of it; so the reading goes on to its end.
-        let mut broken = None;
+    /// Where the value at the beginning of `rest` ends, or the transaction that begins with it.
+    fn end_of_value(&mut self, rest: &[u8], is_all: bool) -> Option<End> {
         loop {
-            let begin = reader.offset();
-            if reader.is_done() {
-                if is_cut {
-                    return self.line_of(rest, is_all);
+            if let Some(fault) = &mut self.progress.fault {
+                let next = self.progress.read + resume(&rest[self.progress.read..], fault, is_all)?;
+                if !self.progress.is_transaction {
+                    return Some(End::at(next, None));
                 }
-                return is_all.then_some((text.len(), None));
+                self.go_on_at(next);
             }
-            match reader.skip(&Path::ROOT, &mut Judged) {
-                Ok(()) => match action(&text[begin..reader.offset()]).as_deref() {
-                    Some("C") => return Some((reader.offset(), broken)),
-                    Some("B") => {
-                        let problem = Problem::new(
-                            ProblemType::InvalidDocument,
-                            "the transaction has no end: another begins (`B`) before the line with action `C`",
-                        );
-                        return Some((begin, Some(problem)));
+            let begin = self.progress.read + space(&rest[self.progress.read..]);
+            self.progress.read = begin;
+            let value = &rest[begin..];
+            if value.is_empty() {
+                return is_all.then(|| End::at(rest.len(), self.progress.broken.take()));
+            }
+            let looked_at = self.progress.scan.offset();
+            let is_ended = self.progress.scan.advance(value);
+            let length = self.progress.scan.offset();
+            self.looked_at(length - looked_at);
+            if !is_ended && !is_all {
+                return None;
+            }
+            self.looked_at(length);
+            match read(&value[..length]) {
+                Ok(value) => {
+                    let end = begin + value.len();
+                    match (self.progress.is_transaction, action(value).as_deref()) {
+                        (false, Some("B")) => self.progress.is_transaction = true,
+                        (false, _) => return Some(End::at(end, None)),
+                        (true, Some("C")) => return Some(End::at(end, self.progress.broken.take())),
+                        (true, Some("B")) => return Some(cut_off(begin)),
+                        (true, _) => {}
                     }
-                    _ => {}
-                },
-                Err(fault) if fault.kind == FaultKind::Unfinished && !is_all && !is_cut => return None,
+                    self.go_on_at(end);
+                }
                 Err(fault) => {
-                    let at = text[begin..].len() - text[begin..].trim_start().len() + begin;
-                    let next = at + resume(&text.as_bytes()[at..], &fault);
-                    let line = self.line + text[..at].matches('\n').count();
-                    broken.get_or_insert_with(|| {
+                    self.progress.fault = Some(Fault { is_on_first: fault.is_on_first, searched: 0 });
+                    // A fault inside a transaction spoils the whole of it; so the reading goes on to its end.
+                    if self.progress.is_transaction && self.progress.broken.is_none() {
+                        let line = self.line + lines_in(&rest[..begin]);
                         let detail = format!("{} (line {line} of the body)", fault.what);
-                        Problem::new(ProblemType::NotJson, detail)
-                    });
-                    reader = Reader::starting(text, next);
+                        self.progress.broken = Some(Problem::new(ProblemType::NotJson, detail));
+                    }
                 }
             }
         }
     }
+
+    /// Goes on with the next value of a transaction.
+    fn go_on_at(&mut self, offset: usize) {
+        self.progress.read = offset;
+        self.progress.scan = Scan::default();
+        self.progress.fault = None;
+    }
+
+    #[cfg(test)]
+    fn looked_at(&mut self, bytes: usize) {
+        self.work += bytes;
+    }
+
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self, reason = "tests count")]
+    fn looked_at(&self, _: usize) {}
 
     /// Gives up on a piece that has outgrown the limit, and passes over what follows of it.
-    fn too_large(&mut self, rest: &[u8]) -> Option<(usize, Option<Problem>)> {
+    fn too_large(&mut self, rest: &[u8]) -> Option<End> {
         if rest.len() <= self.bytes_max {
             return None;
         }
@@ -251,7 +328,7 @@ impl Cutter {
         self.passing = if is_transaction { Passing::Transaction } else { Passing::Line };
         let length =
             rest.iter().rposition(|byte| *byte == b'\n').filter(|_| is_transaction).map_or(rest.len(), |at| at);
-        Some((length, Some(too_large(self.bytes_max))))
+        Some(End::at(length, Some(too_large(self.bytes_max))))
     }
 }
 
@@ -261,6 +338,18 @@ fn begins_document(rest: &[u8], is_all: bool) -> bool {
     const ENOUGH: usize = 4;
     let line = rest.iter().position(|byte| *byte == b'\n').map_or(rest, |end| &rest[..end]);
     (is_all || rest.len() >= ENOUGH) && marks::is_begin(line)
+}
+
+/// The byte order mark of UTF-8, which some editors write. It says nothing (RFC 8259, §8.1, lets readers ignore it).
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// How long the byte order mark at the beginning of `buffer` is; none when there are too few bytes to tell.
+fn byte_order_mark(buffer: &[u8], is_all: bool) -> Option<usize> {
+    match buffer {
+        _ if buffer.starts_with(BYTE_ORDER_MARK) => Some(BYTE_ORDER_MARK.len()),
+        _ if BYTE_ORDER_MARK.starts_with(buffer) && !is_all => None,
+        _ => Some(0),
+    }
 }
 
 fn lines_in(bytes: &[u8]) -> usize {
@@ -278,36 +367,13 @@ pub fn too_large(bytes_max: usize) -> Problem {
     )
 }
 
-/// Where to go on reading after a broken value at the beginning of `rest`: the next line that can begin one.
-fn resume(rest: &[u8], fault: &Fault) -> usize {
-    let mut at = 0;
-    let mut is_first = true;
-    while let Some(end) = rest[at..].iter().position(|byte| *byte == b'\n') {
-        at += end + 1;
-        // A fault on the first line leaves the second alone. One further down lies in a value over several lines, and
-        // the rest of that value is indented, or closes a bracket.
-        if is_first && fault.line == 1 || matches!(rest.get(at), Some(b'{' | b'[')) {
-            return at;
-        }
-        is_first = false;
-    }
-    rest.len()
-}
-
-/// The `action` of a wal2json v2 line.
-fn action(text: &str) -> Option<String> {
-    if recognise(text).ok()??.name != "wal2json-v2" {
-        return None;
-    }
-    let mut reader = Reader::new(text);
-    reader.begin_object().ok()?;
-    while let Some(name) = reader.next_member().ok()? {
-        match reader.value(&Path::ROOT, &mut Judged).ok()? {
-            Json::Text(text) if name == "action" => return Some(text.into_owned()),
-            _ => {}
-        }
-    }
-    None
+/// The end of a transaction behind which another begins before its own end has come.
+fn cut_off(length: usize) -> End {
+    let problem = Problem::new(
+        ProblemType::InvalidDocument,
+        "the transaction has no end: another begins (`B`) before the line with action `C`",
+    );
+    End { length, broken: Some(problem), is_cut_off: true }
 }
 
 /// Cuts a text that is there whole.

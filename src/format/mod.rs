@@ -8,7 +8,7 @@ pub mod cloud_event;
 mod columns;
 pub mod event;
 pub mod lines;
-mod wal2json;
+pub mod wal2json;
 pub mod yaml;
 
 use crate::change::ChangeSet;

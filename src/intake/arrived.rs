@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{events, record};
 use crate::format::event::ATTRIBUTE;
-use crate::format::lines::{Layout, pieces, too_large};
+use crate::format::lines::{BYTE_ORDER_MARK, Layout, pieces, too_large};
 use crate::gate::judging;
 use crate::problem::Problem;
 use crate::record::{Headers, Record};
@@ -39,6 +39,11 @@ pub(super) struct Part {
     pub(super) index: Option<usize>,
     /// The document, or why it is none.
     pub(super) document: Result<Arrived, Problem>,
+}
+
+/// A body without the byte order mark that may stand at its beginning.
+pub(super) fn without_mark(body: Bytes) -> Bytes {
+    if body.starts_with(BYTE_ORDER_MARK) { body.slice(BYTE_ORDER_MARK.len()..) } else { body }
 }
 
 /// The documents that stand in a body.

@@ -86,7 +86,7 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
     };
     match ask.media {
         Media::Json => {
-            let document = one(body.bytes.clone());
+            let document = one(arrived::without_mark(body.bytes.clone()));
             // It is a part of the connection's buffer, and the connection would need another one while this waits.
             drop(head);
             single::post(service, served, route, &ask, document).await
@@ -113,8 +113,14 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
             };
             single::post(service, served, route, &ask, document).await
         }
-        Media::Event => single::post(service, served, route, &ask, events::structured(&body.bytes)).await,
-        Media::Events => batch::post(service, served, route, &ask, events::batch(&body.bytes)?).await,
+        Media::Event => {
+            let document = events::structured(&arrived::without_mark(body.bytes.clone()));
+            single::post(service, served, route, &ask, document).await
+        }
+        Media::Events => {
+            let parts = events::batch(&arrived::without_mark(body.bytes.clone()))?;
+            batch::post(service, served, route, &ask, parts).await
+        }
     }
 }
 

@@ -88,6 +88,59 @@ fn publish_takes_files_and_standard_input_each_document_once() {
 }
 
 #[test]
+fn publish_prints_receipts_and_refusals_when_asked_for_them() {
+    let home = Home::new();
+    let two = home.write("two.jsonl", [item(1), "nonsense".into(), item(2)].join("\n"));
+    let ran = home.run(&["publish", "activities", two.to_str().unwrap(), "--output", "json"]).expect(1);
+    let objects: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = objects.iter().map(|object| (&object["line"], &object["status"], &object["receipt"])).collect();
+    let (accepted, rejected, none) = (json!("accepted"), json!("rejected"), Value::Null);
+    let receipts = [json!("activities-0-0"), json!("activities-0-1")];
+    // What is refused is told when it is found, what is accepted when it is safe.
+    let mut expected =
+        vec![(json!(1), &accepted, &receipts[0]), (json!(2), &rejected, &none), (json!(3), &accepted, &receipts[1])];
+    let mut told: Vec<_> = told.into_iter().map(|(line, status, receipt)| (line.clone(), status, receipt)).collect();
+    told.sort_by_key(|(line, ..)| line.as_u64());
+    expected.sort_by_key(|(line, ..)| line.as_u64());
+    assert_eq!(told, expected);
+    let refused = objects.iter().find(|object| object["status"] == "rejected").unwrap();
+    assert_eq!(refused["problem"]["type"], "/problems/not-json");
+    let table = home.run(&["publish", "activities", two.to_str().unwrap(), "--output", "table"]).expect(1);
+    assert!(table.stdout.contains("activities-0-2  "), "{}", table.stdout);
+    let quiet = home.run_with(&["publish", "activities", "-"], item(4).as_bytes()).expect(0);
+    assert!(
+        quiet.stderr.contains("standard input: 1 accepted, 0 rejected; receipt activities-0-4"),
+        "{}",
+        quiet.stderr
+    );
+    let folder = home.path("").display().to_string();
+    let folder = home.run(&["publish", "activities", &folder]).expect(1);
+    assert!(folder.stderr.contains("is a folder") && folder.stderr.contains("`directories`"), "{}", folder.stderr);
+    let none = home.run(&["dead-letters", "retry", "activities-0-0", "--with", "none.json"]).expect(1);
+    assert!(none.stderr.contains("none.json"), "{}", none.stderr);
+}
+
+#[test]
+fn a_byte_order_mark_at_the_beginning_says_nothing() {
+    let home = Home::new();
+    let marked = |text: &str| format!("\u{feff}{text}");
+    for (name, id) in [("a.json", 1), ("a.ndjson", 2), ("a.jsonl", 3), ("a.yaml", 4)] {
+        let path = home.write(name, marked(&item(id)));
+        home.run(&["publish", "activities", path.to_str().unwrap()]).expect(0);
+    }
+    home.run_with(&["publish", "activities", "-"], marked(&item(5)).as_bytes()).expect(0);
+    let server = home.up();
+    server.send(Request::post("/v1/streams/activities", marked(&item(6))).wait(20)).expect(200);
+    server
+        .send(Request::post("/v1/streams/activities", marked(&[item(7), item(8)].join("\n"))).lines().wait(20))
+        .expect(202);
+    server.send(Request::post("/v1/streams/events", marked("{\"a\":1}\n{\"a\":2}")).lines().wait(20)).expect(202);
+    assert_eq!(server.items(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    // Anywhere else it is a character like others, which begins no JSON.
+    server.send(Request::post("/v1/streams/activities", marked(&marked(&item(9))))).expect(400);
+}
+
+#[test]
 fn publish_prints_a_rejection_as_a_compiler_prints_an_error() {
     let home = Home::new();
     let bad = r#"{"activities":[{"operation":"upsert","table":"t","col_names":["a"],"col_types":["DATE"],"col_values":[1]}]}"#;

@@ -19,6 +19,7 @@ mod outcomes;
 mod overtaken;
 mod owners;
 mod pairs;
+mod pipes;
 mod properties;
 mod random;
 mod roles;

@@ -179,7 +179,8 @@ fn a_key_outlives_a_restart_and_a_dead_letter_keeps_its_own() {
 fn documents_of_a_batch_use_the_key_and_their_number() {
     let bad = r#"{"activities":[{"operation":"insert"}]}"#.to_owned();
     let transaction = |id: i64| {
-        let row = format!(r#"[{{"name":"id","type":"integer","value":{id}}},{{"name":"price","type":"text","value":"1"}}]"#);
+        let row =
+            format!(r#"[{{"name":"id","type":"integer","value":{id}}},{{"name":"price","type":"text","value":"1"}}]"#);
         format!("{{\"action\":\"B\"}}\n{{\"action\":\"I\",\"table\":\"item\",\"columns\":{row}}}\n{{\"action\":\"C\"}}")
     };
     let table = [

@@ -50,29 +50,44 @@ pub(in crate::format) struct Found {
     pub(in crate::format) has_content: bool,
 }
 
-/// The first document of `text`; none when its end is not there yet. `is_all` says that nothing follows.
-pub(in crate::format) fn document(text: &[u8], is_all: bool) -> Option<Found> {
-    let mut at = 0;
-    let mut is_begun = false;
-    let mut has_content = false;
-    while at < text.len() {
-        let end = match text[at..].iter().position(|byte| *byte == b'\n') {
-            Some(end) => at + end + 1,
-            None if is_all => text.len(),
-            None => return None,
-        };
-        match line(&text[at..end]) {
-            Line::Begin(_) if is_begun || has_content => return Some(Found { length: at, has_content }),
-            Line::Begin(content) => {
-                is_begun = true;
-                has_content = content;
+/// How far the first document of a text was looked at.
+#[derive(Debug, Default)]
+pub(in crate::format) struct Marks {
+    at: usize,
+    /// So much of the line that begins there was searched for its end.
+    searched: usize,
+    is_begun: bool,
+    has_content: bool,
+}
+
+impl Marks {
+    /// Goes on over a text that may have grown; none when the end of its first document is not there yet. `is_all` says
+    /// that nothing follows.
+    pub(in crate::format) fn advance(&mut self, text: &[u8], is_all: bool) -> Option<Found> {
+        while self.at < text.len() {
+            let end = match text[self.at + self.searched..].iter().position(|byte| *byte == b'\n') {
+                Some(end) => self.at + self.searched + end + 1,
+                None if is_all => text.len(),
+                None => {
+                    self.searched = text.len() - self.at;
+                    return None;
+                }
+            };
+            let found = |length, has_content| Some(Found { length, has_content });
+            match line(&text[self.at..end]) {
+                Line::Begin(_) if self.is_begun || self.has_content => return found(self.at, self.has_content),
+                Line::Begin(content) => {
+                    self.is_begun = true;
+                    self.has_content = content;
+                }
+                Line::End => return found(end, self.has_content),
+                Line::Directive => self.has_content |= self.is_begun,
+                Line::Content => self.has_content = true,
+                Line::Nothing => {}
             }
-            Line::End => return Some(Found { length: end, has_content }),
-            Line::Directive => has_content |= is_begun,
-            Line::Content => has_content = true,
-            Line::Nothing => {}
+            self.at = end;
+            self.searched = 0;
         }
-        at = end;
+        is_all.then_some(Found { length: text.len(), has_content: self.has_content })
     }
-    is_all.then_some(Found { length: text.len(), has_content })
 }

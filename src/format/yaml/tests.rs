@@ -111,7 +111,7 @@ fn depth_is_bounded() {
 fn cut(mut text: &str) -> Vec<(&str, bool)> {
     let mut found = Vec::new();
     while !text.is_empty() {
-        let document = marks::document(text.as_bytes(), true).unwrap();
+        let document = marks::Marks::default().advance(text.as_bytes(), true).unwrap();
         found.push((&text[..document.length], document.has_content));
         text = &text[document.length..];
     }
@@ -128,6 +128,6 @@ fn documents_are_told_apart_by_their_marks() {
     );
     assert_eq!(cut("--- a\n---b: 1\n--- # c\n"), [("--- a\n---b: 1\n", true), ("--- # c\n", false)]);
     assert_eq!(cut("a: 1\r\n---\r\nb: 2"), [("a: 1\r\n", true), ("---\r\nb: 2", true)]);
-    assert_eq!(marks::document(b"a: 1\n--", false), None);
-    assert_eq!(marks::document(b"a: 1\n---\n", false).map(|found| found.length), Some(5));
+    assert_eq!(marks::Marks::default().advance(b"a: 1\n--", false), None);
+    assert_eq!(marks::Marks::default().advance(b"a: 1\n---\n", false).map(|found| found.length), Some(5));
 }

@@ -28,7 +28,7 @@ use self::health::Folders;
 use self::memory::{FileName, Look, Memory, Remembered};
 use self::problem_file::Faults;
 use self::waiting::Waiting;
-use super::files::{CHUNK_BYTES, Documents, Found};
+use super::files::{CHUNK_BYTES, Document, Documents, Keys, Unfinished};
 use crate::clock;
 use crate::journal::Journal;
 use crate::shutdown::Stop;
@@ -291,23 +291,24 @@ impl Watcher<'_> {
             Ok(None) => return Ok(false),
             Err(error) => return Ok(self.unreadable(path, file, look, &error)),
         };
-        let mut documents = Documents::new(self.stream, self.record_bytes_max, path, false);
+        let mut documents = Documents::new(self.stream, self.record_bytes_max, path, Keys::OfFile);
         let mut staged: Vec<Sent> = Vec::new();
         let mut staged_bytes = 0;
         let mut faults = Faults::default();
         let mut is_all = false;
         loop {
             while let Some(found) = documents.next(is_all) {
-                match found {
-                    Found::Document { record, key: Some(key) } => {
+                match found.judged {
+                    Ok(Document { record, key: Some(key) }) => {
                         faults.accepted += 1;
                         let is_new = !self.batch.has(&key)?;
                         staged_bytes += if is_new { record.size() } else { 0 };
                         staged.push((key, is_new.then_some(record)));
                     }
                     // Every document of a watched file has a key.
-                    Found::Document { key: None, .. } => {}
-                    Found::Refused { line, lines, problem } => faults.add(line, lines, &problem),
+                    Ok(Document { key: None, .. }) => {}
+                    Err(refused) if refused.unfinished == Some(Unfinished::SentAgain) => {}
+                    Err(refused) => faults.add(found.line, found.lines, &refused.problem),
                 }
                 if staged_bytes >= STAGED_BYTES_MAX || staged.len() >= SENT_MAX {
                     self.batch.add(file, std::mem::take(&mut staged), None);

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use super::memory::Look;
 
 /// What the names of files of documents end in.
-const ENDINGS: [&[u8]; 4] = [b".json", b".ndjson", b".yaml", b".yml"];
+const ENDINGS: [&[u8]; 5] = [b".json", b".ndjson", b".jsonl", b".yaml", b".yml"];
 
 /// What the name of the file ends in that says what is wrong with another.
 const PROBLEM: &str = ".problem.json";
@@ -73,6 +73,8 @@ mod tests {
             ("a.b.ndjson", true),
             ("ä.yaml", true),
             ("a.yml", true),
+            ("a.jsonl", true),
+            ("a.JSONL", true),
             ("a.json.problem.json", false),
             (".a.json", false),
             (".json", false),

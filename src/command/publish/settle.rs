@@ -1,0 +1,43 @@
+//! After an append of which nobody can tell: the journal itself says what of it is there.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use crate::document::{Position, TopicName};
+use crate::journal::{Journal, JournalError};
+
+/// How long a wait for records that must be there lasts.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where the records with these ids stand, of those that were appended behind `ends`.
+pub(super) async fn found(
+    journal: &dyn Journal,
+    topic: &TopicName,
+    ends: &HashMap<i32, i64>,
+    ids: HashSet<&str>,
+) -> Result<HashMap<String, Position>, JournalError> {
+    // What is on its way has arrived, or never will, once something behind it was answered.
+    journal.check().await?;
+    let mut found = HashMap::new();
+    let extents = journal.extents(topic).await?;
+    let from = |extent: &crate::journal::Extent| {
+        let end = ends.get(&extent.partition).copied().unwrap_or(extent.start);
+        (extent.partition, end.clamp(extent.start, extent.end), extent.end)
+    };
+    let mut left: Vec<_> = extents.iter().map(from).filter(|(_, from, end)| from < end).collect();
+    if left.is_empty() {
+        return Ok(found);
+    }
+    let from: Vec<_> = left.iter().map(|(partition, from, _)| (*partition, *from)).collect();
+    let mut follower = journal.follow(topic, &from).await?;
+    while !left.is_empty() {
+        let Some(batch) = follower.next(PATIENCE).await? else { continue };
+        for kept in batch.records {
+            if ids.contains(kept.record.headers.id.as_str()) {
+                found.entry(kept.record.headers.id).or_insert(kept.position);
+            }
+        }
+        left.retain(|(partition, _, end)| *partition != batch.partition || batch.next_offset < *end);
+    }
+    Ok(found)
+}
