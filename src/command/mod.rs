@@ -139,7 +139,8 @@ impl Command {
             Command::Rows(_) | Command::Receipt(_) | Command::DeadLetters(_) => output::LISTS,
             Command::Positions(_) | Command::Backup(_) | Command::Verify(_) => output::LISTS,
             // Theirs is text for people, or one form that is what it is.
-            Command::Up(_) | Command::Init(_) | Command::Check(_) | Command::Publish(_) => &[],
+            Command::Publish(_) => &[Output::Table, Output::Json],
+            Command::Up(_) | Command::Init(_) | Command::Check(_) => &[],
             Command::Schema(_) | Command::Completions(_) | Command::Man(_) => &[],
         }
     }

@@ -118,8 +118,8 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
             single::post(service, served, route, &ask, document).await
         }
         Media::Events => {
-            let parts = events::batch(&arrived::without_mark(body.bytes.clone()))?;
-            batch::post(service, served, route, &ask, parts).await
+            let body = arrived::without_mark(body.bytes.clone());
+            batch::post(service, served, route, &ask, events::batch(&body)?).await
         }
     }
 }

@@ -22,6 +22,7 @@ mod pairs;
 mod pipes;
 mod properties;
 mod random;
+mod replication;
 mod roles;
 mod rows;
 mod source;

@@ -14,13 +14,13 @@ fn transaction(lsn: u32, xid: u32, id: i64) -> String {
 /// A row as a line.
 fn row(lsn: u32, xid: u32, id: i64) -> String {
     let columns = format!(r#"[{{"name":"id","type":"integer","value":{id}}}]"#);
-    format!(r#"{{"action":"I","xid":{xid},"lsn":"0/{lsn:X}","schema":"main","table":"item","columns":{columns}}}"#)
+    format!(r#"{{"action":"I","xid":{xid},"lsn":"0/{lsn:X}","table":"item","columns":{columns}}}"#)
 }
 
 /// The same transaction in v1.
 fn v1(lsn: u32, xid: u32, id: i64) -> String {
     let change = format!(
-        r#"{{"kind":"insert","schema":"main","table":"item","columnnames":["id"],"columntypes":["integer"],"columnvalues":[{id}]}}"#
+        r#"{{"kind":"insert","table":"item","columnnames":["id"],"columntypes":["integer"],"columnvalues":[{id}]}}"#
     );
     format!("{{\"xid\":{xid},\"nextlsn\":\"0/{lsn:X}\",\"change\":[{change}]}}\n")
 }

@@ -77,7 +77,7 @@ fn found(variable: &str, service: &str) -> Option<String> {
 
 /// Skips the test, or fails it.
 #[track_caller]
-fn missing<T>(what: &str) -> Option<T> {
+pub(crate) fn missing<T>(what: &str) -> Option<T> {
     assert!(std::env::var_os("REQUIRE_SERVICES").is_none_or(|value| value != "1"), "{what}");
     let thread = std::thread::current();
     let line = format!("SKIPPED {}: {what}\n", thread.name().unwrap_or("a test"));
