@@ -106,10 +106,11 @@ impl<'s> Flow<'s> {
             documents.push(&chunk);
             while let Some(found) = documents.next(is_all) {
                 let is_refused = !self.note(source, found);
-                if is_refused || self.group.len() >= GROUP_MAX || self.group_bytes >= GROUP_BYTES_MAX {
-                    if let Some(left) = self.flush(source).await? {
-                        return Ok(left);
-                    }
+                let is_full = self.group.len() >= GROUP_MAX || self.group_bytes >= GROUP_BYTES_MAX;
+                if (is_refused || is_full)
+                    && let Some(left) = self.flush(source).await?
+                {
+                    return Ok(left);
                 }
                 if is_refused && source.stops_at_refusal {
                     return Ok(Left::AtRefusal);
@@ -148,7 +149,7 @@ impl<'s> Flow<'s> {
                 true
             }
             Err(refused) => {
-                self.report.refused(line, lines, commit, refused.problem);
+                self.report.refused(line, lines, commit, &refused.problem);
                 false
             }
         }

@@ -100,7 +100,7 @@ impl Report {
     }
 
     /// Prints a rejection as a compiler prints an error.
-    pub(super) fn refused(&mut self, line: usize, lines: usize, commit: Option<Commit>, problem: Box<Problem>) {
+    pub(super) fn refused(&mut self, line: usize, lines: usize, commit: Option<Commit>, problem: &Problem) {
         self.rejected += 1;
         self.refused = Some((line, commit));
         say(&format!("error[{}]: {}", problem.kind.name(), problem.detail));
@@ -111,7 +111,7 @@ impl Report {
         }
         if self.output == Some(Output::Json) {
             let mut item = self.item(line, lines, commit, "rejected");
-            item["problem"] = serde_json::to_value(&*problem).unwrap_or_default();
+            item["problem"] = serde_json::to_value(problem).unwrap_or_default();
             self.print(&item, "");
             self.flush();
         }
