@@ -196,6 +196,11 @@ impl Writer {
     fn scalar(&mut self, text: &str, is_plain: bool, start: usize, at: Marker) {
         let is_key = self.is_key_next();
         match scalar::read(text, is_plain) {
+            Plain::Text if is_key && is_plain && text == "<<" => {
+                self.note_key(text.to_owned());
+                self.violation(at, "`<<` merges nothing in YAML 1.2: write the members out, or the key in quotes");
+                self.out.push_str("\"\"");
+            }
             Plain::Text => self.node_text(&scalar::quoted(text), start, at),
             Plain::Null | Plain::Boolean(_) | Plain::Number(_) | Plain::NoNumber if is_key => {
                 self.note_key(text.to_owned());
