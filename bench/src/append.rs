@@ -12,9 +12,10 @@ use sluicegate::record::Record;
 use crate::Fallible;
 use crate::documents::{record, three_changes};
 use crate::report::{Rounds, Target, head, line};
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 
-const ROUNDS: usize = 7;
+const ROUNDS: Scaled<usize> = Scaled(7, 1);
 
 /// Batch sizes, and how many batches a round appends.
 const BATCHES: [(usize, usize); 3] = [(1, 600), (64, 120), (500, 30)];
@@ -36,7 +37,7 @@ pub(crate) fn measure() -> Fallible {
     head("documents/s");
     for (size, count) in BATCHES {
         let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
-        for _ in 0..ROUNDS {
+        for _ in 0..ROUNDS.now() {
             let documents = (size * count) as f64;
             let appended = batches(size, count);
             let begun = Instant::now();

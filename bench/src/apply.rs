@@ -18,10 +18,11 @@ use sluicegate::store::sqlite::SqliteStore;
 use crate::Fallible;
 use crate::documents::{AT, FIRST, NAME, SECOND_AT, SECOND_NAME, one_insert, record, stream, three_changes};
 use crate::report::{Rounds, Target, head, line};
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 
-const ROUNDS: usize = 5;
-const DOCUMENTS: i64 = 60_000;
+const ROUNDS: Scaled<usize> = Scaled(5, 1);
+const DOCUMENTS: Scaled<i64> = Scaled(60_000, 1_000);
 
 /// As many documents as apply puts into one transaction.
 const TRANSACTION: i64 = 500;
@@ -44,13 +45,13 @@ pub(crate) fn measure() -> Fallible {
 fn compare(what: &str, document: fn(i64) -> String, write: Write) -> Fallible {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
-    for _ in 0..ROUNDS {
+    for _ in 0..ROUNDS.now() {
         let scratch = Scratch::new()?;
         let store = scratch.path().join("store.db");
         let seconds = runtime.block_on(journal_to_rows(scratch.path(), &store, document))?;
-        ours.push(DOCUMENTS as f64 / seconds);
+        ours.push(DOCUMENTS.now() as f64 / seconds);
         let seconds = plain(&scratch.path().join("plain.db"), &schema(&store)?, write)?;
-        theirs.push(DOCUMENTS as f64 / seconds);
+        theirs.push(DOCUMENTS.now() as f64 / seconds);
     }
     line(what, &ours, &theirs, Target::AtLeast(0.5));
     Ok(())
@@ -61,14 +62,14 @@ async fn journal_to_rows(folder: &Path, store: &Path, document: fn(i64) -> Strin
     let stream = Arc::new(stream([].into())?);
     let journal = Arc::new(SqliteJournal::open(&folder.join("journal.db"))?);
     journal.open_topic(&stream.topic, stream.retention_bytes).await?;
-    for first in (0..DOCUMENTS).step_by(TRANSACTION as usize) {
+    for first in (0..DOCUMENTS.now()).step_by(TRANSACTION as usize) {
         let records = (first..first + TRANSACTION).map(|n| record(document(n))).collect();
         journal.append(&stream.topic, records).await?;
     }
     let progress = Arc::new(Progress::default());
     let store = Arc::new(SqliteStore::open(store)?);
     let applier = Applier { stream, journal, store, progress: Arc::clone(&progress) };
-    run(applier, &progress, DOCUMENTS).await
+    run(applier, &progress, DOCUMENTS.now()).await
 }
 
 /// Runs an applier of one partition until everything before `end` is applied, and gives the seconds.
@@ -101,7 +102,7 @@ fn plain(path: &Path, schema: &str, write: Write) -> Fallible<f64> {
     connection.execute_batch(PRAGMAS)?;
     connection.execute_batch(schema)?;
     let begun = Instant::now();
-    for first in (0..DOCUMENTS).step_by(TRANSACTION as usize) {
+    for first in (0..DOCUMENTS.now()).step_by(TRANSACTION as usize) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for n in first..first + TRANSACTION {
             write(&transaction, n)?;

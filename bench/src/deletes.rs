@@ -16,10 +16,11 @@ use crate::Fallible;
 use crate::apply::PRAGMAS;
 use crate::documents::{kept, stream};
 use crate::report::{Rounds, Target, line_of_times};
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 
-const ROUNDS: usize = 9;
-const LARGE: i64 = 1_000_000;
+const ROUNDS: Scaled<usize> = Scaled(9, 1);
+const LARGE: Scaled<i64> = Scaled(1_000_000, 10_007);
 const SMALL: i64 = 1_000;
 
 /// Deletes in a round, each a document of its own.
@@ -41,7 +42,7 @@ pub(crate) fn measure() -> Fallible {
     );
     for (kind, key) in [("keyed", "primary key"), ("keyless", "no primary key")] {
         let (large, small) = (format!("{kind}_large"), format!("{kind}_small"));
-        runtime.block_on(bench.make(&large, LARGE))?;
+        runtime.block_on(bench.make(&large, LARGE.now()))?;
         runtime.block_on(bench.make(&small, SMALL))?;
         let ours = |table: &str, ids: &[i64], size| runtime.block_on(bench.delete(table, ids, size));
         let plain = |table: &str, ids: &[i64], size| bench.delete_plainly(table, ids, size);
@@ -80,8 +81,8 @@ impl Bench {
             Fallible::Ok(seconds * 1e6 / DELETES as f64)
         };
         let (mut in_large, mut in_small) = (Rounds::default(), Rounds::default());
-        for round in 0..ROUNDS {
-            in_large.push(micros(large, LARGE, round)?);
+        for round in 0..ROUNDS.now() {
+            in_large.push(micros(large, LARGE.now(), round)?);
             in_small.push(micros(small, SMALL, round)?);
         }
         Ok([in_large, in_small])

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::report::{Rounds, Target, short, value};
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 use crate::server::Server;
 use crate::{Fallible, client};
 
-const ROUNDS: usize = 3;
-const FILES: i64 = 10_000;
-const KNOWN: i64 = 100_000;
+const ROUNDS: Scaled<usize> = Scaled(3, 1);
+const FILES: Scaled<i64> = Scaled(10_000, 100);
+const KNOWN: Scaled<i64> = Scaled(100_000, 300);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const DEADLINE: Duration = Duration::from_secs(180);
 
@@ -37,11 +38,11 @@ const APPLIED: (&str, &str) =
 
 pub(crate) fn measure() -> Fallible {
     let (mut accepted, mut applied, mut mib) = (Rounds::default(), Rounds::default(), Rounds::default());
-    for _ in 0..ROUNDS {
+    for _ in 0..ROUNDS.now() {
         let scratch = Scratch::new()?;
-        let run = publish(scratch.path(), 0..FILES)?;
-        accepted.push(FILES as f64 / run.accepted);
-        applied.push(FILES as f64 / run.applied);
+        let run = publish(scratch.path(), 0..FILES.now())?;
+        accepted.push(FILES.now() as f64 / run.accepted);
+        applied.push(FILES.now() as f64 / run.applied);
         mib.push(run.mib);
     }
     let what = format!("{FILES} new files, start to the last row, median of {ROUNDS}");
@@ -54,10 +55,10 @@ pub(crate) fn measure() -> Fallible {
 /// Starts among files that were published before, and one new one: its row proves that the directory was looked through.
 fn among_known() -> Fallible {
     let scratch = Scratch::new()?;
-    let first = publish(scratch.path(), 0..KNOWN)?;
-    println!("  - {KNOWN} new files: {} files/s, {} MiB", short(KNOWN as f64 / first.applied), short(first.mib));
+    let first = publish(scratch.path(), 0..KNOWN.now())?;
+    println!("  - {KNOWN} new files: {} files/s, {} MiB", short(KNOWN.now() as f64 / first.applied), short(first.mib));
     let (mut ready, mut looked, mut mib) = (Rounds::default(), Rounds::default(), Rounds::default());
-    for n in (KNOWN..).take(ROUNDS) {
+    for n in (KNOWN.now()..).take(ROUNDS.now()) {
         let run = publish(scratch.path(), n..n + 1)?;
         ready.push(run.ready);
         looked.push(run.applied);

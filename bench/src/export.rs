@@ -8,10 +8,11 @@ use rusqlite::Connection;
 
 use crate::Fallible;
 use crate::report::{Target, short, value};
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 use crate::server::Server;
 
-const ROWS: u64 = 1_000_000;
+const ROWS: Scaled<u64> = Scaled(1_000_000, 10_000);
 
 pub(crate) fn measure() -> Fallible {
     let scratch = Scratch::new()?;
@@ -24,7 +25,7 @@ pub(crate) fn measure() -> Fallible {
         r#"WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < ?1)
            INSERT INTO people SELECT 'people-0-' || id, '2026-11-21 10:53:49.381+00', 'name ' || id, id % 100,
                                      '{"name":"name ' || id || '","age":' || (id % 100) || ',"city":"Oslo"}' FROM n"#,
-        [i64::try_from(ROWS)?],
+        [i64::try_from(ROWS.now())?],
     )?;
     drop(store);
     println!("  - resident before {} MiB", short(server.peak_memory_mib()?));
@@ -33,7 +34,7 @@ pub(crate) fn measure() -> Fallible {
         let (lines, bytes) = read(&server.address, query)?;
         let seconds = begun.elapsed().as_secs_f64();
         let rows = lines - 1;
-        let expected = if query.is_empty() { ROWS } else { ROWS / 2 };
+        let expected = if query.is_empty() { ROWS.now() } else { ROWS.now() / 2 };
         if rows != expected {
             return Err(format!("{rows} rows came, not {expected}").into());
         }

@@ -9,9 +9,10 @@ use crate::Fallible;
 use crate::documents::{ACCEPTED, gate};
 use crate::plain_json::{Activities, Wal2json};
 use crate::report::{Rounds, Target, head, line_of_times};
+use crate::scale::Scaled;
 
 /// Many short rounds: what else the machine does then hits both sides alike.
-pub(crate) const ROUNDS: usize = 151;
+pub(crate) const ROUNDS: Scaled<usize> = Scaled(151, 1);
 const ROUND: Duration = Duration::from_millis(8);
 
 const WAL2JSON: &str = include_str!("../../tests/fixtures/wal2json/v1-default.ndjson");
@@ -32,7 +33,7 @@ fn compare<'a, T: Deserialize<'a>>(what: &str, document: &'a str) -> Fallible {
     gate.judge(bytes).map_err(|problem| format!("{what} was refused: {}", problem.detail))?;
     serde_json::from_slice::<T>(bytes)?;
     let (mut ours, mut plain) = (Rounds::default(), Rounds::default());
-    for _ in 0..ROUNDS {
+    for _ in 0..ROUNDS.now() {
         ours.push(micros(|| drop(black_box(gate.judge(black_box(bytes))))));
         plain.push(micros(|| drop(black_box(serde_json::from_slice::<T>(black_box(bytes))))));
     }

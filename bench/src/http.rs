@@ -6,13 +6,14 @@ use std::time::Instant;
 use crate::documents::three_changes;
 use crate::load::{self, Load, PATH};
 use crate::report::{Rounds, Target, head, line, value};
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 use crate::server::Server;
 use crate::{Fallible, client, machine};
 
 const CONNECTIONS: usize = 64;
-const ROUNDS: usize = 5;
-const SECONDS: f64 = 2.5;
+const ROUNDS: Scaled<usize> = Scaled(5, 1);
+const SECONDS: Scaled<f64> = Scaled(2.5, 0.3);
 
 /// The number of the document that is sent when the load is over.
 const LAST: i64 = 100_000_000;
@@ -22,7 +23,7 @@ pub(crate) fn measure() -> Fallible {
     let (mut plain_cpu, mut gateway_cpu, mut up_cpu) = (Rounds::default(), Rounds::default(), Rounds::default());
     let (mut gateway_mib, mut up_mib) = (Rounds::default(), Rounds::default());
     let (mut behind, mut generator, mut syncs) = (Rounds::default(), Rounds::default(), Rounds::default());
-    for _ in 0..ROUNDS {
+    for _ in 0..ROUNDS.now() {
         // Beside each round, since disks are moody.
         syncs.push(machine::fsync_ms()?.median());
 
@@ -70,7 +71,7 @@ pub(crate) fn measure() -> Fallible {
 
 /// Loads a server, and notes the processor time it took for a document, in µs.
 fn loaded(server: &Server, cpu: &mut Rounds) -> Fallible<Load> {
-    let load = load::run(&server.address, CONNECTIONS, SECONDS)?;
+    let load = load::run(&server.address, CONNECTIONS, SECONDS.now())?;
     if load.refused > 0 {
         return Err(format!("{} of {} requests were refused", load.refused, load.refused + load.accepted).into());
     }

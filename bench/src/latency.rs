@@ -14,12 +14,13 @@ use rusqlite::{Connection, OpenFlags};
 use crate::documents::{FIRST, three_changes};
 use crate::load::{Connection as Client, PATH, Request};
 use crate::report::{Rounds, Target, short, value};
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 use crate::server::Server;
 use crate::{Fallible, client};
 
-const PER_SECOND: i64 = 1_000;
-const SECONDS: i64 = 10;
+const PER_SECOND: Scaled<i64> = Scaled(1_000, 100);
+const SECONDS: Scaled<i64> = Scaled(10, 1);
 const CONNECTIONS: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_micros(500);
 
@@ -51,7 +52,7 @@ pub(crate) fn run(
     if status != 200 {
         return Err(format!("the first document was not applied: {text}").into());
     }
-    let count = PER_SECOND * SECONDS;
+    let count = PER_SECOND.now() * SECONDS.now();
     let address = server.address.clone();
     let begin = Instant::now() + Duration::from_millis(100);
     let sender = std::thread::spawn(move || send(&address, begin, count));
@@ -63,7 +64,7 @@ pub(crate) fn run(
 /// Prints how long the documents took, by when each second number of theirs was seen in `place`.
 fn report(seen: &HashMap<i64, Instant>, begin: Instant, place: &str, target: Target) -> Fallible {
     let mut times = Rounds::default();
-    for n in 0..PER_SECOND * SECONDS {
+    for n in 0..PER_SECOND.now() * SECONDS.now() {
         let visible = seen.get(&(FIRST + 2 * n + 1)).ok_or_else(|| format!("document {n} never became a row"))?;
         times.push((*visible - due(begin, n)).as_secs_f64() * 1e3);
     }
@@ -78,7 +79,7 @@ fn report(seen: &HashMap<i64, Instant>, begin: Instant, place: &str, target: Tar
 }
 
 pub(crate) fn due(begin: Instant, n: i64) -> Instant {
-    begin + Duration::from_micros(n.unsigned_abs() * 1_000_000 / PER_SECOND.unsigned_abs())
+    begin + Duration::from_micros(n.unsigned_abs() * 1_000_000 / PER_SECOND.now().unsigned_abs())
 }
 
 /// Posts each document when it is due, on whichever connection is free.

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::Fallible;
 use crate::report::Rounds;
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 
-const SYNCS: usize = 500;
+const SYNCS: Scaled<usize> = Scaled(500, 10);
 
 /// How long it listens for others on the machine.
 const LISTEN: Duration = Duration::from_secs(1);
@@ -53,7 +54,7 @@ pub(crate) fn fsync_ms() -> Fallible<Rounds> {
     let mut file = File::create(scratch.path().join("sync"))?;
     let block = [0x5a; 4096];
     let mut times = Rounds::default();
-    for _ in 0..SYNCS {
+    for _ in 0..SYNCS.now() {
         file.write_all(&block)?;
         let begun = Instant::now();
         file.sync_data()?;

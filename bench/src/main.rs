@@ -10,14 +10,17 @@ mod cluster;
 mod deletes;
 mod directory;
 mod documents;
+mod events;
 mod export;
 mod gate;
 mod http;
+mod keys;
 mod latency;
 mod load;
 mod machine;
 mod plain_json;
 mod report;
+mod scale;
 mod schema;
 mod scratch;
 mod server;
@@ -35,20 +38,29 @@ type Fallible<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 /// A measurement's name, and what runs it.
 type Measurement = (&'static str, fn() -> Fallible);
 
-const MEASUREMENTS: &[Measurement] = &[
+/// Names that stand for several measurements.
+const GROUPS: [&str; 3] = ["all", "local", "cluster"];
+
+/// What needs nothing but this machine: `local`.
+const LOCAL: &[Measurement] = &[
     ("http", http::measure),
     ("gate", gate::measure),
     ("schema", schema::measure),
     ("append", append::measure),
     ("apply", apply::measure),
+    ("keys", keys::measure),
     ("deletes", deletes::measure),
     ("latency", latency::measure),
     ("startup", startup::measure),
     ("directory", directory::measure),
     ("export", export::measure),
-    // With the servers of `dev/services up`.
+];
+
+/// What needs the servers of `dev/services up`: `cluster`.
+const CLUSTER: &[Measurement] = &[
     ("rows", cluster::rows::measure),
     ("records", cluster::records::measure),
+    ("cluster-keys", cluster::keys::measure),
     ("mixture", cluster::mixture::measure),
     ("kafka", cluster::http::measure),
     ("cluster-latency", cluster::latency::measure),
@@ -72,17 +84,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(names: &[String]) -> Fallible {
-    let is_known = |name: &String| name == "all" || MEASUREMENTS.iter().any(|(known, _)| known == name);
-    if names.is_empty() || !names.iter().all(is_known) {
-        let known: Vec<_> = MEASUREMENTS.iter().map(|(name, _)| *name).collect();
-        return Err(format!("say what to measure: all, or some of {}", known.join(", ")).into());
+fn measure(arguments: &[String]) -> Fallible {
+    let (flags, names): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| argument.starts_with("--"));
+    for flag in flags {
+        match flag.as_str() {
+            "--smoke" => scale::smoke(),
+            other => return Err(format!("there is no flag {other}; --smoke measures next to nothing").into()),
+        }
+    }
+    let known = || LOCAL.iter().chain(CLUSTER);
+    let is_known = |wanted: &str| GROUPS.contains(&wanted) || known().any(|(name, _)| *name == wanted);
+    if names.is_empty() || !names.iter().all(|name| is_known(name)) {
+        let known: Vec<_> = GROUPS.into_iter().chain(known().map(|(name, _)| *name)).collect();
+        return Err(format!("say what to measure: {}", known.join(", ")).into());
     }
     machine::describe()?;
-    for (name, measure) in MEASUREMENTS {
-        if names.iter().any(|wanted| wanted == "all" || wanted == name) {
-            println!("\n## {name}\n");
-            measure()?;
+    for (group, measurements) in [("local", LOCAL), ("cluster", CLUSTER)] {
+        for (name, measure) in measurements {
+            if names.iter().any(|wanted| *wanted == "all" || *wanted == group || wanted == name) {
+                println!("\n## {name}\n");
+                measure()?;
+            }
         }
     }
     Ok(())

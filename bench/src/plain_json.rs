@@ -1,117 +1,21 @@
 //! The baseline of the gate: serde_json reads a document into structs that borrow what they can, and judges nothing.
 //!
-//! Numbers become machine numbers, so it keeps no digits beyond them; the gate keeps them all.
+//! Numbers become machine numbers, so it keeps no digits beyond them; the gate keeps them all. The schema crate has
+//! serde_json keep the digits of every number whose type the reader leaves open, in a text of its own each. A plain
+//! program would not pay for that: so a cell is read by the type that stands beside it.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
-
-/// A text that is borrowed when it holds no escapes. (serde borrows a `Cow` only as the field of a struct.)
-#[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "a reader would use them")]
-pub(crate) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// Any value of a cell.
-#[derive(Debug)]
-#[allow(dead_code, reason = "a reader would use them")]
-pub(crate) enum Value<'a> {
-    Null,
-    Boolean(bool),
-    Whole(i64),
-    Large(u64),
-    Float(f64),
-    Text(Cow<'a, str>),
-    Array(Vec<Value<'a>>),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value<'de>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a cell")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Value::Boolean(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Value::Whole(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(i64::try_from(value).map_or(Value::Large(value), Value::Whole))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Value::Float(value))
-    }
-
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Borrowed(value)))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Owned(value.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = elements.next_element()? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-}
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A document of the form `activities`.
 #[derive(Debug, Deserialize)]
 #[allow(dead_code, reason = "a reader would use them")]
 pub(crate) struct Activities<'a> {
     #[serde(borrow)]
-    activities: Vec<Activity<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "a reader would use them")]
-struct Activity<'a> {
-    #[serde(borrow)]
-    operation: Cow<'a, str>,
-    #[serde(borrow)]
-    table: Cow<'a, str>,
-    #[serde(borrow, default)]
-    col_names: Vec<Text<'a>>,
-    #[serde(borrow, default)]
-    col_types: Vec<Text<'a>>,
-    #[serde(borrow, default)]
-    col_values: Vec<Value<'a>>,
-    #[serde(borrow)]
-    old_value: Option<OldValue<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "a reader would use them")]
-struct OldValue<'a> {
-    #[serde(borrow)]
-    col_names: Vec<Text<'a>>,
-    #[serde(borrow)]
-    col_types: Vec<Text<'a>>,
-    #[serde(borrow)]
-    col_values: Vec<Value<'a>>,
+    activities: Vec<Change<'a>>,
 }
 
 /// A document of wal2json, format version 1.
@@ -119,35 +23,107 @@ struct OldValue<'a> {
 #[allow(dead_code, reason = "a reader would use them")]
 pub(crate) struct Wal2json<'a> {
     #[serde(borrow)]
-    change: Vec<WalChange<'a>>,
+    change: Vec<Change<'a>>,
 }
 
+/// A text that is borrowed when it holds no escapes. (serde borrows a `Cow` only as the field of a struct.)
 #[derive(Debug, Deserialize)]
 #[allow(dead_code, reason = "a reader would use them")]
-struct WalChange<'a> {
-    #[serde(borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    schema: Cow<'a, str>,
-    #[serde(borrow)]
-    table: Cow<'a, str>,
-    #[serde(borrow, default)]
-    columnnames: Vec<Text<'a>>,
-    #[serde(borrow, default)]
-    columntypes: Vec<Text<'a>>,
-    #[serde(borrow, default)]
-    columnvalues: Vec<Value<'a>>,
-    #[serde(borrow)]
-    oldkeys: Option<OldKeys<'a>>,
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A cell by its type.
+#[derive(Debug)]
+#[allow(dead_code, reason = "a reader would use them")]
+enum Value<'a> {
+    Boolean(Option<bool>),
+    Whole(Option<i64>),
+    Float(Option<f64>),
+    Text(Option<Text<'a>>),
 }
 
-#[derive(Debug, Deserialize)]
+/// A change of either form, or the old row of one.
+#[derive(Debug, Default)]
 #[allow(dead_code, reason = "a reader would use them")]
-struct OldKeys<'a> {
-    #[serde(borrow)]
-    keynames: Vec<Text<'a>>,
-    #[serde(borrow)]
-    keytypes: Vec<Text<'a>>,
-    #[serde(borrow)]
-    keyvalues: Vec<Value<'a>>,
+struct Change<'a> {
+    operation: Option<Text<'a>>,
+    schema: Option<Text<'a>>,
+    table: Option<Text<'a>>,
+    names: Vec<Text<'a>>,
+    types: Vec<Text<'a>>,
+    values: Vec<Value<'a>>,
+    old: Option<Box<Change<'a>>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Change<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(ChangeVisitor)
+    }
+}
+
+struct ChangeVisitor;
+
+impl<'de> Visitor<'de> for ChangeVisitor {
+    type Value = Change<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a change")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut change = Change::default();
+        while let Some(name) = members.next_key::<&str>()? {
+            match name {
+                "operation" | "kind" => change.operation = Some(members.next_value()?),
+                "schema" => change.schema = Some(members.next_value()?),
+                "table" => change.table = Some(members.next_value()?),
+                "col_names" | "columnnames" | "keynames" => change.names = members.next_value()?,
+                "col_types" | "columntypes" | "keytypes" => change.types = members.next_value()?,
+                "col_values" | "columnvalues" | "keyvalues" => {
+                    change.values = members.next_value_seed(Cells(&change.types))?;
+                }
+                "old_value" | "oldkeys" => change.old = Some(members.next_value()?),
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(change)
+    }
+}
+
+/// Reads cells of these types.
+struct Cells<'t, 'a>(&'t [Text<'a>]);
+
+impl<'de> DeserializeSeed<'de> for Cells<'_, '_> {
+    type Value = Vec<Value<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Cells<'_, '_> {
+    type Value = Vec<Value<'de>>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("cells")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::with_capacity(self.0.len());
+        let missing = |at| A::Error::invalid_length(at, &"a cell for each type");
+        for (at, of) in self.0.iter().enumerate() {
+            values.push(match &*of.0 {
+                "boolean" | "BOOLEAN" => Value::Boolean(elements.next_element()?.ok_or_else(|| missing(at))?),
+                "bigint" | "integer" | "INTEGER" => Value::Whole(elements.next_element()?.ok_or_else(|| missing(at))?),
+                "double precision" => Value::Float(elements.next_element()?.ok_or_else(|| missing(at))?),
+                kind if kind.starts_with("numeric") => {
+                    Value::Float(elements.next_element()?.ok_or_else(|| missing(at))?)
+                }
+                _ => Value::Text(elements.next_element()?.ok_or_else(|| missing(at))?),
+            });
+        }
+        match elements.next_element::<IgnoredAny>()? {
+            None => Ok(values),
+            Some(_) => Err(missing(values.len() + 1)),
+        }
+    }
 }

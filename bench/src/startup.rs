@@ -5,17 +5,18 @@ use std::time::{Duration, Instant};
 
 use crate::load::{self, Load};
 use crate::report::{Rounds, Target, short, value};
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 use crate::server::Server;
 use crate::{Fallible, client};
 
-const STARTS: usize = 10;
+const STARTS: Scaled<usize> = Scaled(10, 1);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn measure() -> Fallible {
     let mut empty = Rounds::default();
-    for _ in 0..STARTS {
+    for _ in 0..STARTS.now() {
         let scratch = Scratch::new()?;
         empty.push(start(scratch.path())?);
     }
@@ -27,7 +28,7 @@ pub(crate) fn measure() -> Fallible {
     let Load { accepted, .. } = load::run(&server.address, 16, 1.0)?;
     drop(server);
     let mut full = Rounds::default();
-    for _ in 0..STARTS {
+    for _ in 0..STARTS.now() {
         full.push(start(scratch.path())?);
     }
     let what = format!("after a kill, with {accepted} documents in the journal, median of {STARTS}");

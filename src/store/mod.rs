@@ -3,6 +3,7 @@
 //! A backend is one module here and one line in the registry.
 
 pub mod books;
+pub mod keys;
 pub mod moves;
 pub mod postgres;
 pub mod rows;

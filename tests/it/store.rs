@@ -6,6 +6,7 @@
 mod accounts;
 mod bench;
 mod changes;
+mod earlier;
 mod postgres;
 mod transactions;
 
@@ -88,6 +89,7 @@ every_store! {
     transactions::a_dropped_transaction_leaves_nothing
     transactions::a_table_goes_with_the_document_that_made_it
     transactions::a_key_stands_for_one_document
+    transactions::many_keys_at_once_are_noted_and_those_that_are_known_found
     transactions::a_key_is_free_when_its_document_did_not_apply
     transactions::a_dead_letter_keeps_its_key
     transactions::statements_are_told_when_asked_for

@@ -25,7 +25,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("journal::kafka", &["clock", "document", "journal", "panics", "record"]),
     ("journal::memory", &["clock", "document", "journal", "record"]),
     ("journal::sqlite", &["clock", "document", "journal", "panics", "record", "sqlite"]),
-    ("store", &["change", "document", "problem", "record"]),
+    ("store", &["change", "digest", "document", "problem", "record"]),
     ("store::postgres", &["change", "clock", "digest", "document", "json", "problem", "record", "store"]),
     ("store::sqlite", &["change", "clock", "digest", "document", "json", "problem", "record", "sqlite", "store"]),
     ("task", &["store"]),

@@ -16,21 +16,22 @@ use super::{journal, journal_url, kafka, unique};
 use crate::Fallible;
 use crate::load::{self, PATH};
 use crate::report::{Rounds, Target, head, line, value};
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 use crate::server::Server;
 
 /// The hidden subcommand that serves the baseline: its arguments are where Kafka is, the topic, and the linger in ms.
 pub(crate) const PLAIN: &str = "plain-kafka-server";
 
-const ROUNDS: usize = 5;
-const SECONDS: f64 = 3.0;
+const ROUNDS: Scaled<usize> = Scaled(5, 1);
+const SECONDS: Scaled<f64> = Scaled(3.0, 0.3);
 
 pub(crate) fn measure() -> Fallible {
     head("documents/s");
     let mut mib = Rounds::default();
     for (connections, linger_ms) in [(16, "0"), (256, "2")] {
         let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
-        for _ in 0..ROUNDS {
+        for _ in 0..ROUNDS.now() {
             let topic = format!("plain-{}", unique());
             make(&topic)?;
             let server = Server::of_this(&[PLAIN, &kafka()?, &topic, linger_ms])?;
@@ -63,7 +64,7 @@ fn make(topic: &str) -> Fallible {
 }
 
 fn loaded(server: &Server, connections: usize) -> Fallible<f64> {
-    let load = load::run(&server.address, connections, SECONDS)?;
+    let load = load::run(&server.address, connections, SECONDS.now())?;
     if load.refused > 0 {
         return Err(format!("{} of {} requests were refused", load.refused, load.refused + load.accepted).into());
     }

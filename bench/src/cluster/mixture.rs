@@ -15,10 +15,11 @@ use crate::Fallible;
 use crate::apply::run;
 use crate::documents::{record, stream};
 use crate::report::{Rounds, Target, head, line};
+use crate::scale::Scaled;
 
-const ROUNDS: usize = 3;
-const ROWS: i64 = 1_000_000;
-const DOCUMENTS: i64 = 100_000;
+const ROUNDS: Scaled<usize> = Scaled(3, 1);
+const ROWS: Scaled<i64> = Scaled(1_000_000, 10_000);
+const DOCUMENTS: Scaled<i64> = Scaled(100_000, 3_000);
 const TRANSACTION: usize = 5_000;
 
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +32,10 @@ enum Change {
 pub(crate) fn measure() -> Fallible {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
-    for round in 0..ROUNDS {
+    for round in 0..ROUNDS.now() {
         let changes = changes(round as u64);
-        theirs.push(DOCUMENTS as f64 / runtime.block_on(by_hand(&changes))?);
-        ours.push(DOCUMENTS as f64 / runtime.block_on(by_documents(&changes))?);
+        theirs.push(DOCUMENTS.now() as f64 / runtime.block_on(by_hand(&changes))?);
+        ours.push(DOCUMENTS.now() as f64 / runtime.block_on(by_documents(&changes))?);
     }
     head("documents/s");
     line("random insert, update, delete by key", &ours, &theirs, Target::AtLeast(0.8));
@@ -49,21 +50,25 @@ fn changes(round: u64) -> Vec<Change> {
         ((state >> 33) % below.unsigned_abs()) as i64
     };
     let change = |n| match random(3) {
-        0 => Change::Insert(ROWS + n),
-        1 => Change::Update(random(ROWS)),
-        _ => Change::Delete(random(ROWS)),
+        0 => Change::Insert(ROWS.now() + n),
+        1 => Change::Update(random(ROWS.now())),
+        _ => Change::Delete(random(ROWS.now())),
     };
-    (0..DOCUMENTS).map(change).collect()
+    (0..DOCUMENTS.now()).map(change).collect()
 }
 
-const TABLE: &str = "CREATE TABLE item (id bigint PRIMARY KEY, name text, price numeric);
-    INSERT INTO item SELECT id, 'item ' || id, id * 0.25 FROM generate_series(0, 999999) AS id;
-    ANALYZE item; CHECKPOINT";
+fn table() -> String {
+    format!(
+        "CREATE TABLE item (id bigint PRIMARY KEY, name text, price numeric);
+         INSERT INTO item SELECT id, 'item ' || id, id * 0.25 FROM generate_series(0, {ROWS} - 1) AS id;
+         ANALYZE item; CHECKPOINT"
+    )
+}
 
 async fn by_hand(changes: &[Change]) -> Fallible<f64> {
     let database = Database::new()?;
     let mut client = database.connect().await?;
-    client.batch_execute(TABLE).await?;
+    client.batch_execute(&table()).await?;
     let begun = Instant::now();
     let insert = client.prepare("INSERT INTO item (id, name, price) VALUES ($1, $2, $3::text::numeric)").await?;
     let update = client.prepare("UPDATE item SET name = $1 WHERE id = $2").await?;
@@ -97,7 +102,7 @@ fn document(change: &Change) -> String {
 
 async fn by_documents(changes: &[Change]) -> Fallible<f64> {
     let database = Database::new()?;
-    database.connect().await?.batch_execute(TABLE).await?;
+    database.connect().await?.batch_execute(&table()).await?;
     let stream = Arc::new(stream([].into())?);
     let journal = Arc::new(MemoryJournal::new());
     for some in changes.chunks(TRANSACTION) {
@@ -105,5 +110,5 @@ async fn by_documents(changes: &[Change]) -> Fallible<f64> {
     }
     let progress = Arc::new(Progress::default());
     let applier = Applier { stream, journal, store: database.store().await?, progress: Arc::clone(&progress) };
-    run(applier, &progress, DOCUMENTS).await
+    run(applier, &progress, DOCUMENTS.now()).await
 }

@@ -1,6 +1,7 @@
 //! Kafka and PostgreSQL, as `dev/services up` starts them: each measurement has a database and topics of its own.
 
 pub(crate) mod http;
+pub(crate) mod keys;
 pub(crate) mod latency;
 pub(crate) mod mixture;
 pub(crate) mod records;

@@ -10,74 +10,37 @@ use std::time::Instant;
 use bytes::BytesMut;
 use sluicegate::apply::Applier;
 use sluicegate::apply::progress::Progress;
-use sluicegate::change::ColumnType;
-use sluicegate::document::{StreamName, TopicName};
-use sluicegate::format::event::{At, EventRules, NAME as FORM, RecordColumn};
-use sluicegate::gate::{Gate, KeyRule, Takes};
 use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
-use sluicegate::record::Record;
-use sluicegate::stream::{self, Stream};
 use tokio_postgres::Client;
 
 use super::{Database, copy};
 use crate::Fallible;
 use crate::apply::run;
-use crate::documents::{gate, record, stream};
+use crate::events::{age, document, people, record};
 use crate::report::{Rounds, Target, head, line};
+use crate::scale::Scaled;
 
-const ROUNDS: usize = 3;
-const DOCUMENTS: i64 = 300_000;
+const ROUNDS: Scaled<usize> = Scaled(3, 1);
+const DOCUMENTS: Scaled<i64> = Scaled(300_000, 10_000);
 const TRANSACTION: i64 = 5_000;
 
 pub(crate) fn measure() -> Fallible {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (mut copied, mut applied) = (Rounds::default(), Rounds::default());
-    for _ in 0..ROUNDS {
-        copied.push(DOCUMENTS as f64 / runtime.block_on(plain())?);
-        applied.push(DOCUMENTS as f64 / runtime.block_on(memory_to_rows())?);
+    for _ in 0..ROUNDS.now() {
+        copied.push(DOCUMENTS.now() as f64 / runtime.block_on(plain())?);
+        applied.push(DOCUMENTS.now() as f64 / runtime.block_on(memory_to_rows())?);
     }
     head("documents/s");
     line("events with two columns, from the memory journal, beside COPY", &applied, &copied, Target::AtLeast(0.4));
     Ok(())
 }
 
-/// Its name and age as columns, beside the document.
-fn people() -> Fallible<Stream> {
-    let column = |name: &str, column_type: &str| RecordColumn {
-        name: name.to_owned(),
-        at: At::Document(format!("/{name}")),
-        column_type: ColumnType::parse(column_type),
-        is_open: false,
-    };
-    let rules = EventRules::new(true, None, vec![column("name", "text"), column("age", "integer")], false);
-    Ok(Stream {
-        name: StreamName::parse("people")?,
-        topic: TopicName::parse("people")?,
-        gate: Gate { takes: Takes::Events(rules), key: KeyRule::None, ..gate() },
-        table: stream::Target::Records { table: "people".into(), document_column: "document".into() },
-        ..stream([].into())?
-    })
-}
-
-fn document(n: i64) -> String {
-    format!(r#"{{"name":"person {n}","age":{},"city":"Oslo"}}"#, age(n))
-}
-
-fn age(n: i64) -> i64 {
-    18 + n % 70
-}
-
-fn event(n: i64) -> Record {
-    let mut record = record(document(n));
-    (record.key, record.headers.source, record.headers.form) = (None, "people".into(), FORM.into());
-    record
-}
-
 /// Applies a journal that was filled before. Gives the seconds from the start of the applier to its last commit.
 async fn memory_to_rows() -> Fallible<f64> {
     let database = Database::new()?;
-    let seconds = apply(&database, DOCUMENTS).await?;
+    let seconds = apply(&database, DOCUMENTS.now()).await?;
     expect_rows(&database.connect().await?).await?;
     Ok(seconds)
 }
@@ -86,7 +49,7 @@ async fn apply(database: &Database, documents: i64) -> Fallible<f64> {
     let (stream, journal) = (Arc::new(people()?), Arc::new(MemoryJournal::new()));
     for first in (0..documents).step_by(TRANSACTION as usize) {
         let numbers = first..documents.min(first + TRANSACTION);
-        journal.append(&stream.topic, numbers.map(event).collect()).await?;
+        journal.append(&stream.topic, numbers.map(record).collect()).await?;
     }
     let progress = Arc::new(Progress::default());
     let applier = Applier { stream, journal, store: database.store().await?, progress: Arc::clone(&progress) };
@@ -101,7 +64,7 @@ async fn plain() -> Fallible<f64> {
     let client = database.connect().await?;
     client.batch_execute("TRUNCATE people").await?;
     let begun = Instant::now();
-    for first in (0..DOCUMENTS).step_by(TRANSACTION as usize) {
+    for first in (0..DOCUMENTS.now()).step_by(TRANSACTION as usize) {
         let row = |rows: &mut BytesMut, n| {
             let (age, document) = (age(n), document(n));
             writeln!(rows, "people-0-{n}\t2025-11-24 16:00:00+00\tperson {n}\t{age}\t{document}")
@@ -119,7 +82,7 @@ async fn expect_rows(client: &Client) -> Fallible {
     let sql = "SELECT count(DISTINCT receipt) FROM people
                WHERE name = document->>'name' AND age = (document->>'age')::integer AND received_at IS NOT NULL";
     let count: i64 = client.query_one(sql, &[]).await?.get(0);
-    if count != DOCUMENTS {
+    if count != DOCUMENTS.now() {
         return Err(format!("{DOCUMENTS} documents became {count} right rows").into());
     }
     Ok(())

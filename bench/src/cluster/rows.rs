@@ -21,11 +21,12 @@ use crate::Fallible;
 use crate::apply::run;
 use crate::documents::{AT, FIRST, NAME, one_insert, record, stream};
 use crate::report::{Rounds, Target, head, line, value};
+use crate::scale::Scaled;
 use crate::scratch::Scratch;
 use crate::server::Server;
 
-const ROUNDS: usize = 3;
-const DOCUMENTS: i64 = 1_000_000;
+const ROUNDS: Scaled<usize> = Scaled(3, 1);
+const DOCUMENTS: Scaled<i64> = Scaled(1_000_000, 10_000);
 const TRANSACTION: i64 = 5_000;
 const PARTITIONS: u32 = 4;
 
@@ -35,10 +36,10 @@ pub(crate) fn measure() -> Fallible {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (mut copied, mut from_memory, mut from_kafka) = (Rounds::default(), Rounds::default(), Rounds::default());
     let mut mib = Rounds::default();
-    for _ in 0..ROUNDS {
-        copied.push(DOCUMENTS as f64 / runtime.block_on(plain())?);
-        from_memory.push(DOCUMENTS as f64 / runtime.block_on(memory_to_rows())?);
-        from_kafka.push(DOCUMENTS as f64 / runtime.block_on(kafka_to_rows(&mut mib))?);
+    for _ in 0..ROUNDS.now() {
+        copied.push(DOCUMENTS.now() as f64 / runtime.block_on(plain())?);
+        from_memory.push(DOCUMENTS.now() as f64 / runtime.block_on(memory_to_rows())?);
+        from_kafka.push(DOCUMENTS.now() as f64 / runtime.block_on(kafka_to_rows(&mut mib))?);
     }
     head("documents/s");
     line("from the memory journal, beside COPY", &from_memory, &copied, Target::AtLeast(0.4));
@@ -54,7 +55,7 @@ async fn plain() -> Fallible<f64> {
     let client = database.connect().await?;
     client.batch_execute("CREATE TABLE table1 (a integer, b text, c text)").await?;
     let begun = Instant::now();
-    for first in (0..DOCUMENTS).step_by(TRANSACTION as usize) {
+    for first in (0..DOCUMENTS.now()).step_by(TRANSACTION as usize) {
         let row = |rows: &mut BytesMut, n| writeln!(rows, "{}\t{NAME}\t{AT}", FIRST + n);
         copy(&client, "table1 (a, b, c)", first..first + TRANSACTION, row).await?;
     }
@@ -66,13 +67,13 @@ async fn memory_to_rows() -> Fallible<f64> {
     let database = Database::new()?;
     let stream = Arc::new(stream([].into())?);
     let journal = Arc::new(MemoryJournal::new());
-    for first in (0..DOCUMENTS).step_by(TRANSACTION as usize) {
+    for first in (0..DOCUMENTS.now()).step_by(TRANSACTION as usize) {
         let records = (first..first + TRANSACTION).map(|n| record(one_insert(n))).collect();
         journal.append(&stream.topic, records).await?;
     }
     let progress = Arc::new(Progress::default());
     let applier = Applier { stream, journal, store: database.store().await?, progress: Arc::clone(&progress) };
-    let seconds = run(applier, &progress, DOCUMENTS).await?;
+    let seconds = run(applier, &progress, DOCUMENTS.now()).await?;
     expect_rows(&database.connect().await?).await?;
     Ok(seconds)
 }
@@ -80,7 +81,7 @@ async fn memory_to_rows() -> Fallible<f64> {
 async fn expect_rows(client: &Client) -> Fallible {
     let row = client.query_one("SELECT count(*), count(DISTINCT a) FROM table1", &[]).await?;
     let counts: (i64, i64) = (row.get(0), row.get(1));
-    if counts != (DOCUMENTS, DOCUMENTS) {
+    if counts != (DOCUMENTS.now(), DOCUMENTS.now()) {
         return Err(format!("{DOCUMENTS} documents became (rows, different ones) {counts:?}").into());
     }
     Ok(())
@@ -101,7 +102,7 @@ async fn kafka_to_rows(mib: &mut Rounds) -> Fallible<f64> {
     loop {
         // The table is not there at first.
         let count = client.query_one(applied, &[]).await.map_or(0, |row| row.get::<_, i64>(0));
-        if count == DOCUMENTS {
+        if count == DOCUMENTS.now() {
             break;
         }
         if begun.elapsed() > DEADLINE {
@@ -121,7 +122,7 @@ async fn fill(url: &str, data: &Path, topic: &str) -> Fallible {
     stream.topic = sluicegate::document::TopicName::parse(topic)?;
     let journal = journal(url, data)?;
     journal.open_topic(&stream.topic, u64::MAX).await?;
-    for first in (0..DOCUMENTS).step_by(TRANSACTION as usize) {
+    for first in (0..DOCUMENTS.now()).step_by(TRANSACTION as usize) {
         let keyed = |n: i64| {
             let mut record = record(one_insert(n));
             record.key = Some(Bytes::from((FIRST + n).to_string()));

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use super::catalogue::quote;
 use super::connection::{Connection, column};
 use super::schema::{LOCK, lock_of};
-use super::{PostgresStore, letters, moves};
+use super::{PostgresStore, keys, letters, moves};
 use crate::document::{BadName, Position, StreamName, TopicName};
 use crate::store::books::{Audit, Books, Counters, LetterFilter, Outcome, Standing};
 use crate::store::moves::{Move, Moved};
@@ -163,12 +163,12 @@ impl Books for PostgresStore {
 
     async fn prune(&self, place: &Place, before_ms: i64, journal_start: i64) -> Result<u64, StoreError> {
         let (stream, topic) = (place.stream.as_str(), place.topic.as_str());
+        let number = keys::stream_number(stream);
         self.with_books(true, async |books| {
-            let keys = books
+            let forgotten = books
                 .run(
-                    r#"DELETE FROM {s}."_sluicegate_keys"
-                       WHERE stream = $1 AND "partition" = $2 AND at_ms < $3 AND substr(key, 1, 1) <> '\x01'"#,
-                    &[&stream, &place.partition, &before_ms],
+                    r#"DELETE FROM {s}."_sluicegate_key_rows" WHERE stream = $1 AND "partition" = $2 AND noted_ms < $3"#,
+                    &[&number, &place.partition, &before_ms],
                 )
                 .await?;
             let duplicates = books
@@ -187,7 +187,7 @@ impl Books for PostgresStore {
                     )
                     .await?;
             }
-            Ok(keys + duplicates)
+            Ok(forgotten + duplicates)
         })
         .await
     }

@@ -1,140 +1,164 @@
 //! Idempotency keys: a row for each, inserted in the order of the keys, so that two partitions wait for each other in one
 //! direction only. The first commit wins.
+//!
+//! Keys that are believed to be new are copied in, which costs a third of an insert that looks first; where one is known
+//! after all, the copy fails, and they are inserted one by one.
 
-use std::collections::HashMap;
+mod copy;
+mod number;
 
+use std::collections::{HashMap, HashSet};
+
+use self::copy::copy;
+pub(super) use self::number::{Number, stream_number};
 use super::catalogue::quote;
 use super::connection::{Connection, column};
 use crate::clock;
 use crate::document::{Position, Receipt};
 use crate::problem::ProblemType;
-use crate::store::{Document, Fate, Refusal, StoreError};
+use crate::store::keys::{fingerprint, is_lasting, shortened};
+use crate::store::{Document, Fate, Idempotency, Refusal, StoreError};
 
-/// Longer keys are kept as their digest: an index takes no more than a third of a page.
-const KEY_BYTES_MAX: usize = 1024;
+/// Fewer are inserted at once: for them COPY's further answer costs more than it saves.
+const COPY_MIN: usize = 32;
 
-/// A key as it is kept. Its first byte stays: it tells whose keys are never pruned by age.
-pub(super) fn kept(key: &str) -> Vec<u8> {
-    match key.len() <= KEY_BYTES_MAX {
-        true => key.as_bytes().to_vec(),
-        false => [&key.as_bytes()[..1], b"\0sha256:", &crate::digest(key.as_bytes())].concat(),
+/// The time of a key that is never forgotten for its age.
+const LASTING: i64 = i64::MAX;
+
+/// A key as its row has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) key: Number,
+    /// The index of its document.
+    index: usize,
+    pub(super) digest: Number,
+    pub(super) noted_ms: i64,
+}
+
+impl Key {
+    fn of(index: usize, document: &Document<'_>, idempotency: &Idempotency<'_>, now_ms: i64) -> Self {
+        let (key, digest, noted_ms) = of(document.stream.as_str(), idempotency.key, &idempotency.digest, now_ms);
+        Key { key, index, digest, noted_ms }
     }
+}
+
+/// What is kept of a key and of the document it stands for, and when it was noted.
+pub(super) fn of(stream: &str, key: &str, digest: &[u8; 32], now_ms: i64) -> (Number, Number, i64) {
+    let noted_ms = if is_lasting(key) { LASTING } else { now_ms };
+    (Number(fingerprint(stream, key)), Number(shortened(digest)), noted_ms)
 }
 
 /// Who has a key.
 struct Holder {
-    digest: Vec<u8>,
+    digest: Number,
     position: Position,
 }
 
-/// Notes the documents' keys. Gives the fate of each document as far as its key decides it.
+/// What became of the keys.
+pub(super) enum Kept {
+    /// They are noted; this is the fate of each document as far as its key decides it, and whether any was known.
+    All { fates: Vec<Fate>, is_any_known: bool },
+    /// One of them was known after all, and nothing is noted: what was made is to be undone, and the keys looked for first.
+    Known,
+}
+
+/// Notes the documents' keys. `is_new` says that they are believed to be.
 pub(super) async fn keep(
     connection: &Connection,
     schema: &str,
     documents: &[Document<'_>],
-) -> Result<Vec<Fate>, Refusal> {
-    let mut fates = vec![Fate::Applied; documents.len()];
-    let mut asked: Vec<(Vec<u8>, usize)> = Vec::new();
-    for (index, document) in documents.iter().enumerate() {
-        if let Some(idempotency) = &document.idempotency {
-            asked.push((kept(idempotency.key), index));
-        }
-    }
+    is_new: bool,
+) -> Result<Kept, Refusal> {
+    let (mut fates, now_ms) = (vec![Fate::Applied; documents.len()], clock::now_ms());
+    let key = |(index, document): (usize, &Document<'_>)| {
+        document.idempotency.as_ref().map(|idempotency| Key::of(index, document, idempotency, now_ms))
+    };
+    let mut asked: Vec<Key> = documents.iter().enumerate().filter_map(key).collect();
     if asked.is_empty() {
-        return Ok(fates);
+        return Ok(Kept::All { fates, is_any_known: false });
     }
-    asked.sort();
+    asked.sort_unstable();
     let whole = |error| Refusal { error, at: None };
-    let mut holders: HashMap<&[u8], Holder> = HashMap::new();
-    let mut firsts: Vec<(&[u8], usize)> = Vec::new();
-    for (key, index) in &asked {
-        if firsts.last().is_none_or(|(last, _)| last != key) {
-            firsts.push((key, *index));
-        }
-    }
-    let taken = insert(connection, schema, documents, &firsts).await.map_err(whole)?;
-    if !taken.is_empty() {
-        holders = find(connection, schema, documents, &taken).await.map_err(whole)?;
-    }
-    for (key, index) in &firsts {
-        if !taken.contains(key)
-            && let Some(idempotency) = &documents[*index].idempotency
-        {
-            let holder = Holder { digest: idempotency.digest.to_vec(), position: documents[*index].position.clone() };
-            holders.insert(key, holder);
-        }
+    let mut firsts = asked.clone();
+    firsts.dedup_by_key(|key| key.key);
+    let taken = match is_new && firsts.len() >= COPY_MIN {
+        true if !copy(connection, schema, documents, &firsts).await.map_err(whole)? => return Ok(Kept::Known),
+        true => HashSet::new(),
+        false => insert(connection, schema, documents, &firsts).await.map_err(whole)?,
+    };
+    let mut holders = match taken.is_empty() {
+        true => HashMap::new(),
+        false => find(connection, schema, documents, &taken).await.map_err(whole)?,
+    };
+    for first in firsts.iter().filter(|first| !taken.contains(&first.key)) {
+        holders.insert(first.key, Holder { digest: first.digest, position: documents[first.index].position.clone() });
     }
     // In the documents' order, so that the first at fault is named.
-    let mut in_order: Vec<_> = asked.iter().collect();
-    in_order.sort_by_key(|(_, index)| *index);
-    for (key, index) in in_order {
-        let (document, Some(holder)) = (&documents[*index], holders.get(&**key)) else { continue };
-        let Some(idempotency) = &document.idempotency else { continue };
+    asked.sort_unstable_by_key(|key| key.index);
+    for Key { key, index, digest, .. } in asked {
+        let (document, Some(holder)) = (&documents[index], holders.get(&key)) else { continue };
         // A dead letter that is tried again has its key already.
         if holder.position == *document.position {
             continue;
         }
-        if holder.digest != idempotency.digest {
+        if holder.digest != digest {
+            let key = document.idempotency.map_or("", |idempotency| idempotency.key);
             let receipt = Receipt(holder.position.clone());
-            let detail = format!("the idempotency key {:?} stands for another document, {receipt}", idempotency.key);
+            let detail = format!("the idempotency key {key:?} stands for another document, {receipt}");
             let error = StoreError::document(ProblemType::IdempotencyKeyReused, detail);
-            return Err(Refusal { error, at: Some(*index) });
+            return Err(Refusal { error, at: Some(index) });
         }
-        fates[*index] = Fate::Duplicate { of: holder.position.clone() };
+        fates[index] = Fate::Duplicate { of: holder.position.clone() };
     }
-    Ok(fates)
+    Ok(Kept::All { fates, is_any_known: !taken.is_empty() })
 }
 
 /// Inserts the keys, and gives those that somebody has already.
-async fn insert<'k>(
+async fn insert(
     connection: &Connection,
     schema: &str,
     documents: &[Document<'_>],
-    keys: &[(&'k [u8], usize)],
-) -> Result<Vec<&'k [u8]>, StoreError> {
+    keys: &[Key],
+) -> Result<HashSet<Number>, StoreError> {
     let sql = format!(
-        r#"INSERT INTO {}."_sluicegate_keys" (stream, key, digest, "partition", "offset", at_ms)
-           SELECT stream, key, digest, part, place, $6
-           FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::int4[], $5::int8[]) AS u (stream, key, digest, part, place)
+        r#"INSERT INTO {}."_sluicegate_key_rows" (key, digest, stream, "partition", "offset", noted_ms)
+           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int8[], $4::int4[], $5::int8[], $6::int8[])
            ON CONFLICT DO NOTHING RETURNING key"#,
         quote(schema)
     );
-    let of = |(_, index): &(&[u8], usize)| &documents[*index];
-    let streams: Vec<_> = keys.iter().map(|key| of(key).stream.as_str()).collect();
-    let names: Vec<_> = keys.iter().map(|(key, _)| *key).collect();
-    let digest = |key: &(&[u8], usize)| of(key).idempotency.map_or(Vec::new(), |found| found.digest.to_vec());
-    let digests: Vec<_> = keys.iter().map(digest).collect();
+    let of = |key: &Key| &documents[key.index];
+    let names: Vec<_> = keys.iter().map(|key| key.key).collect();
+    let digests: Vec<_> = keys.iter().map(|key| key.digest).collect();
+    let streams: Vec<_> = keys.iter().map(|key| stream_number(of(key).stream.as_str())).collect();
     let partitions: Vec<_> = keys.iter().map(|key| of(key).position.partition).collect();
     let offsets: Vec<_> = keys.iter().map(|key| of(key).position.offset).collect();
-    let now_ms = clock::now_ms();
-    let rows = connection.query(&sql, &[&streams, &names, &digests, &partitions, &offsets, &now_ms]).await?;
-    let mut new = std::collections::HashSet::with_capacity(rows.len());
+    let times: Vec<_> = keys.iter().map(|key| key.noted_ms).collect();
+    let rows = connection.query(&sql, &[&names, &digests, &streams, &partitions, &offsets, &times]).await?;
+    let mut taken: HashSet<Number> = names.into_iter().collect();
     for row in &rows {
-        new.insert(column::<&[u8]>(row, 0)?);
+        taken.remove(&column(row, 0)?);
     }
-    Ok(names.into_iter().filter(|name| !new.contains(name)).collect())
+    Ok(taken)
 }
 
 /// Finds who has the keys.
-async fn find<'k>(
+async fn find(
     connection: &Connection,
     schema: &str,
     documents: &[Document<'_>],
-    keys: &[&'k [u8]],
-) -> Result<HashMap<&'k [u8], Holder>, StoreError> {
+    keys: &HashSet<Number>,
+) -> Result<HashMap<Number, Holder>, StoreError> {
     let Some(first) = documents.first() else { return Ok(HashMap::new()) };
     let sql = format!(
-        r#"SELECT u.at, k.digest, k."partition", k."offset" FROM unnest($2::bytea[]) WITH ORDINALITY AS u (key, at)
-           JOIN {}."_sluicegate_keys" k ON k.stream = $1 AND k.key = u.key"#,
+        r#"SELECT key, digest, "partition", "offset" FROM {}."_sluicegate_key_rows" WHERE key = ANY($1::uuid[])"#,
         quote(schema)
     );
+    let keys: Vec<_> = keys.iter().copied().collect();
     let mut holders = HashMap::new();
-    for row in connection.query(&sql, &[&first.stream.as_str(), &keys]).await? {
-        let at: i64 = column(&row, 0)?;
-        let Some(key) = usize::try_from(at - 1).ok().and_then(|at| keys.get(at)) else { continue };
+    for row in connection.query(&sql, &[&keys]).await? {
         let topic = first.position.topic.clone();
         let position = Position { topic, partition: column(&row, 2)?, offset: column(&row, 3)? };
-        holders.insert(*key, Holder { digest: column(&row, 1)?, position });
+        holders.insert(column(&row, 0)?, Holder { digest: column(&row, 1)?, position });
     }
     Ok(holders)
 }

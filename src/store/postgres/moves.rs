@@ -1,6 +1,7 @@
 //! Positions moved because a person said so.
 
 use super::books::{Ledger, find_standing};
+use super::keys::stream_number;
 use crate::clock;
 use crate::store::moves::{Move, Moved, Step};
 use crate::store::{Place, StoreError};
@@ -77,14 +78,14 @@ async fn remove_from(books: &Ledger<'_>, place: &Place, to: i64) -> Result<(), S
 /// What will be applied again is no longer a letter or a duplicate, and its idempotency keys are free.
 async fn forget_from(books: &Ledger<'_>, place: &Place, to: i64) -> Result<(), StoreError> {
     remove_from(books, place, to).await?;
-    let sql = r#"DELETE FROM {s}."_sluicegate_keys" WHERE stream = $1 AND "partition" = $2 AND "offset" >= $3"#;
-    books.run(sql, &[&place.stream.as_str(), &place.partition, &to]).await.map(drop)
+    let sql = r#"DELETE FROM {s}."_sluicegate_key_rows" WHERE stream = $1 AND "partition" = $2 AND "offset" >= $3"#;
+    books.run(sql, &[&stream_number(place.stream.as_str()), &place.partition, &to]).await.map(drop)
 }
 
 /// The offsets from `to` on will be other documents' than those the books know. Idempotency keys still count, but point
 /// nowhere; a dead letter must not give its receipt to another document.
 async fn disown_from(books: &Ledger<'_>, place: &Place, to: i64) -> Result<(), StoreError> {
-    let (topic, stream) = (place.topic.as_str(), place.stream.as_str());
+    let (topic, stream) = (place.topic.as_str(), &place.stream);
     let sql = r#"SELECT count(*) FROM {s}."_sluicegate_dead_letters"
                  WHERE topic = $1 AND "partition" = $2 AND "offset" >= $3 AND NOT is_dropped"#;
     let letters = books.count(sql, &[&topic, &place.partition, &to]).await?;
@@ -94,7 +95,7 @@ async fn disown_from(books: &Ledger<'_>, place: &Place, to: i64) -> Result<(), S
         )));
     }
     remove_from(books, place, to).await?;
-    let sql = r#"UPDATE {s}."_sluicegate_keys" SET "offset" = -1
+    let sql = r#"UPDATE {s}."_sluicegate_key_rows" SET "offset" = -1
                  WHERE stream = $1 AND "partition" = $2 AND "offset" >= $3"#;
-    books.run(sql, &[&stream, &place.partition, &to]).await.map(drop)
+    books.run(sql, &[&stream_number(stream.as_str()), &place.partition, &to]).await.map(drop)
 }

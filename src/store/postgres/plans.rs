@@ -30,12 +30,14 @@ pub(super) struct Plans {
     since: Instant,
     /// How often a table or an index was made or changed. A transaction that is undone must forget what it saw since.
     pub(super) changes: u64,
+    /// Whether idempotency keys are looked for before they are noted, since some of the last ones were known.
+    pub(super) is_asking_for_keys: bool,
 }
 
 impl Default for Plans {
     fn default() -> Self {
         let (tables, plans) = (FxHashMap::default(), FxHashMap::default());
-        Plans { tables, plans, last: None, made: 0, since: Instant::now(), changes: 0 }
+        Plans { tables, plans, last: None, made: 0, since: Instant::now(), changes: 0, is_asking_for_keys: false }
     }
 }
 

@@ -4,13 +4,13 @@ use super::catalogue::quote;
 use super::connection::{Connection, column};
 use crate::store::StoreError;
 
-/// The version of these tables. A newer one is refused.
-const VERSION: i64 = 1;
+/// The version of these tables. A newer one is refused; of an older one the idempotency keys are taken over.
+const VERSION: i64 = 2;
 
 /// Who makes the books holds this advisory lock, as does who makes a table; the second half is the schema's.
 pub(super) const LOCK: i32 = 0x51_1c_e9_a7;
 
-/// `{s}` stands for the schema. Idempotency keys are bytes: other writers of a topic may put anything into a header.
+/// `{s}` stands for the schema.
 const TABLES: &str = r#"
 CREATE TABLE IF NOT EXISTS {s}."_sluicegate_store" (identity TEXT NOT NULL, version BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS {s}."_sluicegate_positions" (
@@ -33,16 +33,34 @@ CREATE TABLE IF NOT EXISTS {s}."_sluicegate_duplicates" (
     topic TEXT NOT NULL, "partition" INTEGER NOT NULL, "offset" BIGINT NOT NULL,
     of_partition INTEGER NOT NULL, of_offset BIGINT NOT NULL, at_ms BIGINT NOT NULL,
     PRIMARY KEY (topic, "partition", "offset"));
-CREATE TABLE IF NOT EXISTS {s}."_sluicegate_keys" (
-    stream TEXT NOT NULL, key BYTEA NOT NULL, digest BYTEA NOT NULL,
-    "partition" INTEGER NOT NULL, "offset" BIGINT NOT NULL, at_ms BIGINT NOT NULL,
-    PRIMARY KEY (stream, key));
-CREATE INDEX IF NOT EXISTS "_sluicegate_keys_by_age" ON {s}."_sluicegate_keys" (stream, "partition", at_ms);
 CREATE TABLE IF NOT EXISTS {s}."_sluicegate_lost" (
     stream TEXT NOT NULL, topic TEXT NOT NULL, "partition" INTEGER NOT NULL,
     from_offset BIGINT NOT NULL, to_offset BIGINT NOT NULL, at_ms BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS {s}."_sluicegate_tables" (schema TEXT NOT NULL, name TEXT NOT NULL,
     PRIMARY KEY (schema, name));
+"#;
+
+/// Idempotency keys: by their fingerprints, and by their age in a way that costs an insert nothing.
+const KEYS: &str = r#"
+CREATE TABLE {s}."_sluicegate_key_rows" (
+    key UUID NOT NULL, digest UUID NOT NULL, stream BIGINT NOT NULL,
+    "partition" INTEGER NOT NULL, "offset" BIGINT NOT NULL, noted_ms BIGINT NOT NULL);
+{rows}
+ALTER TABLE {s}."_sluicegate_key_rows" ADD PRIMARY KEY (key);
+CREATE INDEX "_sluicegate_key_rows_by_age" ON {s}."_sluicegate_key_rows"
+    USING brin (noted_ms) WITH (autosummarize = on, pages_per_range = 32);
+"#;
+
+/// Takes over the keys of version 1, which were kept by their text. Those that begin with a control character have no age.
+const KEYS_OF_1: &str = r#"
+INSERT INTO {s}."_sluicegate_key_rows"
+    SELECT encode(substr(sha256(convert_to(stream, 'UTF8') || '\x00'::bytea || key), 1, 16), 'hex')::uuid,
+        encode(substr(digest, 1, 16), 'hex')::uuid,
+        ('x' || encode(substr(sha256(convert_to(stream, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint,
+        "partition", "offset", CASE WHEN substr(key, 1, 1) = '\x01'::bytea THEN 9223372036854775807 ELSE at_ms END
+    FROM {s}."_sluicegate_keys";
+DROP TABLE {s}."_sluicegate_keys";
+UPDATE {s}."_sluicegate_store" SET version = 2;
 "#;
 
 /// The second half of the advisory locks of a schema.
@@ -53,7 +71,7 @@ pub(super) fn lock_of(schema: &str) -> i32 {
 
 /// Creates the tables if need be, and gives the store's identity. Two processes that begin at once agree on one.
 pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<String, StoreError> {
-    if let Some(identity) = identity(connection, schema).await? {
+    if let Some((identity, VERSION)) = known(connection, schema).await? {
         complete(connection, schema).await?;
         return Ok(identity);
     }
@@ -61,21 +79,28 @@ pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<Str
     connection.note_transaction(true);
     connection.run("BEGIN").await?;
     connection.execute("SELECT pg_advisory_xact_lock($1, $2)", &[&LOCK, &lock_of(schema)]).await?;
-    if identity(connection, schema).await?.is_none() {
+    let known_version = known(connection, schema).await?.map(|(_, version)| version);
+    if known_version.is_some_and(|version| version < VERSION) {
+        complete(connection, schema).await?;
+        connection.run_long(&KEYS.replace("{rows}", KEYS_OF_1).replace("{s}", &quoted)).await?;
+    }
+    if known_version.is_none() {
         let is_there = connection.row("SELECT 1 FROM pg_namespace WHERE nspname = $1", &[&schema]).await?;
         // Where it is there already, the right to make one is not needed.
         if is_there.is_none() {
             connection.run(&format!("CREATE SCHEMA {quoted}")).await?;
         }
         connection.run(&TABLES.replace("{s}", &quoted)).await?;
+        connection.run(&KEYS.replace("{rows}", "").replace("{s}", &quoted)).await?;
         let new = uuid::Uuid::now_v7().to_string();
         let sql = format!(r#"INSERT INTO {quoted}."_sluicegate_store" VALUES ($1, $2)"#);
         connection.execute(&sql, &[&new, &VERSION]).await?;
     }
     connection.run("COMMIT").await?;
     connection.note_transaction(false);
-    identity(connection, schema)
+    known(connection, schema)
         .await?
+        .map(|(identity, _)| identity)
         .ok_or_else(|| StoreError::Stop(format!("the books in schema {quoted} have lost their first row; restore it")))
 }
 
@@ -92,8 +117,8 @@ async fn complete(connection: &Connection, schema: &str) -> Result<(), StoreErro
         .await
 }
 
-/// The identity, when the books are there.
-async fn identity(connection: &Connection, schema: &str) -> Result<Option<String>, StoreError> {
+/// The identity and the version, when the books are there.
+async fn known(connection: &Connection, schema: &str) -> Result<Option<(String, i64)>, StoreError> {
     let sql = "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = $1 AND c.relname = '_sluicegate_store'";
     if connection.row(sql, &[&schema]).await?.is_none() {
@@ -107,5 +132,5 @@ async fn identity(connection: &Connection, schema: &str) -> Result<Option<String
             "the store's books have format {version}; this sluicegate knows {VERSION}: use a newer one"
         )));
     }
-    Ok(Some(column(&row, 0)?))
+    Ok(Some((column(&row, 0)?, version)))
 }

@@ -13,7 +13,7 @@ use super::catalogue::quote;
 use super::desk::Desk;
 use super::error::failed;
 use super::execute::{execute, parameters, prepared};
-use super::keys;
+use super::keys::{self, Kept};
 use super::planning::Planner;
 use super::plans::Plan;
 use super::runs::Runs;
@@ -93,7 +93,14 @@ impl<'s> PostgresTransaction<'s> {
 
     /// Applies the documents. On failure some of it is made.
     async fn attempt(&mut self, documents: &[Document<'_>], is_single: bool) -> Result<Vec<Fate>, Refusal> {
-        let fates = keys::keep(self.desk.connection(), self.schema, documents).await?;
+        let is_new = !self.desk.both().1.is_asking_for_keys;
+        let kept = keys::keep(self.desk.connection(), self.schema, documents, is_new).await?;
+        let Kept::All { fates, is_any_known } = kept else {
+            self.desk.both().1.is_asking_for_keys = true;
+            let error = StoreError::Later("an idempotency key is known".into());
+            return Err(Refusal { error, at: None });
+        };
+        self.desk.both().1.is_asking_for_keys = is_any_known;
         let mut runs = Runs::default();
         let (mut count, mut limit) = (0, if self.is_cautious { CAUTIOUS_CHANGES } else { usize::MAX });
         let mut deferred: Vec<String> = Vec::new();
@@ -210,7 +217,7 @@ impl Transaction for PostgresTransaction<'_> {
         let mut is_single = false;
         loop {
             let is_whole = self.mark();
-            let changes = self.desk.both().1.changes;
+            let (changes, was_asking) = (self.desk.both().1.changes, self.desk.both().1.is_asking_for_keys);
             let refusal = match self.attempt(documents, is_single).await {
                 Ok(fates) => {
                     if !is_whole {
@@ -220,6 +227,11 @@ impl Transaction for PostgresTransaction<'_> {
                 }
                 Err(refusal) => refusal,
             };
+            if !was_asking && self.desk.both().1.is_asking_for_keys {
+                // Keys were believed to be new, and are looked for this time.
+                self.undo(is_whole, changes).await.map_err(|error| Refusal { error, at: None })?;
+                continue;
+            }
             if refusal.error.next() != Next::SetAside {
                 // What was believed of the tables may be why.
                 self.desk.both().1.clear();
@@ -268,11 +280,11 @@ impl Transaction for PostgresTransaction<'_> {
         )
         .await?;
         if let Some(key) = record.headers.idempotency_key.as_deref() {
-            let (key, digest) = (keys::kept(key), crate::digest(&record.value));
+            let (key, digest, noted_ms) = keys::of(stream, key, &crate::digest(&record.value), clock::now_ms());
             self.execute(
-                r#"INSERT INTO {s}."_sluicegate_keys" (stream, key, digest, "partition", "offset", at_ms)
+                r#"INSERT INTO {s}."_sluicegate_key_rows" (key, digest, stream, "partition", "offset", noted_ms)
                    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"#,
-                &[&stream, &key, &&digest[..], &position.partition, &position.offset, &clock::now_ms()],
+                &[&key, &digest, &keys::stream_number(stream), &position.partition, &position.offset, &noted_ms],
             )
             .await?;
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{SqliteStore, failed, moves};
+use super::{SqliteStore, failed, keys, moves};
 use crate::document::{Position, StreamName, TopicName};
 use crate::problem::{Problem, ProblemType};
 use crate::record::Record;
@@ -221,13 +221,7 @@ impl Books for SqliteStore {
 
     async fn prune(&self, place: &Place, before_ms: i64, journal_start: i64) -> Result<u64, StoreError> {
         self.write(|connection| {
-            let keys = connection
-                .execute(
-                    r#"DELETE FROM "_sluicegate_keys"
-                       WHERE stream = ?1 AND "partition" = ?2 AND at_ms < ?3 AND substr(key, 1, 1) <> char(1)"#,
-                    (place.stream.as_str(), place.partition, before_ms),
-                )
-                .map_err(failed)?;
+            let keys = keys::prune(connection, place, before_ms)?;
             let duplicates = connection
                 .execute(
                     r#"DELETE FROM "_sluicegate_duplicates"
@@ -242,7 +236,7 @@ impl Books for SqliteStore {
                     (place.stream.as_str(), place.topic.as_str(), place.partition, duplicates as i64),
                 )
                 .map_err(failed)?;
-            Ok((keys + duplicates) as u64)
+            Ok(keys + duplicates as u64)
         })
         .await
     }

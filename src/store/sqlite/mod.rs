@@ -9,6 +9,7 @@ mod cursor;
 mod dialect;
 mod error;
 mod functions;
+mod keys;
 mod moves;
 mod order;
 mod plan;
@@ -25,6 +26,7 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Mutex;
 
 use self::error::failed;
+use self::keys::Keys;
 use self::plan::Plans;
 use self::read::Readers;
 use self::transaction::SqliteTransaction;
@@ -52,6 +54,7 @@ pub struct SqliteStore {
 struct Writer {
     connection: Connection,
     plans: Plans,
+    keys: Keys,
     /// SQLite's counter of schema changes when the plans were made.
     made_at: i64,
     file: OpenFile,
@@ -73,7 +76,14 @@ impl SqliteStore {
         let identity = schema::prepare(&mut connection).map_err(at)?;
         let file = OpenFile::remember(path).ok_or_else(|| StoreError::Stop(format!("{} vanished", path.display())))?;
         let readers = Arc::new(Readers::new(file.clone()));
-        let writer = Writer { connection, plans: Plans::default(), made_at: -1, file, turn: Turn::new() };
+        let writer = Writer {
+            connection,
+            plans: Plans::default(),
+            keys: Keys::new(keys::RECENT_MAX),
+            made_at: -1,
+            file,
+            turn: Turn::new(),
+        };
         Ok(SqliteStore { identity, writer: Arc::new(Mutex::new(writer)), readers })
     }
 
@@ -90,8 +100,10 @@ impl SqliteStore {
 
     /// Runs `work` in a transaction of the books' own.
     async fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let writer = self.writer.lock().await;
+        let mut writer = self.writer.lock().await;
         writer.check_file()?;
+        // It may be about keys.
+        writer.keys.suspect();
         let transaction =
             rusqlite::Transaction::new_unchecked(&writer.connection, rusqlite::TransactionBehavior::Immediate)
                 .map_err(failed)?;

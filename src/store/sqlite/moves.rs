@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::failed;
+use super::{failed, keys};
 use crate::clock;
 use crate::store::books::Standing;
 use crate::store::moves::{Move, Moved, Step};
@@ -87,11 +87,11 @@ fn skip(connection: &Connection, place: &Place, from: i64, to: i64) -> Result<Mo
 /// What will be applied again is no longer a letter or a duplicate, and its idempotency keys are free.
 fn forget_from(connection: &Connection, place: &Place, to: i64) -> Result<(), StoreError> {
     let run = |sql: &str, owner: &str| connection.execute(sql, (owner, place.partition, to)).map(drop).map_err(failed);
-    let (topic, stream) = (place.topic.as_str(), place.stream.as_str());
+    let topic = place.topic.as_str();
     run(r#"DELETE FROM "_sluicegate_dead_letters" WHERE topic = ?1 AND "partition" = ?2 AND "offset" >= ?3"#, topic)?;
     run(r#"DELETE FROM "_sluicegate_lost" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
     run(r#"DELETE FROM "_sluicegate_duplicates" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
-    run(r#"DELETE FROM "_sluicegate_keys" WHERE stream = ?1 AND "partition" = ?2 AND "offset" >= ?3"#, stream)
+    keys::forget_from(connection, place, to)
 }
 
 /// The offsets from `to` on will be other documents' than those the books know. Idempotency keys still count, but point
@@ -115,7 +115,5 @@ fn disown_from(connection: &Connection, place: &Place, to: i64) -> Result<(), St
     run(r#"DELETE FROM "_sluicegate_dead_letters" WHERE topic = ?1 AND "partition" = ?2 AND "offset" >= ?3"#, topic)?;
     run(r#"DELETE FROM "_sluicegate_lost" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
     run(r#"DELETE FROM "_sluicegate_duplicates" WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= 0"#, topic)?;
-    let keys =
-        r#"UPDATE "_sluicegate_keys" SET "offset" = -1 WHERE stream = ?1 AND "partition" = ?2 AND "offset" >= ?3"#;
-    run(keys, stream)
+    keys::disown_from(connection, place, to)
 }

@@ -3,10 +3,12 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use super::error::failed;
+use super::keys;
 use crate::store::StoreError;
 
-/// The version of these tables. A newer one is refused.
-const VERSION: i64 = 1;
+/// The version of these tables. A newer one is refused; of an older one the idempotency keys are taken over, which version
+/// 1 kept in a table of their texts.
+const VERSION: i64 = 2;
 
 const TABLES: &str = r#"
 CREATE TABLE IF NOT EXISTS "_sluicegate_store" (identity TEXT NOT NULL, version INTEGER NOT NULL);
@@ -30,10 +32,6 @@ CREATE TABLE IF NOT EXISTS "_sluicegate_duplicates" (
     topic TEXT NOT NULL, "partition" INTEGER NOT NULL, "offset" INTEGER NOT NULL,
     of_partition INTEGER NOT NULL, of_offset INTEGER NOT NULL, at_ms INTEGER NOT NULL,
     PRIMARY KEY (topic, "partition", "offset")) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS "_sluicegate_keys" (
-    stream TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL,
-    "partition" INTEGER NOT NULL, "offset" INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    PRIMARY KEY (stream, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS "_sluicegate_lost" (
     stream TEXT NOT NULL, topic TEXT NOT NULL, "partition" INTEGER NOT NULL,
     from_offset INTEGER NOT NULL, to_offset INTEGER NOT NULL, at_ms INTEGER NOT NULL);
@@ -56,6 +54,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<String, StoreError>
         let sql = r#"ALTER TABLE "_sluicegate_positions" ADD COLUMN applied_before INTEGER NOT NULL DEFAULT 0"#;
         transaction.execute_batch(sql).map_err(failed)?;
     }
+    transaction.execute_batch(keys::TABLES).map_err(failed)?;
     let known: Option<(String, i64)> = transaction
         .query_row(r#"SELECT identity, version FROM "_sluicegate_store""#, [], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
@@ -66,7 +65,13 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<String, StoreError>
                 "the store's books have format {version}; this sluicegate knows {VERSION}: use a newer one"
             )));
         }
-        Some((identity, _)) => identity,
+        Some((identity, VERSION)) => identity,
+        Some((identity, _)) => {
+            keys::migrate(&transaction)?;
+            let sql = r#"UPDATE "_sluicegate_store" SET version = ?1"#;
+            transaction.execute(sql, [VERSION]).map_err(failed)?;
+            identity
+        }
         None => {
             let identity = uuid::Uuid::now_v7().to_string();
             let sql = r#"INSERT INTO "_sluicegate_store" VALUES (?1, ?2)"#;

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::OwnedMutexGuard;
 
 use super::Writer;
 use super::bind::to_sql;
 use super::error::failed;
+use super::keys::{Holder, Noted};
 use crate::change::{Cell, Change, ColumnType, MisfitKind, Value};
 use crate::clock;
 use crate::document::Position;
@@ -23,6 +23,8 @@ pub(super) struct SqliteTransaction<'s> {
     /// The SQL that ran, when somebody wants to see it.
     statements: Option<Vec<String>>,
     is_open: bool,
+    /// The idempotency keys of its documents and letters.
+    noted: Noted,
     /// The count of [`super::plan::Plans::changes`] at the beginning.
     changes: u64,
 }
@@ -34,14 +36,15 @@ impl<'s> SqliteTransaction<'s> {
         writer.turn.begin();
         writer.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
         let changes = writer.plans.changes;
-        let mut transaction = SqliteTransaction { writer, rules, statements: None, is_open: true, changes };
+        let mut transaction =
+            SqliteTransaction { writer, rules, statements: None, is_open: true, noted: Noted::default(), changes };
         transaction.writer.refresh_catalogue()?;
         Ok(transaction)
     }
 
     fn apply_one(&mut self, document: &Document<'_>) -> Result<Fate, StoreError> {
         if let Some(idempotency) = &document.idempotency
-            && let Some(of) = keep_key(&self.writer.connection, document, idempotency)?
+            && let Some(of) = self.keep_key(document, idempotency)?
         {
             return Ok(Fate::Duplicate { of });
         }
@@ -49,6 +52,28 @@ impl<'s> SqliteTransaction<'s> {
             self.change(change)?;
         }
         Ok(Fate::Applied)
+    }
+
+    /// Notes the document's key. Gives the position of the document that has it already.
+    fn keep_key(
+        &mut self,
+        document: &Document<'_>,
+        Idempotency { key, digest }: &Idempotency<'_>,
+    ) -> Result<Option<Position>, StoreError> {
+        let Writer { connection, keys, .. } = &mut *self.writer;
+        let holder = keys.note(connection, &mut self.noted, document.stream, (key, digest), document.position)?;
+        // A dead letter that is tried again has its key already.
+        let Some(Holder { is_same, position }) = holder.filter(|holder| holder.position != *document.position) else {
+            return Ok(None);
+        };
+        if !is_same {
+            let receipt = crate::document::Receipt(position);
+            return Err(StoreError::document(
+                ProblemType::IdempotencyKeyReused,
+                format!("the idempotency key {key:?} stands for another document, {receipt}"),
+            ));
+        }
+        Ok(Some(position))
     }
 
     fn change(&mut self, change: &Change<'_>) -> Result<(), StoreError> {
@@ -112,56 +137,12 @@ fn undone(error: StoreError) -> StoreError {
     }
 }
 
-/// Notes the document's key. Gives the position of the document that has it already.
-fn keep_key(
-    connection: &Connection,
-    document: &Document<'_>,
-    idempotency: &Idempotency<'_>,
-) -> Result<Option<Position>, StoreError> {
-    let Idempotency { key, digest } = idempotency;
-    let (stream, position) = (document.stream.as_str(), document.position);
-    let new = connection
-        .prepare_cached(
-            r#"INSERT INTO "_sluicegate_keys" (stream, key, digest, "partition", "offset", at_ms)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"#,
-        )
-        .and_then(|mut statement| {
-            statement.execute((stream, key, &digest[..], position.partition, position.offset, clock::now_ms()))
-        })
-        .map_err(failed)?;
-    if new == 1 {
-        return Ok(None);
-    }
-    let known: Option<(Vec<u8>, i32, i64)> = connection
-        .prepare_cached(
-            r#"SELECT digest, "partition", "offset" FROM "_sluicegate_keys" WHERE stream = ?1 AND key = ?2"#,
-        )
-        .and_then(|mut statement| {
-            statement.query_row((stream, key), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
-        })
-        .map_err(failed)?;
-    let Some((known_digest, partition, offset)) = known else { return Ok(None) };
-    let of = Position { topic: position.topic.clone(), partition, offset };
-    if of == *position {
-        // A dead letter that is tried again has its key already.
-        return Ok(None);
-    }
-    if known_digest != digest {
-        let receipt = crate::document::Receipt(of);
-        return Err(StoreError::document(
-            ProblemType::IdempotencyKeyReused,
-            format!("the idempotency key {key:?} stands for another document, {receipt}"),
-        ));
-    }
-    Ok(Some(of))
-}
-
 #[async_trait]
 impl Transaction for SqliteTransaction<'_> {
     async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
         let whole = |error| Refusal { error: failed(error), at: None };
         self.writer.connection.execute_batch("SAVEPOINT documents").map_err(whole)?;
-        let changes = self.writer.plans.changes;
+        let (changes, noted) = (self.writer.plans.changes, self.noted.count());
         let mut fates = Vec::with_capacity(documents.len());
         for (index, document) in documents.iter().enumerate() {
             match self.apply_one(document) {
@@ -175,6 +156,7 @@ impl Transaction for SqliteTransaction<'_> {
                 Ok(fate) => fates.push(fate),
                 Err(error) => {
                     self.writer.plans.forget_since(changes);
+                    self.noted.forget_since(noted);
                     if self.writer.connection.is_autocommit() {
                         return Err(Refusal { error: undone(error), at: None });
                     }
@@ -213,11 +195,8 @@ impl Transaction for SqliteTransaction<'_> {
         )?;
         if let Some(key) = record.headers.idempotency_key.as_deref() {
             let digest = crate::digest(&record.value);
-            self.run(
-                r#"INSERT INTO "_sluicegate_keys" (stream, key, digest, "partition", "offset", at_ms)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"#,
-                (stream.as_str(), key, &digest[..], position.partition, position.offset, clock::now_ms()),
-            )?;
+            let Writer { connection, keys, .. } = &mut *self.writer;
+            keys.note(connection, &mut self.noted, stream, (key, &digest), position)?;
         }
         Ok(())
     }
@@ -295,7 +274,10 @@ impl Transaction for SqliteTransaction<'_> {
 
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         self.writer.check_file()?;
-        self.writer.connection.execute_batch("COMMIT").map_err(failed)?;
+        let Writer { connection, keys, .. } = &mut *self.writer;
+        let saved = keys.save(connection, &self.noted)?;
+        connection.execute_batch("COMMIT").map_err(failed)?;
+        keys.committed(saved);
         self.is_open = false;
         self.writer.turn.end();
         Ok(())

@@ -1,5 +1,6 @@
 //! Claims, fences and transactions: all or nothing, once.
 
+use sluicegate::document::Position;
 use sluicegate::problem::ProblemType;
 use sluicegate::store::{ClaimRequest, Fate, Place, StoreError, Tally};
 
@@ -138,6 +139,38 @@ pub(super) async fn a_key_stands_for_one_document(bench: &mut Bench) {
     assert!(problem.detail.contains("topic-0-0"), "{problem}");
     let balance = bench.balances().await;
     assert_eq!((balance.applied, balance.duplicates, balance.waiting), (2, 2, 1));
+}
+
+pub(super) async fn many_keys_at_once_are_noted_and_those_that_are_known_found(bench: &mut Bench) {
+    let document = insert("t", ONE);
+    let (mut first, mut next_offset) = (std::collections::HashMap::new(), 0);
+    // All new, some known, all known, all new again, some twice, few of them known.
+    for keys in [0..100, 50..150, 0..150, 200..300, 290..310, 300..400, 0..1, 500..510] {
+        let names: Vec<_> =
+            keys.clone().chain(keys.start..keys.start + keys.len() / 10).map(|n| format!("key {n}")).collect();
+        let sent: Vec<_> = names.iter().map(|name| (Some(name.as_str()), document.as_str())).collect();
+        let fates = bench.apply_with(&sent).await.unwrap();
+        for (name, fate) in names.iter().zip(fates) {
+            let of = *first.entry(name.clone()).or_insert(next_offset);
+            let expected = match of == next_offset {
+                true => Fate::Applied,
+                false => {
+                    Fate::Duplicate { of: Position { topic: bench.stream.topic.clone(), partition: 0, offset: of } }
+                }
+            };
+            assert_eq!(fate, expected, "{name} at {next_offset}");
+            next_offset += 1;
+        }
+    }
+    assert_eq!(bench.rows("t").await.unwrap().len(), first.len());
+    bench.balances().await;
+    // A refused document does not spoil it.
+    let names: Vec<_> = (600..640).map(|n| format!("key {n}")).collect();
+    let mut sent: Vec<_> = names.iter().map(|name| (Some(name.as_str()), document.as_str())).collect();
+    sent[20].1 = BAD;
+    refused(bench.apply_with(&sent).await, ProblemType::UnknownTable);
+    sent.remove(20);
+    assert_eq!(bench.apply_with(&sent).await.unwrap(), vec![Fate::Applied; 39]);
 }
 
 pub(super) async fn a_key_is_free_when_its_document_did_not_apply(bench: &mut Bench) {

@@ -180,25 +180,34 @@ async fn tables_first_met_by_two_partitions_at_once_lose_no_document() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_in_two_partitions_is_the_first_commits() {
-    let Some((bench, database)) = open().await else { return };
-    let (store, stream) = (&bench.store, stream());
-    let document = insert("t", "id INTEGER 1");
-    let (first, second) = (kept(1, 0, document.clone(), Some("key")), kept(2, 0, document, Some("key")));
-    apply(&**store, &claim(&**store, 3).await.unwrap(), &[kept(3, 0, insert("t", "id INTEGER 0"), None)])
-        .await
-        .unwrap();
-    let mine = claim(&**store, 1).await.unwrap();
-    let mut transaction = store.begin(&stream.apply, Some(&mine)).await.unwrap();
-    transaction.apply(&[stream.read(&first).unwrap()]).await.unwrap();
-    let (theirs, other) = (Arc::clone(store), claim(&**store, 2).await.unwrap());
-    let waits = tokio::spawn(async move { apply(&*theirs, &other, &[second]).await });
-    until(&database, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
-        .await;
-    transaction.advance(&mine, 1, Tally { applied: 1, ..Tally::default() }).await.unwrap();
-    transaction.commit().await.unwrap();
-    let fates = waits.await.unwrap().unwrap();
-    assert_eq!(fates, [Fate::Duplicate { of: first.position }]);
-    assert_eq!(count(&database).await, ["2|2"]);
+    // Many are noted otherwise than one.
+    for keys in [1, 40] {
+        let Some((bench, database)) = open().await else { return };
+        let (store, stream) = (&bench.store, stream());
+        let all = |partition| -> Vec<_> {
+            let key =
+                |n: i64| kept(partition, n, insert("t", &format!("id INTEGER {}", n + 1)), Some(&format!("key {n}")));
+            (0..keys).map(key).collect()
+        };
+        let (first, second) = (all(1), all(2));
+        apply(&**store, &claim(&**store, 3).await.unwrap(), &[kept(3, 0, insert("t", "id INTEGER 0"), None)])
+            .await
+            .unwrap();
+        let mine = claim(&**store, 1).await.unwrap();
+        let mut transaction = store.begin(&stream.apply, Some(&mine)).await.unwrap();
+        let documents: Vec<_> = first.iter().map(|kept| stream.read(kept).unwrap()).collect();
+        transaction.apply(&documents).await.unwrap();
+        let (theirs, other) = (Arc::clone(store), claim(&**store, 2).await.unwrap());
+        let waits = tokio::spawn(async move { apply(&*theirs, &other, &second).await });
+        let waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        until(&database, waiting).await;
+        transaction.advance(&mine, keys, Tally { applied: keys, ..Tally::default() }).await.unwrap();
+        transaction.commit().await.unwrap();
+        let fates = waits.await.unwrap().unwrap();
+        let expected: Vec<_> = first.iter().map(|kept| Fate::Duplicate { of: kept.position.clone() }).collect();
+        assert_eq!(fates, expected);
+        assert_eq!(count(&database).await, [format!("{0}|{0}", keys + 1)]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
