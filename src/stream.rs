@@ -42,6 +42,8 @@ pub struct Stream {
     pub directories: Vec<PathBuf>,
     /// The answers on those routes.
     pub reply: Reply,
+    /// How long answers on those routes wait for the outcome.
+    pub wait: Option<Duration>,
     /// How long the journal keeps its documents.
     pub retention_age: Duration,
     /// How many bytes of them the journal keeps.

@@ -64,6 +64,7 @@ pub(crate) fn stream(keys: HashMap<String, Vec<String>>) -> Fallible<Stream> {
         routes: Vec::new(),
         actions: Vec::new(),
         directories: Vec::new(),
+        wait: None,
         reply: Reply::Receipt,
         retention_age: std::time::Duration::from_secs(7 * 86_400),
         retention_bytes: 10 << 30,

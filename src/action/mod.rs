@@ -1,12 +1,17 @@
 //! Actions: a route that stands for an event, with the text it answers.
 //!
-//! An action's record is bare text or a JSON template. A template takes values of the request: they are put in as JSON
-//! strings, value by value, and never spliced into a text that is read as JSON later. Where the values come from is the
-//! caller's business, and so is what becomes of the record.
+//! An action's record is bare text or a JSON template. A template takes values of the request: they are put in value by
+//! value, as JSON strings, as numbers that were checked to be some, or as a part of a body that was checked to be JSON; they
+//! are never spliced into a text that is read as JSON later. Where the values come from is the caller's business, and so
+//! is what becomes of the record.
 
 mod route;
+mod source;
+#[cfg(test)]
+mod tests;
 
 pub use self::route::Route;
+pub use self::source::{Given, Source, Taken, is_number};
 use crate::gate::quoted;
 use crate::problem::Violation;
 
@@ -61,20 +66,7 @@ pub struct Template(Vec<Part>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Fixed(String),
-    Value(Source),
-}
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
-    /// `{query.NAME}`: a parameter of the query string.
-    Query(String),
-    /// `{path.NAME}`: a parameter of the route.
-    Path(String),
-    /// `{header.NAME}`: a request header, its name in small letters.
-    Header(String),
-    /// `{address}`: the caller's IP address.
-    Address,
+    Value(Taken),
 }
 
 /// What a call of an action comes to.
@@ -92,36 +84,6 @@ impl Method {
         match self {
             Method::Get => "GET",
             Method::Post => "POST",
-        }
-    }
-}
-
-impl Source {
-    fn parse(text: &str) -> Result<Self, String> {
-        let known = "there are {query.NAME}, {path.NAME}, {header.NAME} and {address}, and `{{` for the bracket itself";
-        if text == "address" {
-            return Ok(Source::Address);
-        }
-        let (kind, name) =
-            text.split_once('.').ok_or_else(|| format!("`{{{text}}}` is no source of a value; {known}"))?;
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        match kind {
-            _ if name.is_empty() => Err(format!("`{{{text}}}` names nothing after the point; {known}")),
-            "query" => Ok(Source::Query(name.to_owned())),
-            "path" => Ok(Source::Path(name.to_owned())),
-            "header" if name.bytes().all(is_token) => Ok(Source::Header(name.to_ascii_lowercase())),
-            "header" => Err(format!("`{name}` is not the name of a header: letters, digits, `-` and `_`")),
-            _ => Err(format!("`{{{text}}}` is no source of a value; {known}")),
-        }
-    }
-
-    /// What a sentence calls it.
-    pub fn words(&self) -> String {
-        match self {
-            Source::Query(name) => format!("the query parameter `{name}`"),
-            Source::Path(name) => format!("the path parameter `{name}`"),
-            Source::Header(name) => format!("the header `{name}`"),
-            Source::Address => "the caller's address".to_owned(),
         }
     }
 }
@@ -148,7 +110,7 @@ impl Template {
             if !fixed.is_empty() {
                 parts.push(Part::Fixed(std::mem::take(&mut fixed)));
             }
-            parts.push(Part::Value(Source::parse(&rest[..end])?));
+            parts.push(Part::Value(Taken::parse(&rest[..end])?));
             rest = &rest[end + 1..];
         }
         fixed.push_str(rest);
@@ -161,9 +123,17 @@ impl Template {
     /// The sources of its values.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.0.iter().filter_map(|part| match part {
-            Part::Value(source) => Some(source),
+            Part::Value(taken) => Some(&taken.source),
             Part::Fixed(_) => None,
         })
+    }
+
+    /// The value that it is made of alone, when that is put into JSON as it is: a number, or a part of the body.
+    fn whole(&self) -> Option<&Taken> {
+        match &self.0[..] {
+            [Part::Value(taken)] if taken.is_number || matches!(taken.source, Source::Body(_)) => Some(taken),
+            _ => None,
+        }
     }
 
     fn fill(&self, pointer: &str, filling: &mut Filling<'_>) -> String {
@@ -171,38 +141,53 @@ impl Template {
         for part in &self.0 {
             match part {
                 Part::Fixed(fixed) => text.push_str(fixed),
-                Part::Value(source) => text.push_str(&filling.value(source, pointer)),
+                Part::Value(taken) => text.push_str(&filling.text(taken, pointer)),
             }
         }
         text
     }
 }
 
+/// Gives the value of a source; none when the request does not have it, a sentence when it cannot be taken.
+pub type Values<'v> = dyn Fn(&Source) -> Result<Option<Given>, String> + 'v;
+
 /// Gathers what is missing on the way.
 struct Filling<'f> {
-    value: &'f dyn Fn(&Source) -> Result<String, String>,
+    values: &'f Values<'f>,
     violations: Vec<Violation>,
 }
 
 impl Filling<'_> {
-    fn value(&mut self, source: &Source, pointer: &str) -> String {
-        match (self.value)(source) {
-            Ok(value) => value,
-            Err(detail) => {
-                // A value that is used twice is missing once.
-                if !self.violations.iter().any(|known| known.detail == detail) {
-                    self.violations.push(Violation { pointer: pointer.to_owned(), detail });
-                }
-                String::new()
+    /// The value as text.
+    fn text(&mut self, taken: &Taken, pointer: &str) -> String {
+        let text = (self.values)(&taken.source).and_then(|given| taken.text(given));
+        self.noted(text, pointer)
+    }
+
+    /// The value as JSON text.
+    fn whole(&mut self, taken: &Taken, pointer: &str) -> String {
+        let json = (self.values)(&taken.source).and_then(|given| taken.json(given));
+        self.noted(json, pointer)
+    }
+
+    fn noted(&mut self, found: Result<String, String>, pointer: &str) -> String {
+        found.unwrap_or_else(|detail| {
+            // A value that is used twice is missing once.
+            if !self.violations.iter().any(|known| known.detail == detail) {
+                self.violations.push(Violation { pointer: pointer.to_owned(), detail });
             }
-        }
+            String::new()
+        })
     }
 
     /// Writes JSON text. Values become strings of it, escaped as JSON escapes them.
     fn json(&mut self, node: &Node, pointer: &str, out: &mut String) {
         match node {
             Node::Fixed(json) => out.push_str(json),
-            Node::Text(template) => out.push_str(&quoted(&template.fill(pointer, self))),
+            Node::Text(template) => match template.whole() {
+                Some(taken) => out.push_str(&self.whole(taken, pointer)),
+                None => out.push_str(&quoted(&template.fill(pointer, self))),
+            },
             Node::List(items) => {
                 out.push('[');
                 for (index, item) in items.iter().enumerate() {
@@ -222,6 +207,26 @@ impl Filling<'_> {
                 }
                 out.push('}');
             }
+        }
+    }
+}
+
+impl Node {
+    /// Whether something may stand at a JSON Pointer in what is made of it; what a body holds is not known before.
+    pub fn may_hold(&self, pointer: &str) -> bool {
+        let Some((step, rest)) = pointer.strip_prefix('/').map(|steps| {
+            let end = steps.find('/').unwrap_or(steps.len());
+            (steps[..end].replace("~1", "/").replace("~0", "~"), &steps[end..])
+        }) else {
+            return true;
+        };
+        match self {
+            Node::Object(members) => members.iter().any(|(name, member)| *name == step && member.may_hold(rest)),
+            Node::List(items) => {
+                step.parse().ok().and_then(|at: usize| items.get(at)).is_some_and(|it| it.may_hold(rest))
+            }
+            Node::Text(template) => template.whole().is_some_and(|taken| !taken.is_number),
+            Node::Fixed(_) => false,
         }
     }
 }
@@ -247,10 +252,15 @@ impl Content {
 }
 
 impl Action {
-    /// Puts values in. `value` gives that of a source, or says in a sentence why there is none; every such sentence is a
-    /// violation of the record to be, at the place that wanted the value.
-    pub fn fill(&self, value: &dyn Fn(&Source) -> Result<String, String>) -> Result<Filled, Vec<Violation>> {
-        let mut filling = Filling { value, violations: Vec::new() };
+    /// Whether it takes something from the body of a request.
+    pub fn reads_body(&self) -> bool {
+        let is_body = |source: &Source| matches!(source, Source::Body(_));
+        self.record.sources().into_iter().any(is_body) || self.answer.sources().any(is_body)
+    }
+
+    /// Puts values in. What is missing, without a default, is a violation of the record to be, at the place that wanted it.
+    pub fn fill(&self, values: &Values<'_>) -> Result<Filled, Vec<Violation>> {
+        let mut filling = Filling { values, violations: Vec::new() };
         let value = match &self.record {
             Content::Text(template) => template.fill("", &mut filling),
             Content::Json(node) => {
@@ -261,71 +271,5 @@ impl Action {
         };
         let answer = self.answer.fill("", &mut filling);
         if filling.violations.is_empty() { Ok(Filled { value, answer }) } else { Err(filling.violations) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn template(text: &str) -> Template {
-        Template::parse(text).unwrap()
-    }
-
-    fn given(source: &Source) -> Result<String, String> {
-        match source {
-            Source::Query(name) if name == "nasty" => Ok("\",\"admin\":true,\"x\":\"\\\u{0}\n{path.item}".into()),
-            Source::Query(name) if name == "user" => Ok("george".into()),
-            Source::Address => Ok("127.0.0.1".into()),
-            other => Err(format!("{} is missing", other.words())),
-        }
-    }
-
-    fn action(record: Content) -> Action {
-        let path = Route::parse("/buy/{item}").unwrap();
-        Action { method: Method::Get, path, record, answer: template("Hello {query.user}!") }
-    }
-
-    #[test]
-    fn templates_are_read() {
-        let table: [(&str, &[Part]); 6] = [
-            ("plain", &[Part::Fixed("plain".into())]),
-            ("", &[Part::Fixed(String::new())]),
-            ("{query.user}", &[Part::Value(Source::Query("user".into()))]),
-            ("a{{b}}c", &[Part::Fixed("a{b}c".into())]),
-            ("{header.X-Y}!", &[Part::Value(Source::Header("x-y".into())), Part::Fixed("!".into())]),
-            ("{{{address}}}", &[Part::Fixed("{".into()), Part::Value(Source::Address), Part::Fixed("}".into())]),
-        ];
-        for (text, expected) in table {
-            assert_eq!(template(text).0, expected, "{text}");
-        }
-        for text in ["{", "}", "a{b", "{}", "{query}", "{query.}", "{body.x}", "{header.a b}", "{adress}", "}{"] {
-            assert!(Template::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_template_cannot_be_broken_out_of() {
-        let member = |name: &str, text: &str| (name.to_owned(), Node::Text(template(text)));
-        let node = Node::Object(vec![member("a\"b", "<{query.nasty}>"), member("n", "{query.user}")]);
-        let filled = action(Content::Json(node)).fill(&given).unwrap();
-        let value: serde_json::Value = serde_json::from_str(&filled.value).unwrap();
-        let nasty = given(&Source::Query("nasty".into())).unwrap();
-        assert_eq!(value, serde_json::json!({"a\"b": format!("<{nasty}>"), "n": "george"}));
-        assert_eq!(filled.answer, "Hello george!");
-    }
-
-    #[test]
-    fn everything_that_is_missing_is_named_once_and_where_it_is_wanted() {
-        let list = Node::List(vec![
-            Node::Fixed("1".into()),
-            Node::Text(template("{header.x}")),
-            Node::Text(template("{header.x}{query.b}")),
-        ]);
-        let node = Node::Object(vec![("a/b".into(), list)]);
-        let violations = action(Content::Json(node)).fill(&given).unwrap_err();
-        let found: Vec<_> = violations.iter().map(|found| (found.pointer.as_str(), found.detail.as_str())).collect();
-        let expected = [("/a~1b/1", "the header `x` is missing"), ("/a~1b/2", "the query parameter `b` is missing")];
-        assert_eq!(found, expected);
     }
 }

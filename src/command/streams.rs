@@ -84,6 +84,7 @@ pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result
             config::Reply::Echo => Reply::Echo,
             config::Reply::Created => Reply::Created,
         },
+        wait: said.wait,
         retention_age: said.retention.age,
         retention_bytes: said.retention.size,
         duplicates_kept: said.duplicates_kept,

@@ -7,7 +7,7 @@ use super::problem::{Place, Problems};
 use super::refuse;
 use super::schema::ACTION;
 use super::tree::{Kind, Node, Scalar, Value};
-use crate::action::{Action, Content, Method, Node as Made, Route, Source, Template};
+use crate::action::{Action, Content, Method, Node as Made, Route, Source, Template, is_number};
 
 /// The answer of an action that says none.
 const ANSWER: &str = "OK";
@@ -39,7 +39,13 @@ pub(super) fn actions(field: &Field<'_>, problems: &mut Problems) -> Vec<(Action
             None => Template::parse(ANSWER).ok(),
         };
         if let (Some(record), Some(answer)) = (record, answer) {
-            actions.push((Action { method, path, record, answer }, name.place));
+            let action = Action { method, path, record, answer };
+            if method == Method::Get && action.reads_body() {
+                let words =
+                    format!("`{label}`: a GET has no body to take a value from; write `POST {}`", action.path.as_str());
+                problems.add(name.place, words);
+            }
+            actions.push((action, name.place));
         }
     }
     actions
@@ -119,9 +125,4 @@ fn made(field: &Field<'_>, node: &Node, path: &Route, problems: &mut Problems) -
             }
         },
     })
-}
-
-/// Whether JSON writes a number so (RFC 8259, 6).
-fn is_number(text: &str) -> bool {
-    serde_json::from_str::<serde_json::Number>(text).is_ok()
 }

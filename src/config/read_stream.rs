@@ -4,13 +4,14 @@
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use super::fields::{Field, Fields};
 use super::problem::{Place, Problems};
 use super::schema::{ALLOW, RETENTION, STREAM};
 use super::stream::{Allow, Key, Retention, Stream};
 use super::tree::{Name, Node};
-use super::words::Takes;
+use super::words::{Reply, Takes};
 use super::{read_action, read_columns, refuse};
 use crate::action::{Content, Method};
 
@@ -68,6 +69,9 @@ fn refuse_other_kind(fields: &Fields<'_>, stream: &Stream, problems: &mut Proble
 fn intake(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
     set(&mut stream.forms, fields.take("forms"), |field| field.choices(&refuse::NOT_BUILT_FORMS, problems));
     set(&mut stream.reply, fields.take("reply"), |field| field.choice(problems));
+    set(&mut stream.wait, fields.take("wait"), |field| {
+        wait(fields, field, (stream.takes, stream.reply), problems).map(Some)
+    });
     set(&mut stream.document_bytes_max, fields.take("document_bytes_max"), |field| {
         let bytes = field.size(problems)?;
         if !(1..=refuse::DOCUMENT_BYTES_MAX).contains(&bytes) {
@@ -75,6 +79,27 @@ fn intake(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
         }
         Some(bytes)
     });
+}
+
+/// How long answers wait: where there is an outcome to wait for, and a form of answer that asks for it.
+fn wait(
+    fields: &Fields<'_>,
+    field: &Field<'_>,
+    (takes, reply): (Takes, Reply),
+    problems: &mut Problems,
+) -> Option<Duration> {
+    let wait = field.period(problems)?;
+    if !(Duration::from_millis(1)..=refuse::WAIT_MAX).contains(&wait) {
+        field.refuse(problems, format!("is {}; it can be up to 60s", field.shown()));
+    }
+    if reply == Reply::Receipt {
+        let words = "is for `reply: echo` and `reply: created`; with receipts the sender asks, by `Prefer: wait=5`";
+        field.refuse(problems, words);
+    }
+    if takes == Takes::Events && fields.take("table").is_none() {
+        field.refuse(problems, "has no outcome to wait for: the stream has no `table`; write `table`, or remove it");
+    }
+    Some(wait)
 }
 
 fn records(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
@@ -211,12 +236,21 @@ fn claim_actions(fields: &Fields<'_>, stream: &mut Stream, claims: &mut Claims, 
     for (action, place) in read_action::actions(&field, problems) {
         let shown = format!("{} {}", action.method.word(), action.path.as_str());
         claim_route(claims, action.method, &action.path.shape(), &shown, stream, place, problems);
-        if matches!((&action.record, &stream.key), (Content::Text(_), Some(Key::Pointer(_)))) {
-            let words = format!(
-                "`{shown}` records bare text, in which the `key` of `{}` names no place; record JSON, such as `{{user: \"{{query.user}}\"}}`",
-                stream.name
-            );
-            problems.add(place, words);
+        if let Some(Key::Pointer(pointer)) = &stream.key {
+            match &action.record {
+                Content::Text(_) => problems.add(
+                    place,
+                    format!(
+                        "`{shown}` records bare text, in which the `key` of `{}` names no place; record JSON, such as `{{user: \"{{query.user}}\"}}`",
+                        stream.name
+                    ),
+                ),
+                Content::Json(record) if !record.may_hold(pointer) => problems.add(
+                    place,
+                    format!("`{shown}` records nothing at {pointer}, the `key` of `{}`; add it to `record`", stream.name),
+                ),
+                Content::Json(_) => {}
+            }
         }
         stream.actions.push(action);
     }

@@ -40,6 +40,9 @@ const ROUTE_CHARS_MAX: usize = 1000;
 /// PostgreSQL cuts longer identifiers off.
 const IDENTIFIER_BYTES_MAX: usize = 63;
 
+/// A request that waits holds memory.
+pub(super) const WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Larger documents do not fit a value of SQLite, which holds 1,000,000,000 bytes at most.
 pub(super) const DOCUMENT_BYTES_MAX: u64 = 512 * 1024 * 1024;
 

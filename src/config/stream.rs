@@ -58,6 +58,11 @@ pub struct Stream {
     pub directories: Vec<PathBuf>,
     /// How acceptance and refusal are answered on `routes`; `/v1/streams/NAME` always answers with a receipt.
     pub reply: Reply,
+    /// How long an answer on `routes` waits for the outcome, when `reply` is `echo` or `created`: a document that cannot be
+    /// applied is then refused there, and not only judged. At most 60s; when that is over, what was accepted is answered so.
+    #[schemars(schema_with = "units::period_schema", skip_serializing)]
+    #[schemars(extend("x-default" = "none: what is accepted is answered at once", "examples" = ["5s"]))]
+    pub wait: Option<Duration>,
     /// The key of its records: documents of one key stay in order, documents of different keys have none between them.
     /// A JSON Pointer takes the key from the document; `table`, for changes, takes the first table it changes.
     #[schemars(schema_with = "key_schema", skip_serializing)]
@@ -66,7 +71,8 @@ pub struct Stream {
         "examples" = ["/userId"]
     ))]
     pub key: Option<Key>,
-    /// The primary keys of the tables that it creates, by table.
+    /// The primary keys of the tables that it creates, by table; for others the document says it, where it does (wal2json with
+    /// `include-pk=on`). A table that is there keeps the key it has.
     #[schemars(extend("x-takes" = "changes", "examples" = [{"item": ["id"]}]))]
     pub keys: BTreeMap<String, Vec<String>>,
     /// The key columns of changes that do not carry their key.
@@ -119,7 +125,8 @@ pub struct Stream {
     /// Without `type` the schema says it (`integer` is BIGINT, `number` NUMERIC, `boolean` BOOLEAN, `string` TEXT, with
     /// the format `date-time` TIMESTAMPTZ, `date` DATE, `uuid` UUID, anything else JSON); where it says nothing the column is
     /// TEXT, and what is no string is kept as its JSON. A document without the value is kept with NULL. A column that is
-    /// added here later is added to the table; rows from before have NULL in it.
+    /// added here later is added to the table by the next document that is applied; rows from before have NULL in it until
+    /// their documents are applied again (`sluicegate positions set STREAM --to beginning`).
     #[schemars(schema_with = "columns_schema", skip_serializing)]
     #[schemars(extend(
         "x-takes" = "events",
@@ -154,6 +161,7 @@ impl Default for Stream {
             actions: Vec::new(),
             directories: Vec::new(),
             reply: Reply::Receipt,
+            wait: None,
             key: None,
             keys: BTreeMap::new(),
             key_columns: Vec::new(),
@@ -243,17 +251,20 @@ fn key_schema(_: &mut SchemaGenerator) -> Schema {
 
 /// What an action records and answers.
 ///
-/// Texts in it are templates: `{query.NAME}`, `{path.NAME}`, `{header.NAME}` and `{address}` (the caller's) stand for
-/// values of the request, `{{` and `}}` for the brackets. A value that is missing is answered with 422.
+/// Texts in it are templates: `{query.NAME}`, `{path.NAME}`, `{header.NAME}`, `{address}` (the caller's), `{time}` (RFC 3339)
+/// and, of a `POST` with JSON, `{body/POINTER}` stand for values of the request, `{{` and `}}` for the brackets. A value
+/// that is missing is answered with 422, unless it has a default: `{query.user:-nobody}`. `{number query.price}` must be
+/// a number.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(default, deny_unknown_fields, extend("required" = ["record"]))]
 pub struct ActionSettings {
     /// The event. A text is recorded as it is, bare; anything else is a JSON template, and values become strings of it,
-    /// whatever they hold. Bare text is judged, and kept in a table, as the JSON string of it.
+    /// whatever they hold. A text that is nothing but `{number …}` or `{body/…}` becomes that number, or that part of the
+    /// body as it is. Bare text is judged, and kept in a table, as the JSON string of it.
     #[schemars(schema_with = "record_schema", skip_serializing)]
     #[schemars(extend(
         "x-default" = "none; it must be said",
-        "examples" = ["joined_guild", {"user": "\"{query.user}\"", "item": "sword"}]
+        "examples" = ["joined_guild", {"user": "\"{query.user}\"", "item": "sword"}, {"price": "\"{number query.price:-0}\"", "at": "\"{time}\"", "what": "\"{body/item}\""}]
     ))]
     pub record: String,
     /// The text it answers.

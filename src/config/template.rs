@@ -19,6 +19,7 @@ streams:
     takes: changes                            # changes | events
     routes: [/api/activities]                 # paths besides /v1/streams/activities
     reply: echo                               # receipt | echo | created: how a post to `routes` is answered
+    # wait: 5s                                # with echo and created: the answer is the outcome, not only the judgement
     # forms: [activities, wal2json]           # told apart by shape
     # topic: activities                       # of the journal; it belongs to one stream
     # key: table                              # what stays in order: a JSON Pointer, or the table; else everything

@@ -71,6 +71,19 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
             "store: nowhere",
             &["1:8: `store` is not a URL; write one that begins with a store of this version: sqlite://, postgres://"],
         ),
+        ("log: {levle: info}", &["1:7: unknown key `levle` in log; did you mean `level`?"]),
+        ("log: {level: loud}", &["`log.level` cannot be so: \"loud\" names no level; write off, error, warn"]),
+        ("log: {format: xml}", &["`log.format` must be `text` or `json`"]),
+        (
+            "streams: {a: {takes: changes, wait: 5s}}",
+            &["`streams.a.wait` is for `reply: echo` and `reply: created`; with receipts the sender asks"],
+        ),
+        ("streams: {a: {takes: changes, reply: echo, wait: 2m}}", &["`streams.a.wait` is 2m; it can be up to 60s"]),
+        ("streams: {a: {takes: changes, reply: echo, wait: 0s}}", &["`streams.a.wait` is 0s; it can be up to 60s"]),
+        (
+            "streams: {a: {takes: events, reply: created, wait: 5s}}",
+            &["`streams.a.wait` has no outcome to wait for: the stream has no `table`"],
+        ),
         ("streams: {}", &["1:10: `streams` is empty; write a mapping of names to streams"]),
         ("streams:", &["`streams` has no value"]),
         ("streams: {a: {}}", &["1:11: `streams.a` must say what it takes; write `takes: changes` or `takes: events`"]),
@@ -423,7 +436,7 @@ fn every_setting_of_the_schema_is_explained() {
         settings.sum()
     }
     let schema = schema();
-    assert_eq!(check(&schema, ""), 42);
+    assert_eq!(check(&schema, ""), 43);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let stream = &schema["properties"]["streams"]["additionalProperties"];
     assert_eq!(stream["required"], serde_json::json!(["takes"]));

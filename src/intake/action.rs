@@ -8,16 +8,20 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 
 use super::{record, request};
-use crate::action::{Action, Content, Source};
+use crate::action::{Action, Content, Given, Source};
+use crate::clock;
 use crate::http::answer::{Answer, Failure, respond, with_type};
+use crate::http::body;
+use crate::json::{self, Json};
 use crate::problem::{Problem, ProblemType};
 use crate::record::TEXT;
 use crate::service::{Caller, Served, Service};
 
-/// Calls `action`. `HEAD` is answered as `GET` is, and records nothing. The request's body is not read.
+/// Calls `action`. `HEAD` is answered as `GET` is, and records nothing. The request's body is read where a template takes
+/// something from it.
 pub async fn call(service: &Service, served: &Served, action: &Action, request: Request) -> Response<Body> {
-    let (head, _) = request.into_parts();
-    let answer = run(service, served, action, &head).await;
+    let (head, body) = request.into_parts();
+    let answer = run(service, served, action, &head, body).await;
     if let Err(failure) = &answer
         && super::is_refusal(&failure.problem)
     {
@@ -32,10 +36,21 @@ pub async fn call(service: &Service, served: &Served, action: &Action, request: 
     response
 }
 
-async fn run(service: &Service, served: &Served, action: &Action, head: &Parts) -> Answer {
+async fn run(service: &Service, served: &Served, action: &Action, head: &Parts, body: Body) -> Answer {
     let stream = &served.stream;
     let idempotency_key = request::idempotency_key(&head.headers)?;
-    let filled = action.fill(&|source| value(source, action, head)).map_err(missing)?;
+    let body = match action.reads_body() {
+        true => Some(json_body(service, stream.gate.document_bytes_max, head, body).await?),
+        false => None,
+    };
+    let body = body.as_ref().map(|body| std::str::from_utf8(&body.bytes).unwrap_or_default());
+    let time = clock::rfc3339(clock::now_ms());
+    let values = |source: &Source| match source {
+        Source::Time => Ok(Some(Given::Text(time.clone()))),
+        Source::Body(pointer) => Ok(body.and_then(|body| in_body(body, pointer))),
+        other => value(other, action, head).map(|found| found.map(Given::Text)),
+    };
+    let filled = action.fill(&values).map_err(missing)?;
     let value = Bytes::from(filled.value);
     let (form, key) = match &action.record {
         Content::Text(_) => stream.gate.judge_text(&value, None).map(|()| (TEXT, None))?,
@@ -64,33 +79,56 @@ fn missing(violations: Vec<crate::problem::Violation>) -> Failure {
     problem.into()
 }
 
-/// The value of a source in this request, or why there is none.
-fn value(source: &Source, action: &Action, head: &Parts) -> Result<String, String> {
-    let missing = || format!("{} is missing", source.words());
+/// The body, which must be JSON; an empty one has no values.
+async fn json_body(service: &Service, bytes_max: usize, head: &Parts, body: Body) -> Result<body::Received, Failure> {
+    if request::media(&head.headers)? != request::Media::Json {
+        let detail = "the values of this action come from a body of application/json";
+        return Err(Failure::new(ProblemType::UnsupportedMediaType, detail));
+    }
+    let received = body::read(service, &head.headers, body, bytes_max).await?;
+    let text = std::str::from_utf8(&received.bytes);
+    let text = text.map_err(|_| Failure::new(ProblemType::NotJson, "the body is not UTF-8"))?;
+    if !text.trim_ascii().is_empty() {
+        json::check(text).map_err(|fault| Failure::new(ProblemType::NotJson, fault.to_string()))?;
+    }
+    Ok(received)
+}
+
+/// The value at a pointer of a body that was checked.
+fn in_body(body: &str, pointer: &str) -> Option<Given> {
+    Some(match json::at(body, pointer)? {
+        Json::Text(text) => Given::Text(text.into_owned()),
+        Json::Null => Given::Json("null".to_owned()),
+        Json::Boolean(value) => Given::Json(value.to_string()),
+        Json::Number(text) | Json::Array(text) | Json::Object(text) => Given::Json(text.to_owned()),
+    })
+}
+
+/// The value of a source in this request; none when it is missing, a sentence when it cannot be taken.
+fn value(source: &Source, action: &Action, head: &Parts) -> Result<Option<String>, String> {
     match source {
         Source::Query(name) => {
             let mut found = query(head).filter(|(known, _)| decode(known, true).as_deref() == Some(name.as_str()));
-            let (_, value) = found.next().ok_or_else(missing)?;
+            let Some((_, value)) = found.next() else { return Ok(None) };
             if found.next().is_some() {
                 return Err(format!("{} is there more than once", source.words()));
             }
-            decode(value, true).ok_or_else(|| not_text(source))
+            decode(value, true).map(Some).ok_or_else(|| not_text(source))
         }
         Source::Path(name) => {
-            let segment = action.path.find(head.uri.path(), name).ok_or_else(missing)?;
-            decode(segment, false).ok_or_else(|| not_text(source))
+            let Some(segment) = action.path.find(head.uri.path(), name) else { return Ok(None) };
+            decode(segment, false).map(Some).ok_or_else(|| not_text(source))
         }
         Source::Header(name) => {
             // Lines of one name are one value (RFC 9110, 5.3).
             let lines = head.headers.get_all(name.as_str()).iter();
             let lines: Option<Vec<_>> = lines.map(|line| std::str::from_utf8(line.as_bytes()).ok()).collect();
             let lines = lines.ok_or_else(|| not_text(source))?;
-            if lines.is_empty() { Err(missing()) } else { Ok(lines.join(", ")) }
+            Ok((!lines.is_empty()).then(|| lines.join(", ")))
         }
-        Source::Address => {
-            let caller = head.extensions.get::<Caller>().ok_or_else(missing)?;
-            Ok(caller.0.to_canonical().to_string())
-        }
+        Source::Address => Ok(head.extensions.get::<Caller>().map(|caller| caller.0.to_canonical().to_string())),
+        // They are not the head's.
+        Source::Time | Source::Body(_) => Ok(None),
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) async fn post(
     for (fate, position) in &mut accepted {
         fate.receipt = Some(Receipt(position.clone()).to_string());
     }
-    let wait = ask.wait.filter(|_| service.store().is_some());
+    let wait = ask.wait.or(stream.wait.filter(|_| route.is_some())).filter(|_| service.store().is_some());
     if let Some(wait) = wait {
         note_outcomes(service, served, &mut accepted, Instant::now() + wait).await;
     }

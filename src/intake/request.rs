@@ -68,7 +68,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>
     value.to_str().map(Some).map_err(unreadable)
 }
 
-fn media(headers: &HeaderMap) -> Result<Media, Failure> {
+pub(super) fn media(headers: &HeaderMap) -> Result<Media, Failure> {
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(Media::Json) };
     if value == "application/json" {
         return Ok(Media::Json);

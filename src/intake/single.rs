@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use super::arrived::{Arrived, judge};
@@ -43,6 +44,15 @@ pub(super) async fn post(
         return Err(Failure::new(ProblemType::Internal, "the journal gave no position"));
     };
     let receipt = Receipt(position).to_string();
+    if let (None, Some(wait)) = (ask.wait, stream.wait.filter(|_| route.is_some())) {
+        let outcome = wait_for(service, served, &receipt, Instant::now() + wait, changes).await;
+        return match (outcome, reply) {
+            (Err(failure), Reply::Echo) => Ok(located(echo_failure(&failure, &sent), &receipt)),
+            (Err(failure), _) => Err(failure),
+            // Whoever waited in vain is told what is true: it was accepted.
+            (Ok(_), _) => Ok(answer(reply, &receipt, &sent)),
+        };
+    }
     if let Some(wait) = ask.wait.filter(|_| service.store().is_some()) {
         let deadline = Instant::now() + wait;
         let outcome = wait_for(service, served, &receipt, deadline, changes).await;
@@ -61,8 +71,8 @@ pub(super) async fn post(
 }
 
 /// The answer to a document that was accepted.
-fn answer(reply: Reply, receipt: &str, document: &[u8]) -> axum::http::Response<axum::body::Body> {
-    let mut response = match reply {
+fn answer(reply: Reply, receipt: &str, document: &[u8]) -> Response<Body> {
+    let response = match reply {
         Reply::Receipt => {
             // A receipt needs no escaping.
             let body = format!(r#"{{"receipt":"{receipt}","status":"accepted"}}"#);
@@ -71,6 +81,10 @@ fn answer(reply: Reply, receipt: &str, document: &[u8]) -> axum::http::Response<
         Reply::Echo => json_answer(StatusCode::OK, echo(200, "Valid Schema", "null", &payload(document))),
         Reply::Created => with_type(StatusCode::CREATED, "text/plain; charset=utf-8", "OK"),
     };
+    located(response, receipt)
+}
+
+fn located(mut response: Response<Body>, receipt: &str) -> Response<Body> {
     if let Ok(location) = HeaderValue::try_from(format!("/v1/receipts/{receipt}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -81,7 +95,7 @@ fn echo(status: u16, message: &str, error: &str, payload: &str) -> String {
     format!(r#"{{"status":{status},"message":"{message}","error":{error},"payload":{payload}}}"#)
 }
 
-fn echo_refusal(problem: &Problem, document: &[u8]) -> axum::http::Response<axum::body::Body> {
+fn echo_refusal(problem: &Problem, document: &[u8]) -> Response<Body> {
     let mut text = problem.title.clone();
     if problem.errors.is_empty() {
         text = format!("{text} {}", problem.detail);
@@ -89,9 +103,19 @@ fn echo_refusal(problem: &Problem, document: &[u8]) -> axum::http::Response<axum
     for error in &problem.errors {
         text.push_str(&format!(" {}: {}.", if error.pointer.is_empty() { "/" } else { &error.pointer }, error.detail));
     }
-    let error = serde_json::Value::from(text).to_string();
     let payload = if problem.kind == ProblemType::NotJson { "null".into() } else { payload(document) };
-    json_answer(StatusCode::BAD_REQUEST, echo(400, "Invalid Schema", &error, &payload))
+    echo_error(&text, &payload)
+}
+
+/// The echo of a document that was accepted and could not be applied: an error, as the systems answered whose clients
+/// expect an echo.
+fn echo_failure(failure: &Failure, document: &[u8]) -> Response<Body> {
+    echo_error(&failure.problem.detail, &payload(document))
+}
+
+fn echo_error(text: &str, payload: &str) -> Response<Body> {
+    let error = serde_json::Value::from(text).to_string();
+    json_answer(StatusCode::BAD_REQUEST, echo(400, "Invalid Schema", &error, payload))
 }
 
 /// The document as sent. The lines of a wal2json v2 transaction become an array.
@@ -119,7 +143,7 @@ async fn wait_for(
     receipt: &str,
     deadline: Instant,
     changes: usize,
-) -> Result<Option<axum::http::Response<axum::body::Body>>, Failure> {
+) -> Result<Option<Response<Body>>, Failure> {
     let Some(Receipt(position)) = Receipt::parse(receipt) else { return Ok(None) };
     if !served.stream.is_applied() || !service.wait_for(served, &position, deadline).await {
         return Ok(None);

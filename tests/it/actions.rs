@@ -246,10 +246,89 @@ fn actions_that_cannot_work_are_refused_with_their_place() {
         ("{\"GET /a/{x}\": {record: x}, \"GET /a/{y}\": {record: y}}", "belongs to `a`"),
         ("{POST /b: {record: x}}, routes: [/b]", "belongs to `a`"),
         ("{GET /a: {record: x}}, key: /user", "bare text"),
+        ("{GET /a: {record: {name: x}}}, key: /user", "`GET /a` records nothing at /user, the `key` of `a`"),
+        ("{GET /a: {record: {user: {id: x}}}}, key: /user/name", "records nothing at /user/name"),
+        ("{GET /a: {record: {user: \"{query.user}\"}}}, key: /user/id", "records nothing at /user/id"),
+        ("{GET /a: {record: {user: \"{body/user}\"}}}", "a GET has no body to take a value from; write `POST /a`"),
+        ("{GET /a: {record: x, answer: \"{body}\"}}", "a GET has no body"),
+        ("{GET /a: {record: {n: \"{number query.n:-x}\"}}}", "its default \"x\" is none"),
+        ("{POST /a: {record: {n: \"{body/a~b}\"}}}", "`~` is written `~0`"),
     ] {
         let home = Home::with(&format!("streams: {{a: {{takes: events, actions: {config}}}}}"));
         let ran = home.run(&["check"]).expect(1);
         let said = ran.stdout + &ran.stderr;
         assert!(said.contains(expected) && said.contains("sluicegate.yaml:1:"), "{config}: {said}");
+    }
+}
+
+const ORDERS: &str = r#"
+streams:
+  orders:
+    takes: events
+    table: shop
+    key: /item/id
+    actions:
+      POST /order/{from}:
+        record: {item: "{body/item}", price: "{number body/price}", note: "{body/note:-none}", from: "{path.from}",
+                 count: "{number query.count:-1}", at: "{time}", said: "<{body/item/name}>"}
+        answer: "{number query.count:-1} of {body/item/name}"
+      GET /seen: {record: {item: {id: "{query.id:-nobody}"}, at: "{time}"}}
+"#;
+
+#[test]
+fn templates_take_numbers_defaults_the_time_and_parts_of_a_body() {
+    let home = Home::with(ORDERS);
+    let up = home.up();
+    let body = r#"{"item":{"id":12345678901234567890.50,"name":"a\"b\u0041"},"price":"17.50"}"#;
+    let before = std::time::SystemTime::now();
+    assert_eq!(up.post("/order/web?count=3", body).expect(200).text(), "3 of a\"bA");
+    up.get("/seen").expect(200);
+    up.send(Request::get("/seen?id=7")).expect(200);
+    let documents = shop(&up, 3);
+    assert!(documents[0].to_string().contains("12345678901234567890.50"), "every digit is kept: {}", documents[0]);
+    let order = &documents[0];
+    assert_eq!(order["item"]["name"], "a\"bA");
+    assert_eq!(
+        (order["price"].to_string(), &order["note"], &order["from"]),
+        ("17.50".into(), &json!("none"), &json!("web"))
+    );
+    assert_eq!((&order["count"], &order["said"]), (&json!(3), &json!("<a\"bA>")));
+    let at = order["at"].as_str().unwrap();
+    assert!(at.len() == 24 && at.ends_with('Z') && at.starts_with("20"), "{at} after {before:?}");
+    assert_eq!((&documents[1]["item"]["id"], &documents[2]["item"]["id"]), (&json!("nobody"), &json!("7")));
+
+    let order = |body: &str| Request::post("/order/web", body);
+    for (request, status, expected) in [
+        (order(r#"{"price":1}"#), 422, r#"{"pointer":"/item","detail":"the body's `/item` is missing"}"#),
+        (order(r#"{"item":{"id":1,"name":"x"},"price":"1,5"}"#), 422, "the body's `/price` is no number"),
+        (order(r#"{"item":{"id":1,"name":["x"]},"price":1}"#), 422, "is an array or an object, where text is wanted"),
+        (order(r#"{"item":{"name":"x"},"price":1}"#), 422, "nothing stands at /item/id"),
+        (order(r#"{"item":{"id":1,"id":2,"name":"x"},"price":1}"#), 422, "id"),
+        (order(""), 422, "the body's `/item` is missing"),
+        (order("{\"item\":"), 400, "not-json"),
+        (order("{}").header("Content-Type", "text/plain"), 415, "unsupported-media-type"),
+        (order("{}").header("Content-Type", "application/yaml"), 415, "application/json"),
+        (order(&"x".repeat(2 << 20)), 413, "document-too-large"),
+        (Request::post("/order/web?count=many", body), 422, "the query parameter `count` is no number"),
+    ] {
+        let said = format!("{request:?}").chars().take(200).collect::<String>();
+        let answer = up.send(request).expect(status).text();
+        assert!(answer.contains(expected), "{said}: {answer}");
+    }
+    assert_eq!(shop(&up, 3).len(), 3, "none of these was kept");
+}
+
+#[test]
+fn nothing_in_a_body_breaks_out_of_a_template() {
+    let home = Home::with(ORDERS);
+    let up = home.up();
+    for nasty in NASTY {
+        let body = json!({"item": {"id": 1, "name": nasty, "nasty": [nasty]}, "price": 1, "note": nasty});
+        up.post("/order/web", body.to_string()).expect(200);
+    }
+    for (document, nasty) in shop(&up, NASTY.len()).iter().zip(NASTY) {
+        assert_eq!(document["item"], json!({"id": 1, "name": nasty, "nasty": [nasty]}));
+        assert_eq!((&document["note"], &document["said"]), (&json!(nasty), &json!(format!("<{nasty}>"))));
+        assert_eq!(document.as_object().unwrap().len(), 7, "{document}");
     }
 }

@@ -338,3 +338,48 @@ fn at_the_end_whoever_waits_gets_an_answer() {
     assert_eq!(connection.answer(false).unwrap().expect(202).json()["status"], "accepted");
     assert!(server.ended(PATIENCE).success());
 }
+
+#[test]
+fn an_echo_that_waits_tells_the_outcome_in_its_own_shape() {
+    let home = Home::with(
+        "streams: {activities: {takes: changes, routes: [/api/activities], reply: echo, wait: 20s}, \
+         made: {takes: changes, routes: [/api/made], reply: created, wait: 20s}, \
+         held: {takes: changes, routes: [/api/held], reply: echo, wait: 100ms, on_failure: stop}}",
+    );
+    let server = home.up();
+    let echoed = |route: &str, document: &str, status: u16| {
+        let answer = server.post(route, document).expect(status);
+        assert_eq!(answer.header("preference-applied"), None);
+        let echo = answer.json();
+        assert_eq!(echo["status"], status, "{echo}");
+        (answer.header("location").map(str::to_owned), echo)
+    };
+    let (location, echo) = echoed("/api/activities", &item(1), 200);
+    assert_eq!(server.items(), [1], "it was applied before it was answered");
+    assert_eq!((location.as_deref(), &echo["message"]), (Some("/v1/receipts/activities-0-0"), &json!("Valid Schema")));
+    assert_eq!((&echo["error"], echo["payload"].to_string()), (&Value::Null, item(1)));
+
+    let (location, echo) = echoed("/api/activities", &unapplicable(), 400);
+    assert_eq!(
+        (location.as_deref(), &echo["message"]),
+        (Some("/v1/receipts/activities-0-1"), &json!("Invalid Schema"))
+    );
+    assert!(echo["error"].as_str().unwrap().contains("table nowhere does not exist"), "{echo}");
+    assert_eq!(echo["payload"].to_string(), unapplicable());
+    assert_eq!(server.receipt("activities-0-1")["status"], "dead-lettered");
+
+    let posted = server.post("/v1/streams/activities", unapplicable()).expect(202).json();
+    assert_eq!(posted["status"], "accepted", "elsewhere the sender asks");
+    let asked = server.send(Request::post("/api/activities", item(2)).wait(20)).expect(200).json();
+    assert_eq!(asked["status"], "applied", "who prefers to wait gets the receipt");
+    let lines = server.send(Request::post("/api/activities", format!("{}\n{}", item(3), unapplicable())).lines());
+    let results = lines.expect(202).json()["results"].clone();
+    assert_eq!((&results[0]["status"], &results[1]["status"]), (&json!("applied"), &json!("dead-lettered")));
+
+    assert_eq!(server.post("/api/made", item(4)).expect(201).text(), "OK");
+    let problem = server.post("/api/made", unapplicable()).expect(409).json();
+    assert_eq!(problem["type"], "/problems/not-applied");
+
+    let (_, echo) = echoed("/api/held", &unapplicable(), 200);
+    assert_eq!(echo["message"], "Valid Schema", "when the time is over, it is as accepted as ever");
+}

@@ -250,3 +250,62 @@ fn columns_of_others_that_cannot_hold_a_value_refuse_it() {
     let left: i64 = store.query_row("SELECT count(*) FROM theirs", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 1);
 }
+
+#[test]
+fn a_table_with_an_index_on_decimals_is_any_sqlite_tools_to_write_and_to_check() {
+    let home = Home::new();
+    let mut server = home.up();
+    let change = |activity| server.applied(activities([activity]));
+    let n = |text: &str| ("n", "NUMERIC", Value::from(text));
+    for text in ["1.50", "15", "150", "-1.5", "0.00", "100", "1e1500", "NaN", "0.015"] {
+        change(insert("t", &[n(text)]));
+    }
+    let kept = || server.rows("t").len();
+    for (key, left) in [
+        ("1.5", 8),
+        ("1.5", 8),
+        ("15.0", 7),
+        ("-1.500", 6),
+        ("0", 5),
+        ("100.000", 4),
+        ("10e1499", 3),
+        ("NaN", 2),
+        ("1.5e-2", 1),
+        ("1500", 1),
+        ("150", 0),
+    ] {
+        change(delete("t", &[n(key)]));
+        assert_eq!(kept(), left, "{key}");
+    }
+    change(insert("t", &[n("2.50")]));
+    assert!(server.stop().success());
+
+    let tool = || Connection::open(home.store()).unwrap();
+    let text = |tool: &Connection, sql: &str| tool.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    let is_by_tools = || {
+        let tool = tool();
+        assert_eq!(text(&tool, "PRAGMA integrity_check"), "ok");
+        tool.execute_batch("INSERT INTO t (n) VALUES ('3.50'); UPDATE t SET n = '4.5' WHERE n = '3.50'; REINDEX")
+            .unwrap();
+        let index = "SELECT sql FROM sqlite_schema WHERE type = 'index' AND name LIKE '_sluicegate_index%'";
+        let index = text(&tool, index);
+        assert!(!index.contains("COLLATE"), "{index}");
+        let expression = index.split_once("ON \"t\" (").unwrap().1.strip_suffix(')').unwrap();
+        let value = expression.replace("\"n\"", "?1");
+        let plan = format!("EXPLAIN QUERY PLAN SELECT 1 FROM t WHERE {expression} IS {value}");
+        let plan: String = tool.query_row(&plan, ["1"], |row| row.get(3)).unwrap();
+        assert!(plan.contains("USING") && plan.contains("_sluicegate_index"), "{plan}");
+    };
+    is_by_tools();
+
+    // As versions before made it.
+    let before = tool();
+    before.create_collation("decimal", str::cmp).unwrap();
+    let index = text(&before, "SELECT name FROM sqlite_schema WHERE type = 'index' AND name LIKE '_sluicegate_index%'");
+    before.execute_batch(&format!("DROP INDEX {index}; CREATE INDEX {index} ON t (\"n\" COLLATE decimal)")).unwrap();
+    drop(before);
+    let server = home.up();
+    server.applied(activities([delete("t", &[n("4.50")])]));
+    assert_eq!(server.rows("t"), [json!({"n": "2.50"})]);
+    is_by_tools();
+}

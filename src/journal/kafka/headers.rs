@@ -1,18 +1,15 @@
 //! The headers of a record as Kafka carries them: CloudEvents 1.0 in Kafka's binary mode, and the idempotency key.
 //!
-//! Values are percent-encoded outside printable ASCII, and for space, `"` and `%`. Records of other writers may have none
-//! of these, or others: what is not known is not read.
+//! Values are UTF-8 as they are: Kafka's binding encodes nothing, unlike HTTP's. Versions before encoded them, and are told by
+//! the order of their headers. Records of other writers may have none of these, or others: what is not known is not read.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
+use percent_encoding::percent_decode;
 use rdkafka::message::{BorrowedHeaders, Header, Headers as _, OwnedHeaders};
 
 use crate::clock;
 use crate::record::{Headers, Record};
-
-const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
 const ID: &str = "ce_id";
 const SOURCE: &str = "ce_source";
@@ -20,6 +17,10 @@ const FORM: &str = "ce_type";
 const SPEC_VERSION: &str = "ce_specversion";
 const TIME: &str = "ce_time";
 const CONTENT_TYPE: &str = "content-type";
+
+/// What the headers of a record begin with whose values are percent-encoded: one of a version before. Now the version of
+/// the specification is first.
+const ENCODED: [&str; 4] = [ID, SOURCE, FORM, SPEC_VERSION];
 
 /// What every attribute's header begins with; that of the data's media type alone is `content-type`.
 const PREFIX: &str = "ce_";
@@ -40,10 +41,10 @@ const COUNT_MAX: usize = 64;
 pub(super) fn of(record: &Record) -> (OwnedHeaders, Option<i64>) {
     let Headers { id, source, form, idempotency_key, further } = &record.headers;
     let mut headers = OwnedHeaders::new_with_capacity(8 + further.len());
+    headers = with(headers, SPEC_VERSION, "1.0");
     headers = with(headers, ID, id);
     headers = with(headers, SOURCE, source);
     headers = with(headers, FORM, form);
-    headers = with(headers, SPEC_VERSION, "1.0");
     headers = with(headers, CONTENT_TYPE, further.get(MEDIA).map_or(JSON, String::as_str));
     for (name, value) in further.iter().filter(|(name, _)| *name != MEDIA) {
         headers = with(headers, &format!("{PREFIX}{name}"), value);
@@ -63,7 +64,6 @@ pub(super) fn of(record: &Record) -> (OwnedHeaders, Option<i64>) {
 }
 
 fn with(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
-    let value: Cow<'_, str> = utf8_percent_encode(value, ENCODED).into();
     headers.insert(Header { key, value: Some(value.as_bytes()) })
 }
 
@@ -76,6 +76,11 @@ pub(super) fn read(headers: Option<&BorrowedHeaders>, timestamp_ms: Option<i64>)
 
 fn read_all(headers: &BorrowedHeaders, timestamp_ms: Option<i64>) -> (Headers, Option<i64>) {
     let (mut found, mut accepted_ms, mut time) = (Headers::default(), None, None);
+    let is_encoded = (0..ENCODED.len()).all(|index| headers.try_get(index).is_some_and(|it| it.key == ENCODED[index]));
+    let text = |value: &[u8]| match is_encoded {
+        true => percent_decode(value).decode_utf8_lossy().into_owned(),
+        false => String::from_utf8_lossy(value).into_owned(),
+    };
     for index in 0..headers.count().min(COUNT_MAX) {
         let Some(Header { key, value: Some(value) }) = headers.try_get(index) else { continue };
         match key {
@@ -107,13 +112,6 @@ fn read_all(headers: &BorrowedHeaders, timestamp_ms: Option<i64>) -> (Headers, O
 
 fn is_attribute(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-}
-
-fn text(value: &[u8]) -> String {
-    match std::str::from_utf8(value) {
-        Ok(plain) if !value.contains(&b'%') => plain.to_owned(),
-        _ => percent_decode(value).decode_utf8_lossy().into_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -164,10 +162,10 @@ mod tests {
         assert_eq!(read(Some(sent.as_borrowed()), timestamp), (headers, None));
         let sent: Vec<_> = sent.as_borrowed().iter().map(|header| header.key.to_owned()).collect();
         let expected = [
+            "ce_specversion",
             "ce_id",
             "ce_source",
             "ce_type",
-            "ce_specversion",
             "content-type",
             "ce_partitionkey",
             "ce_subject",
@@ -177,8 +175,10 @@ mod tests {
     }
 
     #[test]
-    fn values_are_printable_ascii_and_the_event_says_what_it_is() {
-        let headers = Headers { id: "ä \"%".into(), ..Headers::default() };
+    fn values_are_as_they_are_and_the_event_says_what_it_is() {
+        let pairs =
+            [("id", "ä \"%"), ("source", "/%41"), ("type", "t"), ("datacontenttype", "text/plain; charset=utf-8")];
+        let headers = Headers::from_attributes(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let (sent, _) = of(&record(headers, 1_767_315_845_678));
         let found: Vec<_> = sent
             .as_borrowed()
@@ -186,14 +186,38 @@ mod tests {
             .map(|header| format!("{}={}", header.key, String::from_utf8_lossy(header.value.unwrap_or_default())))
             .collect();
         let expected = [
-            "ce_id=%C3%A4%20%22%25",
-            "ce_source=",
-            "ce_type=",
             "ce_specversion=1.0",
-            "content-type=application/json",
+            "ce_id=ä \"%",
+            "ce_source=/%41",
+            "ce_type=t",
+            "content-type=text/plain; charset=utf-8",
             "ce_time=2026-01-02T01:04:05.678Z",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn encoded_values_of_versions_before_are_read_and_those_of_others_are_not_decoded() {
+        let sent = |pairs: &[(&str, &str)]| {
+            let headers = pairs.iter().fold(OwnedHeaders::new(), |headers, (key, value)| with(headers, key, value));
+            read(Some(headers.as_borrowed()), None).0
+        };
+        let before = sent(&[
+            ("ce_id", "%C3%A4%20%22%25"),
+            ("ce_source", "/shop"),
+            ("ce_type", "a%41"),
+            ("ce_specversion", "1.0"),
+            ("content-type", "text/plain;%20charset=utf-8"),
+            ("ce_subject", "ü %25"),
+            ("idempotency-key", "%01k"),
+        ]);
+        assert_eq!((before.id.as_str(), before.form.as_str()), ("ä \"%", "aA"));
+        assert_eq!(before.further["datacontenttype"], "text/plain; charset=utf-8");
+        assert_eq!((before.further["subject"].as_str(), before.idempotency_key.as_deref()), ("ü %", Some("\u{1}k")));
+        for order in [["ce_specversion", "ce_id"], ["ce_id", "ce_specversion"]] {
+            let other = sent(&[(order[0], "%41"), (order[1], "%41"), ("ce_source", "%41"), ("ce_type", "%41")]);
+            assert_eq!((other.id.as_str(), other.source.as_str(), other.form.as_str()), ("%41", "%41", "%41"));
+        }
     }
 
     #[test]

@@ -127,6 +127,13 @@ pub(super) fn load(connection: &Connection, name: &str) -> rusqlite::Result<Opti
     let leading = statement.query_map([&name], |row| row.get(0))?;
     let mut leading: HashSet<String> = leading.collect::<rusqlite::Result<_>>()?;
     leading.extend(primary_key.first().cloned());
+    let mut statement = connection.prepare_cached(
+        "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql LIKE '%(trim(%'",
+    )?;
+    let by_digits: Vec<String> = statement.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let is_led =
+        |column: &&Column| by_digits.iter().any(|sql| sql.contains(&format!("({}", digits(&quote(&column.name)))));
+    leading.extend(columns.iter().filter(is_led).map(|column| column.name.clone()));
     let is_ours = connection
         .prepare_cached(r#"SELECT count(*) FROM "_sluicegate_tables" WHERE name = ?1"#)?
         .query_row([&name], |row| row.get::<_, i64>(0))?
@@ -206,6 +213,14 @@ pub(super) fn from_declared(declared: &str) -> ColumnType {
             }
         },
     }
+}
+
+/// The digits that count of the decimal that an expression gives: the same for every way of writing one number, such as 1.5
+/// and 1.50, and for few others. An index of them finds decimals, and any program can write and check it, which it could
+/// not with a collation of ours. Whoever uses it compares the numbers as well.
+pub(super) fn digits(expression: &str) -> String {
+    let plain = format!("substr(lower({expression}), 1, instr(lower({expression}) || 'e', 'e') - 1)");
+    format!("trim(replace(replace({plain}, '.', ''), '-', ''), '+0')")
 }
 
 /// Quotes an identifier.

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::affinity::Affinity;
-use super::catalogue::{Catalogue, Table, declared, quote, sqlite_name};
+use super::catalogue::{Catalogue, Table, declared, digits, quote, sqlite_name};
 use super::error::failed;
 use crate::change::{Action, Cell, Change, ColumnType, Family, Key, TableName};
 use crate::problem::ProblemType;
@@ -282,9 +282,15 @@ fn condition(table: &Table, key: &Key<'_>, first: usize) -> String {
         .enumerate()
         .map(|(at, cell)| {
             let decimal = table.column(&cell.name).is_some_and(|column| is_decimal(&column.column_type));
+            let (column, value) = (quote(&cell.name), format!("?{}", at + first));
             // IS finds NULL too. 1.50 and 1.5 are one number, but not one text.
-            let collate = if decimal { " COLLATE decimal" } else { "" };
-            format!("{} IS ?{}{collate}", quote(&cell.name), at + first)
+            match (decimal, table.is_ours) {
+                (false, _) => format!("{column} IS {value}"),
+                (true, false) => format!("{column} IS {value} COLLATE decimal"),
+                (true, true) => {
+                    format!("{} IS {} AND {column} IS {value} COLLATE decimal", digits(&column), digits(&value))
+                }
+            }
         })
         .collect();
     let equal = equal.join(" AND ");
@@ -346,8 +352,8 @@ fn missing_index(table: &Table, change: &Change<'_>) -> Option<String> {
         .iter()
         .map(|column| {
             column.name.hash(&mut hasher);
-            let collate = if is_decimal(&column.column_type) { " COLLATE decimal" } else { "" };
-            format!("{}{collate}", quote(&column.name))
+            let name = quote(&column.name);
+            if is_decimal(&column.column_type) { digits(&name) } else { name }
         })
         .collect();
     table.name.hash(&mut hasher);

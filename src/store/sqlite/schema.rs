@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
+use super::catalogue::quote;
 use super::error::failed;
 use super::keys;
 use crate::store::StoreError;
@@ -38,6 +39,17 @@ CREATE TABLE IF NOT EXISTS "_sluicegate_lost" (
 CREATE TABLE IF NOT EXISTS "_sluicegate_tables" (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;
 "#;
 
+/// Drops the indexes of versions before that order decimals by a collation of ours: no other program could write to their
+/// tables, or check the file. The next change that needs one makes it anew.
+fn drop_indexes_of_before(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(
+        r"SELECT name FROM sqlite_schema
+          WHERE type = 'index' AND name LIKE '\_sluicegate\_index\_%' ESCAPE '\' AND sql LIKE '% COLLATE decimal%'",
+    )?;
+    let names: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    names.iter().try_for_each(|name| connection.execute_batch(&format!("DROP INDEX {}", quote(name))))
+}
+
 /// Creates the tables if need be, and gives the store's identity.
 pub(super) fn prepare(connection: &mut Connection) -> Result<String, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
@@ -55,6 +67,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<String, StoreError>
         transaction.execute_batch(sql).map_err(failed)?;
     }
     transaction.execute_batch(keys::TABLES).map_err(failed)?;
+    drop_indexes_of_before(&transaction).map_err(failed)?;
     let known: Option<(String, i64)> = transaction
         .query_row(r#"SELECT identity, version FROM "_sluicegate_store""#, [], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()

@@ -39,6 +39,7 @@ pub(crate) fn stream() -> Stream {
         actions: Vec::new(),
         directories: Vec::new(),
         routes: Vec::new(),
+        wait: None,
         reply: Reply::Receipt,
         retention_age: Duration::from_secs(3600),
         retention_bytes: u64::MAX,
