@@ -11,7 +11,7 @@ use jsonschema::{ReferencingError, Retrieve, Uri, ValidationError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
-use super::{BrokenSchema, ReadFile};
+use super::{BrokenSchema, ReadFile, meta};
 use crate::json::{Duplicates, Path, Reader};
 
 /// What stands as it is in the path of a URI.
@@ -25,6 +25,8 @@ pub(super) struct Files {
     /// The URI of the schema's own file.
     root: String,
     state: Mutex<State>,
+    /// How many metaschemas stand on each other down to these.
+    depth: usize,
 }
 
 #[derive(Default)]
@@ -49,7 +51,47 @@ impl Retrieve for Shared {
 impl Files {
     pub(super) fn beside(path: &str, read: ReadFile) -> Self {
         let root = format!("file://{}", utf8_percent_encode(path, PATH));
-        Files { read, root, state: Mutex::default() }
+        Files { read, root, state: Mutex::default(), depth: 0 }
+    }
+
+    /// The files of the metaschema `name`, which the schema in `file` says it is written in: a name beside it, or an `$id`
+    /// whose file has the name that it ends with.
+    pub(super) fn metaschema(&self, name: &str, file: &str) -> Result<Arc<Files>, String> {
+        if self.depth >= meta::DEPTH_MAX {
+            return Err("metaschemas name each other without end".to_owned());
+        }
+        let is_uri = name.contains("://");
+        let last = name.trim_end_matches('#').rsplit('/').next().unwrap_or_default();
+        let candidates = if is_uri { vec![last.to_owned(), format!("{last}.json")] } else { vec![name.to_owned()] };
+        for candidate in &candidates {
+            let uri = format!("{}{}", folder(file), candidate.trim_start_matches("./").trim_end_matches('#'));
+            let path = uri.strip_prefix("file://").and_then(|path| percent_decode_str(path).decode_utf8().ok());
+            let Some(text) = path.as_ref().and_then(|path| (self.read)(path).ok()) else { continue };
+            let calls_itself = parse(&text).ok().and_then(|value| Some(value.get("$id")?.as_str()?.to_owned()));
+            if !is_uri || calls_itself.is_none_or(|id| id.trim_end_matches('#') == name.trim_end_matches('#')) {
+                let files =
+                    Files { depth: self.depth + 1, ..Files::beside(&path.unwrap_or_default(), Arc::clone(&self.read)) };
+                return Ok(Arc::new(files));
+            }
+        }
+        let files = candidates.join(" or ");
+        Err(format!(
+            "{name} is no draft of JSON Schema that is known here (4, 6, 7, 2019-09 and 2020-12), and no metaschema of that \
+             name is beside this file ({files})"
+        ))
+    }
+
+    /// The first format, in any of the files that were read, that is not checked here.
+    pub(super) fn unchecked_format(&self) -> Option<BrokenSchema> {
+        let loaded = self.state().loaded.clone();
+        loaded.iter().find_map(|(file, schema)| {
+            let (pointer, format) = meta::unchecked_format(schema)?;
+            let what = format!(
+                "the format {format} is not checked by this version, and `formats: assert` makes it a rule; write a `pattern` in \
+                 its place, or `formats: annotate`"
+            );
+            Some(self.broken(file, &pointer, what))
+        })
     }
 
     pub(super) fn root_uri(&self) -> &str {
@@ -73,7 +115,8 @@ impl Files {
         let encoded = file.strip_prefix("file://").unwrap_or(&file);
         let path = percent_decode_str(encoded).decode_utf8().map_err(|_| "the name is not UTF-8".to_owned())?;
         let text = (self.read)(&path)?;
-        let value = parse(&text).and_then(|value| check(&value).map(|()| value)).map_err(|(pointer, what)| {
+        let judged = |mut value| meta::check(&mut value, self, &file).map(|()| value);
+        let value = parse(&text).and_then(judged).map_err(|(pointer, what)| {
             let broken = self.broken(&file, &pointer, what);
             let words = broken.to_string();
             self.state().fault.get_or_insert(broken);
@@ -240,18 +283,4 @@ fn parse(text: &str) -> Result<Value, (String, String)> {
         return Err((pointer, "this member is named twice in its object".into()));
     }
     serde_json::from_str(text).map_err(|error| (String::new(), format!("it is not JSON: {error}")))
-}
-
-/// Judges a schema by the schema of its draft.
-fn check(schema: &Value) -> Result<(), (String, String)> {
-    if !matches!(schema, Value::Object(_) | Value::Bool(_)) {
-        return Err((String::new(), "a schema is an object, or true or false".into()));
-    }
-    jsonschema::meta::validate(schema).map_err(|error| {
-        let pointer = match error.kind() {
-            ValidationErrorKind::Referencing(_) => "/$schema",
-            _ => error.instance_path().as_str(),
-        };
-        (pointer.to_owned(), super::sentence::cut(&error.to_string(), 300))
-    })
 }

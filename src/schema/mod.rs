@@ -7,6 +7,7 @@
 mod files;
 mod instance;
 mod kinds;
+mod meta;
 mod sentence;
 
 use std::cell::{Cell, OnceCell};
@@ -63,7 +64,10 @@ impl Schema {
             .should_validate_formats(asserts_formats)
             .build(&root);
         match built {
-            Ok(validator) => Ok(Schema { validator, files, root }),
+            Ok(validator) => match files.unchecked_format().filter(|_| asserts_formats) {
+                Some(broken) => Err(broken),
+                None => Ok(Schema { validator, files, root }),
+            },
             Err(error) => Err(files.blame(&root, &error)),
         }
     }

@@ -302,3 +302,67 @@ fn types_of_columns_are_told_from_the_schema() {
         assert_eq!(schema.column_type(pointer), expected, "{pointer}");
     }
 }
+
+#[test]
+fn formats_that_are_not_checked_are_refused_where_they_are_a_rule() {
+    for (schema, place) in [
+        (r#"{"format":"idn-hostname"}"#, Some("/format")),
+        (r#"{"properties":{"m":{"anyOf":[{"format":"idn-email"}]}}}"#, Some("/properties/m/anyOf/0/format")),
+        (r#"{"properties":{"format":{"const":"idn-email"}},"enum":[{"format":"idn-email"}]}"#, None),
+        (r#"{"format":"email"}"#, None),
+    ] {
+        let files = [("person.json", schema)];
+        assert!(compile_files(&files, false).is_ok(), "{schema}");
+        let asserted = compile_files(&files, true).map(drop);
+        assert_eq!(asserted.as_ref().err().map(|broken| broken.pointer.as_str()), place, "{schema}");
+        if let Err(broken) = asserted {
+            assert!(broken.what.contains("is not checked by this version"), "{broken}");
+        }
+    }
+}
+
+#[test]
+fn metaschemas_beside_the_file_are_obeyed_and_unknown_ones_named() {
+    const OWN: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"https://example.com/meta/own",
+        "allOf":[{"$ref":"https://json-schema.org/draft/2020-12/schema"}],"required":["title"]}"#;
+    const OLD: &str = r#"{"$schema":"http://json-schema.org/draft-07/schema#","allOf":[{"$ref":"http://json-schema.org/draft-07/schema#"}]}"#;
+    const ON_OWN: &str = r#"{"$schema":"own.json","allOf":[{"$ref":"own.json"}],"title":"t","maxProperties":3}"#;
+    let person = |schema: &str, rest: &str| format!(r#"{{"$schema":"{schema}"{rest}}}"#);
+    for (name, schema, rest, meta, expected) in [
+        ("a URI", "https://example.com/meta/own", r#","title":"t","type":"object""#, ("own.json", OWN), None),
+        ("a file", "own.json", r#","title":"t""#, ("own.json", OWN), None),
+        ("its rule", "./own.json", r#","type":"object""#, ("own.json", OWN), Some(("", "title"))),
+        ("the draft's rule", "own.json", r#","title":"t","type":5"#, ("own.json", OWN), Some(("/type", "5"))),
+        ("an older draft", "old.json", r#","definitions":{}"#, ("old.json", OLD), None),
+        (
+            "another $id",
+            "https://example.com/other/own",
+            "",
+            ("own.json", OWN),
+            Some(("/$schema", "no metaschema of that name")),
+        ),
+        ("nothing", "https://example.com/none", "", ("own.json", OWN), Some(("/$schema", "none or none.json"))),
+        ("a circle", "self.json", "", ("self.json", r#"{"$schema":"self.json"}"#), Some(("/$schema", "without end"))),
+        ("no JSON", "bad.json", "", ("bad.json", "{"), Some(("/$schema", "bad.json"))),
+        ("no text", "own.json\",\"$id\":\"x", r#","title":"t""#, ("own.json", OWN), None),
+    ] {
+        let text = person(schema, rest);
+        let compiled = compile_files(&[("person.json", &text), meta], false).map(drop);
+        match (compiled, expected) {
+            (Ok(()), None) => {}
+            (Err(broken), Some((pointer, words))) => {
+                assert_eq!(broken.pointer, pointer, "{name}: {broken}");
+                assert!(broken.what.contains(words), "{name}: {broken}");
+                assert!(!broken.what.contains("registr"), "{name}: the crate's words: {broken}");
+            }
+            (other, _) => panic!("{name}: {other:?}"),
+        }
+    }
+    let stacked = person("two.json", r#","title":"t","type":"integer""#);
+    let files = [("person.json", stacked.as_str()), ("two.json", ON_OWN), ("own.json", OWN)];
+    let schema = compile_files(&files, false).unwrap();
+    assert_eq!(violations(&schema, "\"x\"").len(), 1, "documents are judged by the draft");
+    let four = person("two.json", r#","title":"t","a":1,"b":2"#);
+    let broken = compile_files(&[("person.json", &four), ("two.json", ON_OWN), ("own.json", OWN)], false).unwrap_err();
+    assert!(broken.what.contains("more than 3"), "{broken}");
+}
