@@ -42,6 +42,10 @@ pub(super) fn check(schema: &mut Value, files: &Files, file: &str) -> Result<(),
         .with_retriever(Shared(Arc::clone(&metaschema)))
         .build(&root)
         .map_err(|error| wrong(metaschema.blame(&root, &error).to_string()))?;
+    if !name.contains("://") {
+        // Older drafts want a URI there, and the name of a file is a reference to one.
+        schema["$schema"] = metaschema.root_uri().into();
+    }
     validator.validate(schema).map_err(|error| fault(&error))?;
     schema["$schema"] = draft.into();
     jsonschema::meta::validate(schema).map_err(|error| fault(&error))
