@@ -18,6 +18,7 @@ pub mod action;
 
 pub mod near;
 pub mod clock;
+pub mod disk;
 pub mod sqlite;
 pub mod journal;
 pub mod store;

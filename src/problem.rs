@@ -43,6 +43,8 @@ catalogue! {
         "The detail names the parameter, what was found in it, and what it takes.";
     BadHeader "bad-header" 400 "A header cannot be read."
         "The detail names the header, what was found in it, and what it takes.";
+    Forbidden "forbidden" 403 "The request comes from where it may not."
+        "The detail names the setting that would let it in: `allowed_hosts` for the name in `Host`, `allowed_origins` or `cors` of the stream for a web page.";
     NotFound "not-found" 404 "There is nothing at this address."
         "GET /v1/streams lists the streams, GET /v1/tables the tables.";
     UnknownStream "unknown-stream" 404 "There is no such stream."
@@ -63,6 +65,8 @@ catalogue! {
         "Send smaller documents, or raise the stream's `document_bytes_max`. With wal2json v2, `include-transaction=false` makes each change a document.";
     UnsupportedMediaType "unsupported-media-type" 415 "The body's media type is not supported."
         "Send Content-Type: application/json, application/x-ndjson for one document a line, application/yaml, or application/cloudevents+json; the data of a CloudEvent must be JSON. Content-Encoding may be gzip or zstd.";
+    HeadersTooLarge "headers-too-large" 431 "The headers are too many or too large."
+        "Send fewer headers, smaller ones, or a shorter address; what is long belongs into the body.";
     InvalidDocument "invalid-document" 422 "The document is not valid."
         "`errors` lists what is wrong with it, up to 50 places, each with a JSON Pointer. Nothing of the document was kept.";
     Internal "internal" 500 "Sluicegate failed."

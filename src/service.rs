@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
 
 pub use self::refusals::Refusals;
@@ -15,7 +16,9 @@ use crate::intake::directory::health::Folders;
 use crate::journal::Journal;
 use crate::near;
 use crate::problem::{Problem, ProblemType};
+use crate::shutdown::Stop;
 use crate::store::books::Outcome;
+use crate::store::readable::Readable;
 use crate::store::{Store, StoreError};
 use crate::stream::Stream;
 
@@ -41,12 +44,34 @@ pub struct Service {
     pub refusals: Refusals,
     /// Where documents go; a gateway may have none, or not yet.
     store: OnceLock<Arc<dyn Store>>,
+    /// Says that the process ends; none for a command, which nobody asks to.
+    stop: OnceLock<Stop>,
+    readable: Readable,
     by_name: HashMap<String, Arc<Served>>,
 }
 
 /// Who sent a request, as far as the connection tells: an extension of every request.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller(pub std::net::IpAddr);
+
+/// A web page of another site that a browser sends a request for: an extension of such requests, as far as their method
+/// only reads.
+#[derive(Debug, Clone)]
+pub struct Foreign {
+    /// Its origin, when the browser says it: not for an image or a link.
+    pub origin: Option<HeaderValue>,
+    /// Whether the configuration lets it do everything.
+    pub is_allowed: bool,
+}
+
+impl Foreign {
+    /// Whether the page's origin is among these, of which `*` stands for any page.
+    pub fn is_named_in(&self, origins: &[String]) -> bool {
+        let origin = self.origin.as_ref().map(HeaderValue::as_bytes);
+        let is_it = |allowed: &String| allowed == "*" || origin.is_some_and(|origin| origin == allowed.as_bytes());
+        origins.iter().any(is_it)
+    }
+}
 
 /// A stream and how far it is applied.
 pub struct Served {
@@ -78,7 +103,18 @@ impl Service {
         let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX));
         let store = store.map_or_else(OnceLock::new, OnceLock::from);
         let refusals = Refusals::default();
-        Service { streams, journal, is_gateway, is_applying, bodies, refusals, store, by_name }
+        Service {
+            streams,
+            journal,
+            is_gateway,
+            is_applying,
+            bodies,
+            refusals,
+            store,
+            stop: OnceLock::new(),
+            readable: Readable::nothing(),
+            by_name,
+        }
     }
 
     /// Where documents go; none for a gateway that was given none, or that has not reached it yet.
@@ -89,6 +125,34 @@ impl Service {
     /// Says that the store was reached. Whoever was first is right.
     pub fn reached(&self, store: Arc<dyn Store>) {
         let _ = self.store.set(store);
+    }
+
+    /// Says which tables are shown; without it, none.
+    pub fn showing(self, readable: Readable) -> Self {
+        Service { readable, ..self }
+    }
+
+    /// The tables that are shown.
+    pub fn readable(&self) -> &Readable {
+        &self.readable
+    }
+
+    /// From `stop` on nobody waits any more.
+    pub fn ends_with(&self, stop: Stop) {
+        let _ = self.stop.set(stop);
+    }
+
+    /// Whether the process ends.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.get().is_some_and(Stop::is_set)
+    }
+
+    /// Waits until the process ends.
+    pub async fn stopping(&self) {
+        match self.stop.get() {
+            Some(stop) => stop.wait().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Finds a stream by its name.
@@ -107,8 +171,8 @@ impl Service {
         self.streams.iter().find(|served| served.stream.topic == position.topic)
     }
 
-    /// Waits until the documents before `position.offset + 1` have their outcome, at most until `deadline`. False when
-    /// they do not have it by then, or nobody can tell.
+    /// Waits until the documents before `position.offset + 1` have their outcome, at most until `deadline` or until the
+    /// process ends. False when they do not have it by then, or nobody can tell.
     pub async fn wait_for(&self, served: &Served, position: &Position, deadline: Instant) -> bool {
         let mut progress = served.progress.subscribe();
         loop {
@@ -129,11 +193,14 @@ impl Service {
                 return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || self.is_stopping() {
                 return false;
             }
             let pause = if here.is_some() { left } else { left.min(ASK_EVERY) };
-            let _ = tokio::time::timeout(pause, progress.changed()).await;
+            tokio::select! {
+                _ = tokio::time::timeout(pause, progress.changed()) => {}
+                () = self.stopping() => {}
+            }
         }
     }
 

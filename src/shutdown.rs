@@ -1,6 +1,6 @@
 //! Stopping: an argument that is passed down, never a global.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -45,24 +45,64 @@ impl Stop {
     }
 }
 
+/// Two signals within this time are one: a terminal sends Ctrl-C to a whole group, and whoever runs us there passes it on.
+const ONE_SIGNAL: Duration = Duration::from_secs(1);
+
 /// Ctrl-C and SIGTERM, from the moment on that this is made: one that comes while nobody waits is kept.
 #[derive(Debug)]
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Option<Signal>,
+    last: Option<Instant>,
 }
 
 impl Signals {
     /// Takes the signals over from the system, which would end the process at once.
     pub fn listen() -> std::io::Result<Self> {
-        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: None,
+            last: None,
+        })
     }
 
-    /// Waits for the next one.
+    /// Also hears SIGHUP, which asks what runs for long to read its configuration anew, and changes nothing.
+    pub fn listen_for_long() -> std::io::Result<Self> {
+        Ok(Signals { hangup: Some(signal(SignalKind::hangup())?), ..Self::listen()? })
+    }
+
+    /// Waits for the next one. Those that follow it within a second are the same one.
     pub async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+                () = heard(&mut self.hangup) => {
+                    tracing::info!("SIGHUP changes nothing: the configuration is read at the start. SIGTERM stops.");
+                    continue;
+                }
+            }
+            let is_same = self.last.is_some_and(|last| last.elapsed() < ONE_SIGNAL);
+            if !is_same {
+                self.last = Some(Instant::now());
+                return;
+            }
         }
     }
+}
+
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Lets a file that reaches the limit of this process (`ulimit -f`) fail to be written: the system's own answer is to end
+/// the process without a word.
+pub fn survive_file_limits() -> std::io::Result<()> {
+    // The handler stays when what waits for the signal is gone.
+    signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop)
 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::disk;
+
 /// The version of SQLite that this program carries.
 pub fn library_version() -> &'static str {
     rusqlite::version()
@@ -24,6 +26,8 @@ const BUSY_LOOKS_MAX: i32 = 10_000;
 /// Opens a connection to the file at `path`: WAL, so that readers and the writer do not wait for each other, and an fsync
 /// for every commit. `cache_kib` bounds its memory.
 pub fn connect(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
+    // SQLite gives the files beside it the same mode. What cannot be made here, it says better itself.
+    let _ = disk::private_file(path);
     let mut connection = Connection::open(path)?;
     connection.busy_handler(Some(wait))?;
     let settings = format!(
@@ -169,6 +173,8 @@ impl Trouble {
     /// Tells what `error` says about the file; none when it is about a statement.
     pub fn of(error: &rusqlite::Error) -> Option<Self> {
         Some(match error.sqlite_error_code()? {
+            // A file that reached the limit of this process (`ulimit -f`) fails like a broken disk.
+            ErrorCode::SystemIoFailure if is_write_failure(error) && disk::has_size_limit() => Trouble::Full,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::SchemaChanged => Trouble::Locked,
             ErrorCode::DiskFull => Trouble::Full,
             ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => Trouble::Unwritable,
@@ -194,4 +200,8 @@ impl Trouble {
             Trouble::Failing => format!("{what} fails: {error}"),
         }
     }
+}
+
+fn is_write_failure(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE)
 }

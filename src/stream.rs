@@ -38,6 +38,8 @@ pub struct Stream {
     pub routes: Vec<String>,
     /// Routes that stand for an event.
     pub actions: Vec<Action>,
+    /// The origins of web pages that may use its ways in; `*` stands for any.
+    pub cors: Vec<String>,
     /// Folders whose files are published to it.
     pub directories: Vec<PathBuf>,
     /// The answers on those routes.

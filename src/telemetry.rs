@@ -2,6 +2,8 @@
 //!
 //! What a level is, is judged here; where it comes from (flag, variable, file) is the business of `config` and `command`.
 
+mod plain;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
@@ -50,7 +52,7 @@ pub fn start(logging: Logging<'_>) {
         };
     }
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(plain::Plain::stderr).with_target(false);
     let _ = match logging.is_json {
         true => lines.json().flatten_event(true).with_ansi(false).try_init(),
         false => lines.with_ansi(color).try_init(),

@@ -107,8 +107,10 @@ fn changing(text: &str) -> Option<usize> {
                 _ => byte == wanted,
             })
     };
-    if is("9999-99-99 99:99:99") {
-        return text.find("+00").filter(|at| *at <= "9999-99-99 99:99:99.999".len()).map(|at| at + 3);
+    for (pattern, end) in [("9999-99-99 99:99:99", "+00"), ("9999-99-99T99:99:99", "Z")] {
+        if is(pattern) {
+            return text.find(end).filter(|at| *at <= "9999-99-99 99:99:99.999".len()).map(|at| at + end.len());
+        }
     }
     let uuid = "ffffffff-ffff-ffff-ffff-ffffffffffff";
     is(uuid).then_some(uuid.len())

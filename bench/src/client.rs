@@ -21,7 +21,7 @@ pub(crate) fn ask(address: &str, method: &str, path: &str, header: &str, body: &
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: bench\r\n{header}Content-Length: {length}\r\n\r\n");
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{header}Content-Length: {length}\r\n\r\n");
     stream.write_all(&[head.as_bytes(), body].concat())?;
     let mut bytes = Vec::new();
     let mut some = [0; 4096];

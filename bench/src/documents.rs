@@ -63,6 +63,7 @@ pub(crate) fn stream(keys: HashMap<String, Vec<String>>) -> Fallible<Stream> {
         on_failure: OnFailure::SetAside,
         routes: Vec::new(),
         actions: Vec::new(),
+        cors: Vec::new(),
         directories: Vec::new(),
         wait: None,
         reply: Reply::Receipt,

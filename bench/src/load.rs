@@ -54,7 +54,7 @@ impl Request {
         let body = three_changes(0);
         let length = body.len();
         let text = format!(
-            "POST {PATH} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n{header}Content-Length: {length}\r\n\r\n{body}"
+            "POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{header}Content-Length: {length}\r\n\r\n{body}"
         );
         let mut numbers = Vec::new();
         for plus in 0..2 {

@@ -10,6 +10,7 @@ mod cutter;
 pub mod decimal;
 pub mod interval;
 mod misfit;
+pub mod pattern;
 pub mod moment;
 mod reading;
 pub mod value;

@@ -354,6 +354,19 @@ impl Fields {
     }
 }
 
+/// A timestamp as PostgreSQL prints it in UTC, as RFC 3339 has it: `2026-01-02T03:04:05.678Z`, without the letter behind it
+/// where it has no zone. What RFC 3339 has no words for stays: infinity, and years before 1 or after 9999.
+pub fn rfc3339(text: &str) -> Cow<'_, str> {
+    let (day, time) = match text.split_once(' ') {
+        Some((day, time)) if day.len() == "2026-01-02".len() && !time.ends_with("BC") => (day, time),
+        _ => return Cow::Borrowed(text),
+    };
+    Cow::Owned(match time.strip_suffix("+00") {
+        Some(time) => format!("{day}T{time}Z"),
+        None => format!("{day}T{time}"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -485,6 +498,22 @@ mod tests {
             (DATE, "99999999999999999999-01-01"),
         ] {
             check(kind, text, Err(Flaw::OutOfRange));
+        }
+    }
+
+    #[test]
+    fn timestamps_are_written_as_rfc_3339_has_them() {
+        for (text, expected) in [
+            ("2026-01-02 03:04:05.678+00", "2026-01-02T03:04:05.678Z"),
+            ("2026-01-02 03:04:05", "2026-01-02T03:04:05"),
+            ("0044-03-15 00:00:00 BC", "0044-03-15 00:00:00 BC"),
+            ("10000-01-01 00:00:00+00", "10000-01-01 00:00:00+00"),
+            ("infinity", "infinity"),
+            ("-infinity", "-infinity"),
+            ("no time at all", "no time at all"),
+            ("", ""),
+        ] {
+            assert_eq!(rfc3339(text), expected);
         }
     }
 }

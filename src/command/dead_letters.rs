@@ -1,6 +1,7 @@
 //! `sluicegate dead-letters`: list, show, retry, drop.
 
 use std::ffi::OsStr;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -151,8 +152,9 @@ fn unknown(id: &str) -> Failed {
 
 /// The document in a file, as JSON.
 fn read(path: &Path) -> Result<Bytes, Failed> {
-    let cannot = |error| Failed::Error(format!("{} cannot be read: {error}", path.display()).into());
-    let bytes = std::fs::read(path).map_err(cannot)?;
+    let cannot = |error| Failed::Error(format!("{} cannot be read: {error}", crate::disk::shown(path)).into());
+    let mut bytes = Vec::new();
+    crate::disk::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(cannot)?;
     match path.extension().and_then(OsStr::to_str) {
         Some("yaml" | "yml") => {
             let json = yaml::to_json(&bytes, 1, usize::MAX);

@@ -215,6 +215,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     };
     let Arguments { global, command } = arguments;
     let done = runtime.block_on(async {
+        crate::shutdown::survive_file_limits()?;
         command.refuse_output(global.output)?;
         match command {
             Command::Up(command) => command.run(&global).await,
@@ -239,16 +240,16 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Said) => ExitCode::FAILURE,
         Err(Failed::Usage(text)) => {
-            eprintln!("error: {text}");
+            eprintln!("error: {}", lines(&text));
             ExitCode::from(2)
         }
         // Whoever read the output has had enough, as `head` has.
         Err(Failed::Error(error)) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(Failed::Error(error)) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", lines(&error.to_string()));
             let mut cause = error.source();
             while let Some(error) = cause {
-                eprintln!("  caused by: {error}");
+                eprintln!("  caused by: {}", lines(&error.to_string()));
                 cause = error.source();
             }
             ExitCode::FAILURE
@@ -258,4 +259,13 @@ pub fn run(arguments: Arguments) -> ExitCode {
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// What a terminal shows as it stands: names of files may hold anything. The lines of a sentence stay.
+fn lines(text: &str) -> String {
+    let escape = |char: char| match char.is_control() && char != '\n' {
+        true => char.escape_default().to_string(),
+        false => char.to_string(),
+    };
+    text.chars().map(escape).collect()
 }

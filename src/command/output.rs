@@ -40,6 +40,12 @@ impl Output {
     }
 }
 
+/// Text as it is, and on a terminal without what a terminal obeys.
+pub(super) fn for_terminal(text: String) -> String {
+    let is_obeyed = |char: char| char.is_control() && !matches!(char, '\n' | '\r' | '\t');
+    if io::stdout().is_terminal() && text.contains(is_obeyed) { text.replace(is_obeyed, " ") } else { text }
+}
+
 /// Prints objects that have the members `columns`.
 pub(super) fn list(output: Option<Output>, columns: &[&str], items: &[Value]) -> io::Result<()> {
     match Output::or_default(output) {
@@ -86,8 +92,9 @@ fn cell(value: &Value) -> String {
 }
 
 fn table(out: &mut impl Write, columns: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    let printable = |text: &String| text.replace(|character: char| character.is_control(), " ");
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(printable).collect()).collect();
+    let printable = |text: &str| text.replace(|character: char| character.is_control(), " ");
+    let columns: Vec<_> = columns.iter().map(|name| printable(name)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let width = |index: usize, name: &str| {
         rows.iter().map(|row| row[index].chars().count()).chain([name.chars().count()]).max().unwrap_or(0)
     };
@@ -96,7 +103,7 @@ fn table(out: &mut impl Write, columns: &[&str], rows: &[Vec<String>]) -> io::Re
         let padded: Vec<_> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         writeln!(out, "{}", padded.join("  ").trim_end())
     };
-    line(columns.to_vec())?;
+    line(columns.iter().map(String::as_str).collect())?;
     for row in &rows {
         line(row.iter().map(String::as_str).collect())?;
     }
@@ -108,7 +115,11 @@ fn csv(out: &mut impl Write, columns: &[&str], rows: &[Vec<String>]) -> io::Resu
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
     };
-    let mut line = |cells: Vec<String>| write!(out, "{}\r\n", cells.join(","));
+    let mut line = |cells: Vec<String>| match cells.join(",") {
+        // Those who read it would pass over an empty line.
+        line if line.is_empty() => write!(out, "\"\"\r\n"),
+        line => write!(out, "{}\r\n", for_terminal(line)),
+    };
     line(columns.iter().map(|name| quoted(name)).collect())?;
     rows.iter().try_for_each(|row| line(row.iter().map(|cell| quoted(cell)).collect()))
 }

@@ -4,7 +4,6 @@ mod flow;
 mod report;
 mod settle;
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +51,7 @@ impl Publish {
         for path in &self.files {
             let is_input = path == Path::new("-");
             let source = flow::Source {
-                name: if is_input { "standard input".to_owned() } else { path.display().to_string() },
+                name: if is_input { "standard input".to_owned() } else { crate::disk::shown(path) },
                 path,
                 keys: match (self.again, is_input) {
                     (true, _) => Keys::None,
@@ -86,11 +85,11 @@ fn open(path: &Path, is_input: bool) -> Result<Box<dyn Read + Send>, String> {
     if is_input {
         return Ok(Box::new(std::io::stdin()));
     }
-    let name = path.display();
+    let name = crate::disk::shown(path);
     if path.is_dir() {
         return Err(format!("{name} is a folder: name its files, or have it watched by `directories` of the stream"));
     }
-    match File::open(path) {
+    match crate::disk::open(path) {
         Ok(file) => Ok(Box::new(file)),
         Err(error) => Err(format!("{name} cannot be read: {error}")),
     }

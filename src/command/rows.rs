@@ -12,6 +12,7 @@ use crate::http::answer::Failure;
 use crate::json;
 use crate::query::{csv, postgrest, quoting, tables};
 use crate::registry;
+use crate::store::readable::Readable;
 use crate::store::rows::PAGE_ROWS_MAX;
 
 #[derive(Debug, Args)]
@@ -44,8 +45,9 @@ impl Rows {
     }
 
     async fn print(&self, rows: &dyn crate::store::rows::Rows, kind: Output) -> Done {
-        let columns = tables::columns(rows, &self.table).await?;
-        let mut query = postgrest::plan(&self.table, &columns, &self.parameters()?, true)
+        // Whoever has the configuration and the URL of the store may read what the store lets them.
+        let (listed, columns) = tables::find(rows, &self.table, &Readable::all()).await?;
+        let mut query = postgrest::plan(&listed.name, &columns, &self.parameters()?, true)
             .map_err(|failure: Failure| Failed::Usage(failure.problem.detail))?;
         let limit = self.limit.unwrap_or(if kind == Output::Table { postgrest::PAGE_ROWS } else { usize::MAX });
         let names: Vec<String> = query.select.iter().map(|selected| selected.name.clone()).collect();
@@ -71,7 +73,8 @@ impl Rows {
                 left -= 1;
             }
             // Page by page, so that any number of rows takes no more memory than one page.
-            std::io::stdout().lock().write_all(std::mem::take(&mut text).as_bytes())?;
+            let page_text = output::for_terminal(std::mem::take(&mut text));
+            std::io::stdout().lock().write_all(page_text.as_bytes())?;
             query.after = page.next;
             if query.after.is_none() {
                 break;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::Failed;
 use crate::change::ColumnType;
 use crate::config::{self, Config, Key, Misfit, UnknownTypes};
+use crate::disk;
 use crate::document::{StreamName, TopicName};
 use crate::format::event::{ATTRIBUTE, At, EventRules, RecordColumn};
 use crate::gate::{Gate, KeyRule, Takes};
 use crate::judgement::{Operation, Rules};
 use crate::schema::{BrokenSchema, Schema};
+use crate::store::readable::Readable;
 use crate::store::{ApplyRules, Limits, Store};
 use crate::stream::{OnFailure, Reply, Stream, Target, Where};
 
@@ -78,6 +80,7 @@ pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result
         },
         routes: said.routes.clone(),
         actions: said.actions.clone(),
+        cors: said.cors.clone(),
         directories: said.directories.clone(),
         reply: match said.reply {
             config::Reply::Receipt => Reply::Receipt,
@@ -89,6 +92,22 @@ pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result
         retention_bytes: said.retention.size,
         duplicates_kept: said.duplicates_kept,
     }))
+}
+
+/// The tables that HTTP shows: those that are named, else those that the streams write.
+pub(super) fn readable(config: &Config) -> Readable {
+    if let Some(patterns) = &config.read.tables {
+        return Readable::named(patterns);
+    }
+    let mut readable = Readable::nothing();
+    for stream in &config.streams {
+        match (stream.takes, &stream.table) {
+            (config::Takes::Changes, _) => readable.add_writable(&stream.allow.tables),
+            (config::Takes::Events, Some(table)) => readable.add_table(table),
+            (config::Takes::Events, None) => {}
+        }
+    }
+    readable
 }
 
 fn operation(said: &config::Operation) -> Operation {
@@ -142,9 +161,5 @@ fn compile(path: &std::path::Path, asserts_formats: bool) -> Result<Schema, Brok
 fn read(path: &str) -> Result<String, String> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let failed = |error: std::io::Error| format!("the file {name} cannot be read: {error}");
-    let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > SCHEMA_BYTES_MAX {
-        return Err(format!("the file {name} has {length} bytes; {SCHEMA_BYTES_MAX} is the most"));
-    }
-    std::fs::read_to_string(path).map_err(failed)
+    disk::read_text(path.as_ref(), SCHEMA_BYTES_MAX).map_err(failed)
 }

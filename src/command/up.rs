@@ -10,9 +10,11 @@ use clap::Args;
 
 use self::list::List;
 use super::door::Door;
+use super::streams::readable;
 use super::wiring::{self, Outside, Patience};
 use super::{Done, Failed, Global};
-use crate::config::Config;
+use crate::config::{BackendUrl, Config};
+use crate::disk;
 use crate::parts::{Health, Running};
 use crate::service::{Served, Service};
 use crate::shutdown::{self, Signals};
@@ -71,6 +73,7 @@ impl Up {
         // Servers come and go: a process that is started before them waits. A gateway needs only the journal.
         let patience = if roles.is_applying { Patience::ForBoth } else { Patience::ForJournal };
         let outside = wiring::open_with(&config, patience).await?;
+        warn_of_open_files(&config);
         if roles.is_applying {
             outside.store()?;
         }
@@ -79,13 +82,15 @@ impl Up {
             return Err(Failed::Usage("no stream has `directories` to watch".into()));
         }
         let served = streams.into_iter().map(|stream| Arc::new(Served::new(stream))).collect();
-        let service = Arc::new(Service::new(served, journal, store, roles.is_gateway, roles.is_applying));
+        let service = Service::new(served, journal, store, roles.is_gateway, roles.is_applying);
+        let service = Arc::new(service.showing(readable(&config)));
 
         // Before anybody is told that it runs, and may ask it to leave.
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::listen_for_long()?;
         let health = Arc::new(Health::default());
         let list = List { config: &config, roles: &roles, service: &service, health: &health };
         let (doors_stopper, doors_stop) = shutdown::channel();
+        service.ends_with(doors_stop.clone());
         let (stopper, stop) = shutdown::channel();
         let mut doors = Running::new(Arc::clone(&health));
         let mut rest = Running::new(Arc::clone(&health));
@@ -123,5 +128,14 @@ impl Up {
             std::process::exit(1)
         }
         Ok(())
+    }
+}
+
+/// Files that were made for everybody's eyes, by an older version or a person, are left so: others may need them.
+fn warn_of_open_files(config: &Config) {
+    let names = [&config.journal].into_iter().chain(&config.store).filter_map(BackendUrl::file);
+    for file in names.filter(|file| disk::is_open_to_others(file)) {
+        let file = disk::shown(&file);
+        tracing::warn!(file, "This file of documents can be read by others on this machine; chmod 600 mends that.");
     }
 }

@@ -204,6 +204,23 @@ impl<'n> Field<'n> {
         Some(texts)
     }
 
+    /// A list of texts of one kind, in the one way that each is written, as `judge` gives it.
+    pub(super) fn judged(
+        &self,
+        example: &str,
+        judge: impl Fn(&str) -> Result<String, String>,
+        problems: &mut Problems,
+    ) -> Vec<String> {
+        let mut judged = Vec::new();
+        for (text, place) in self.texts(example, problems).unwrap_or_default() {
+            match judge(text) {
+                Ok(text) => judged.push(text),
+                Err(words) => problems.add(place, format!("`{}` {words}", self.label)),
+            }
+        }
+        judged
+    }
+
     fn refuse_again(&self, item: &'n Node, words: &mut Vec<&'n str>, problems: &mut Problems) {
         let Value::Scalar(Scalar { text, .. }) = &item.value else { return };
         if words.contains(&&**text) {

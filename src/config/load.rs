@@ -2,14 +2,17 @@
 //!
 //! It does not stop at the first problem: the file and the flags are judged whole.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::problem::{ConfigError, Problems};
 use super::read::{Said, read};
 use super::{BackendUrl, Config, FILE, Log, Overrides, Schemes, refuse, tree, url};
+use crate::disk;
 use crate::telemetry::judge_level;
+
+/// No person writes a larger one; it is held in memory whole.
+const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Reads the configuration; variables in the file come from the environment.
 ///
@@ -26,7 +29,7 @@ pub(super) fn load_with(
 ) -> Result<Config, ConfigError> {
     let named = overrides.config.as_deref().filter(|path| !path.as_os_str().is_empty());
     let path = named.unwrap_or(Path::new(FILE));
-    let source = match fs::read_to_string(path) {
+    let source = match disk::read_text(path, FILE_BYTES_MAX) {
         Ok(source) => Some(source),
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
         Err(source) => return Err(ConfigError::Unreadable { path: path.to_owned(), source }),
@@ -106,7 +109,9 @@ fn resolve(
         *schema = folder.join(&schema);
     }
     let log = resolve_log(said.log.unwrap_or_default(), overrides, problems);
-    Config { file: file.map(Path::to_owned), listen, data, journal, store, streams, log }
+    let Said { read, allowed_hosts, allowed_origins, .. } = said;
+    let file = file.map(Path::to_owned);
+    Config { file, listen, data, journal, store, streams, log, read, allowed_hosts, allowed_origins }
 }
 
 fn resolve_log(mut log: Log, overrides: &Overrides, problems: &mut Problems) -> Log {

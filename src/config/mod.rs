@@ -98,6 +98,20 @@ pub struct Config {
     pub streams: Vec<Stream>,
     /// What is logged, on standard error.
     pub log: Log,
+    /// What can be read back over HTTP. The command line reads what the store lets it.
+    pub read: Read,
+    /// Names that requests may have in `Host` where the connection comes in on a loopback address, besides `localhost` and
+    /// the loopback addresses themselves. A proxy on this machine that sends its own name needs it here. Without a port.
+    ///
+    /// Without this check a web page could read from a gate on its visitor's machine, by a name that it lets point there.
+    #[schemars(extend("x-default" = "none", "examples" = [["gate.internal"]]))]
+    #[schemars(skip_serializing)]
+    pub allowed_hosts: Vec<String>,
+    /// Web pages of these origins may do in their visitors' browsers what records or changes something: post, delete, call
+    /// actions. Others get `403 forbidden`. `cors` of a stream says it for one stream. Nothing that only reads is opened.
+    #[schemars(extend("x-default" = "none", "examples" = [["https://console.example"]]))]
+    #[schemars(skip_serializing)]
+    pub allowed_origins: Vec<String>,
 }
 
 impl Default for Config {
@@ -112,8 +126,25 @@ impl Default for Config {
             data,
             streams: Stream::unconfigured(),
             log: Log::default(),
+            read: Read::default(),
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
         }
     }
+}
+
+/// What can be read back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
+pub struct Read {
+    /// The tables that `/v1/tables` shows, and the queries of records answer from, as names or patterns in which `*` stands
+    /// for any text: `game.*`. To everybody else's tables the answer is that there is no such table.
+    ///
+    /// When nothing is said: the `table` of each stream; the tables that `allow.tables` of a stream names, if that is
+    /// narrower than `"*"`; and for streams that may change any table, those that Sluicegate made.
+    #[schemars(with = "Vec<String>", skip_serializing)]
+    #[schemars(extend("x-default" = "the tables that the streams write", "examples" = [["people", "game.*"]]))]
+    pub tables: Option<Vec<String>>,
 }
 
 impl Config {

@@ -4,10 +4,10 @@
 
 use super::fields::{Field, Fields};
 use super::problem::Problems;
-use super::read_stream::{Claims, read_stream};
-use super::schema::CONFIG;
+use super::read_stream::{Claims, read_stream, set};
+use super::schema::{CONFIG, READ};
 use super::tree::Node;
-use super::{BackendUrl, Log, Schemes, Stream, log, refuse};
+use super::{BackendUrl, Log, Read, Schemes, Stream, log, refuse};
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -18,6 +18,9 @@ pub(super) struct Said {
     pub store: Option<BackendUrl>,
     pub streams: Option<Vec<Stream>>,
     pub log: Option<Log>,
+    pub read: Read,
+    pub allowed_hosts: Vec<String>,
+    pub allowed_origins: Vec<String>,
 }
 
 /// Reads the whole file; what is wrong is reported.
@@ -38,6 +41,16 @@ pub(super) fn read(root: &Node, schemes: &Schemes<'_>, problems: &mut Problems) 
     said.store = backend(fields.take("store"), "store", schemes.store, problems);
     said.streams = fields.take("streams").and_then(|field| streams(&field, problems));
     said.log = fields.take("log").and_then(|field| log::log(&field, problems));
+    set(&mut said.read, fields.take("read"), |field| {
+        let fields = Fields::open(field.node, &field.label, &READ, &[], problems)?;
+        let tables = fields.take("tables").and_then(|field| field.texts("[people, \"game.*\"]", problems));
+        Some(Read { tables: tables.map(|tables| tables.into_iter().map(|(table, _)| table.to_owned()).collect()) })
+    });
+    let hosts = fields.take("allowed_hosts");
+    said.allowed_hosts = hosts.map(|field| field.judged("[gate.internal]", refuse::host, problems)).unwrap_or_default();
+    let origins = fields.take("allowed_origins");
+    let example = "[\"https://console.example\"]";
+    said.allowed_origins = origins.map(|field| field.judged(example, refuse::origin, problems)).unwrap_or_default();
     said
 }
 

@@ -72,6 +72,10 @@ fn intake(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
     set(&mut stream.wait, fields.take("wait"), |field| {
         wait(fields, field, (stream.takes, stream.reply), problems).map(Some)
     });
+    set(&mut stream.cors, fields.take("cors"), |field| {
+        let origin = |text: &str| if text == "*" { Ok(text.to_owned()) } else { refuse::origin(text) };
+        Some(field.judged("[\"https://shop.example\"]", origin, problems))
+    });
     set(&mut stream.document_bytes_max, fields.take("document_bytes_max"), |field| {
         let bytes = field.size(problems)?;
         if !(1..=refuse::DOCUMENT_BYTES_MAX).contains(&bytes) {
@@ -216,7 +220,7 @@ fn claim(fields: &Fields<'_>, stream: &mut Stream, name: Option<Place>, claims: 
 fn refuse_beside_source(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
     let from = fields.take("from");
     if fields.take("source").is_some() {
-        for setting in ["topic", "routes", "reply", "actions", "directories"] {
+        for setting in ["topic", "routes", "reply", "actions", "cors", "directories"] {
             if let Some(field) = fields.take(setting) {
                 let words =
                     format!("`{}` is not for a stream with `source`, which takes nothing in; remove it", field.label);

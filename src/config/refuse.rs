@@ -165,6 +165,45 @@ pub(super) fn listen(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// A host's name or address as requests have it in `Host`, without the port, in small letters.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let right = "write the name or the address alone, such as gate.internal";
+    let address = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if let Ok(address) = address.parse::<std::net::Ipv6Addr>() {
+        return Ok(format!("[{address}]"));
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_name = !name.is_empty() && name.split('.').all(|label| !label.is_empty() && label.chars().all(is_name_char));
+    match (is_name, text.contains(':') && !text.contains("://")) {
+        (true, _) => Ok(name.to_ascii_lowercase()),
+        (false, true) => Err(format!("cannot have \"{}\"; any port is right: {right}", shown(text))),
+        (false, false) => Err(format!("cannot have \"{}\"; {right}", shown(text))),
+    }
+}
+
+/// An origin as browsers write it (RFC 6454): `https://shop.example`, with the port where it is not the usual one.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let wrong = |why: &str| {
+        Err(format!("cannot have \"{}\"; {why}: write an origin such as https://shop.example", shown(text)))
+    };
+    if matches!(text, "*" | "null") {
+        return wrong("that would be every page there is; `cors` of a stream can say \"*\" for that stream");
+    }
+    let Some((scheme, authority)) = text.split_once("://") else { return wrong("it has no scheme") };
+    let is_scheme = scheme.starts_with(|char: char| char.is_ascii_alphabetic())
+        && scheme.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '+' | '-' | '.'));
+    if !is_scheme || authority.contains(['/', '?', '#', '@', '*', ' ']) || authority.is_empty() {
+        return wrong("an origin is a scheme, a host and perhaps a port, and nothing behind them");
+    }
+    let lower = text.to_ascii_lowercase();
+    if lower.starts_with("http://") && lower.ends_with(":80")
+        || lower.starts_with("https://") && lower.ends_with(":443")
+    {
+        return wrong("browsers leave the usual port out");
+    }
+    Ok(lower)
+}
+
 /// Whether a backend of this build is meant; `what` is "journal" or "store".
 pub(super) fn scheme(scheme: &str, what: &str, known: &[&str]) -> Result<(), String> {
     let urls = known.iter().map(|known| format!("{known}://")).collect::<Vec<_>>().join(", ");
@@ -222,6 +261,33 @@ mod tests {
             listen,
             &["127.0.0.1:8080", "0.0.0.0:0", "localhost:80", "[::1]:8080"],
             &["8080", ":8080", "*:8080", "::1:8080", "a:b", "a:", "a:65536", "a:+1", "http://a:80"],
+        );
+        check(
+            |text| host(text).map(drop),
+            &["gate.internal", "GATE", "gate.", "10.0.0.1", "::1", "[fe80::1]"],
+            &["", ".", "a..b", "gate:8080", "[::1]:8080", "http://gate", "*", "a b", "a/b", "a@b"],
+        );
+        check(
+            |text| origin(text).map(drop),
+            &[
+                "https://shop.example",
+                "http://localhost:3000",
+                "HTTPS://A",
+                "chrome-extension://abc",
+                "http://[::1]:8080",
+            ],
+            &[
+                "",
+                "*",
+                "null",
+                "shop.example",
+                "https://",
+                "https://a/",
+                "https://a:443",
+                "http://a:80",
+                "https://*.a",
+                "://a",
+            ],
         );
     }
 }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{ActionSettings, Allow, Column, Config, Log, Retention, Stream};
+use super::{ActionSettings, Allow, Column, Config, Log, Read, Retention, Stream};
 
 /// The JSON Schema (draft 2020-12) of sluicegate.yaml, for editors.
 pub fn schema() -> Value {
@@ -30,6 +30,8 @@ pub(super) struct Keys {
 
 /// The keys at the top.
 pub(super) static CONFIG: LazyLock<Keys> = LazyLock::new(Keys::of::<Config>);
+/// The keys of `read`.
+pub(super) static READ: LazyLock<Keys> = LazyLock::new(Keys::of::<Read>);
 /// The keys of a stream.
 pub(super) static STREAM: LazyLock<Keys> = LazyLock::new(Keys::of::<Stream>);
 /// The keys of a stream's `allow`.

@@ -50,6 +50,11 @@ pub struct Stream {
         "examples" = [{"GET /join_guild": {"record": "joined_guild", "answer": "\"Guild Joined!\""}}]
     ))]
     pub actions: Vec<Action>,
+    /// Web pages of these origins may post to the stream and call its actions in their visitors' browsers, and see the
+    /// answer; `"*"` lets every page in. Other pages get `403 forbidden`.
+    #[schemars(skip_serializing)]
+    #[schemars(extend("x-default" = "none", "examples" = [["https://shop.example"]]))]
+    pub cors: Vec<String>,
     /// Folders whose files are published to the stream, each document once: `.json`, `.ndjson`, `.jsonl`, `.yaml` and `.yml`. New
     /// and changed files are seen at once, and left until they rest. A file that is wrong gets a `NAME.problem.json`
     /// beside it. A folder belongs to one stream; folders within it are not looked into.
@@ -159,6 +164,7 @@ impl Default for Stream {
             from: From::Beginning,
             routes: Vec::new(),
             actions: Vec::new(),
+            cors: Vec::new(),
             directories: Vec::new(),
             reply: Reply::Receipt,
             wait: None,

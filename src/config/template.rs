@@ -13,6 +13,10 @@ pub const TEMPLATE: &str = "\
 # store: sqlite://sluicegate-data/store.db    # the database: a path relative to this file, or postgres://user:${PGPASSWORD}@host/db
 # log: {level: info, format: text, access: false}  # text | json; access: a line for each request
 
+# read: {tables: [people, \"game.*\"]}          # what /v1/tables shows; without: what the streams write
+# allowed_hosts: [gate.internal]              # names in `Host` besides localhost, for a proxy on this machine
+# allowed_origins: [\"https://console.example\"]  # web pages that may post, delete and call actions
+
 streams:
   # Inserts, updates and deletes, into tables.
   activities:
@@ -31,6 +35,7 @@ streams:
     #   tables: [\"*\"]                         # names or patterns, such as game.*
     #   operations: [insert, update, delete, truncate]
     #   create: true                          # tables and columns that are missing are created
+    # cors: [\"https://shop.example\"]          # web pages that may post to it
     # document_bytes_max: 1MiB                # a larger document is refused
     # retention: {age: 7d, size: 10GiB}       # of the embedded journal; never what a reader still needs
     # duplicates_kept: 7d                     # how long an Idempotency-Key is remembered

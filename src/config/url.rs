@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The scheme of the embedded journal and store: what follows it is a path.
@@ -46,6 +46,11 @@ impl BackendUrl {
     /// What follows `://`, with its secrets.
     pub fn reveal_rest(&self) -> &str {
         self.text.split_once("://").map_or(&self.text, |(_, rest)| rest)
+    }
+
+    /// The file of an embedded backend.
+    pub fn file(&self) -> Option<PathBuf> {
+        (self.scheme() == EMBEDDED).then(|| PathBuf::from(self.reveal_rest()))
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -8,6 +8,9 @@ use crate::journal::{AppendError, JournalError, Outcome};
 use crate::problem::{Problem, ProblemType};
 use crate::store::{Next, StoreError};
 
+/// What streams take, most of them.
+pub const TAKEN: &str = "application/json, application/x-ndjson, application/yaml, application/cloudevents+json";
+
 /// An answer whose body is the JSON text `body`.
 pub fn json(status: StatusCode, body: String) -> Response<Body> {
     with_type(status, "application/json", body)
@@ -71,6 +74,19 @@ impl Failure {
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        // RFC 9110, 15.5.16: what would be right stands in the headers, too.
+        for (member, value) in &self.members {
+            let name = match member.as_str() {
+                "accept" => header::ACCEPT,
+                "accept_encoding" => header::ACCEPT_ENCODING,
+                _ => continue,
+            };
+            headers.extend(value.as_str().and_then(|text| HeaderValue::from_str(text).ok()).map(|value| (name, value)));
+        }
+        let is_media = self.problem.kind == ProblemType::UnsupportedMediaType;
+        if is_media && !headers.contains_key(header::ACCEPT) && !headers.contains_key(header::ACCEPT_ENCODING) {
+            headers.insert(header::ACCEPT, HeaderValue::from_static(TAKEN));
         }
         if self.is_last {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

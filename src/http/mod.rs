@@ -3,7 +3,9 @@
 mod access;
 pub mod answer;
 pub mod body;
+pub mod doors;
 pub mod server;
+mod socket;
 mod target;
 
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::{any, get, post};
 
-use self::answer::{Failure, respond, with_type};
+use self::answer::{Failure, respond};
 use crate::action;
 use crate::intake;
 use crate::problem::ProblemType;
@@ -106,7 +108,9 @@ fn unreadable() -> Response<Body> {
 /// axum adds the header `Allow` to this answer.
 async fn method_not_allowed(request: Request) -> Response<Body> {
     if request.method() == Method::OPTIONS {
-        return with_type(StatusCode::NO_CONTENT, "text/plain", Body::empty());
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        return response;
     }
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response =

@@ -13,6 +13,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service as _;
 
+use super::answer::Failure;
+use super::doors::{self, Doors, HEADER_BYTES_MAX, Pass};
+use super::socket::{Returned, Socket};
 use super::target::Encoding;
 use crate::service::Caller;
 use crate::shutdown::Stop;
@@ -26,11 +29,8 @@ const HEADERS_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long requests may go on after the stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The headers of one request, in bytes.
-const HEADER_BYTES_MAX: usize = 64 << 10;
-
 /// Serves until it is stopped, and then until the open requests are answered.
-pub async fn serve(listener: TcpListener, routes: Router, stop: Stop) {
+pub async fn serve(listener: TcpListener, routes: Router, doors: Arc<Doors>, stop: Stop) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut http = http1::Builder::new();
@@ -41,24 +41,37 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: Stop) {
             () = stop.wait() => break,
         };
         let Some((stream, caller, place)) = accepted else { continue };
-        let routes = routes.clone();
+        let (routes, doors) = (routes.clone(), Arc::clone(&doors));
+        let is_loopback = stream.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             let mut routes = routes.clone();
+            let pass = match super::is_unreadable(request.uri().path()) {
+                true => Err(super::unreadable()),
+                false => doors.judge(&mut request, is_loopback).map_err(Failure::into_response),
+            };
             async move {
-                if super::is_unreadable(request.uri().path()) {
-                    return Ok(super::unreadable());
-                }
+                let pass = match pass {
+                    Ok(Pass::Preflight(origin)) => return Ok(doors::preflight(&origin)),
+                    Ok(pass) => pass,
+                    Err(refused) => return Ok(refused),
+                };
                 request.extensions_mut().insert(caller);
-                Ok::<_, Infallible>(match routes.call(request).await {
-                    Ok(response) => response,
-                })
+                let Ok(mut response) = routes.call(request).await;
+                if let Pass::Seen(origin) = pass {
+                    doors::open_to(response.headers_mut(), &origin);
+                }
+                Ok::<_, Infallible>(response)
             }
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(Encoding::new(stream)), service));
+        let returned = Returned::default();
+        let socket = Encoding::new(Socket::new(stream, returned.clone()));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let ended = connection.await;
+            if let Err(error) = ended {
                 tracing::debug!(%error, "A connection ended early.");
             }
+            returned.close().await;
             drop(place);
         });
     }

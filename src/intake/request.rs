@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use super::events;
 use crate::format::yaml;
-use crate::http::answer::Failure;
+use crate::http::answer::{Failure, TAKEN};
 use crate::problem::ProblemType;
 
 /// RFC 7240 leaves the limit to us: a request that waits holds memory.
@@ -50,7 +50,8 @@ impl Ask {
         let is_event = events::is_binary(&head.headers) && matches!(media, Media::Json | Media::Yaml | Media::Lines);
         if is_event && media == Media::Lines {
             let detail = "an event has one document as its data; send several as application/cloudevents-batch+json";
-            return Err(Failure::new(ProblemType::UnsupportedMediaType, detail));
+            let accept = "application/cloudevents-batch+json, application/json";
+            return Err(Failure::new(ProblemType::UnsupportedMediaType, detail).with("accept", accept));
         }
         Ok(Ask {
             media,
@@ -76,8 +77,7 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media, Failure> {
     let value = value.to_str().unwrap_or_default();
     let refused = |why: &str| {
         let detail = format!("Content-Type is {value:?}: {why}");
-        Err(Failure::new(ProblemType::UnsupportedMediaType, detail)
-            .with("accept", "application/json, application/x-ndjson, application/yaml, application/cloudevents+json"))
+        Err(Failure::new(ProblemType::UnsupportedMediaType, detail).with("accept", TAKEN))
     };
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();

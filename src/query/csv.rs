@@ -1,6 +1,7 @@
 //! Rows as comma-separated values (RFC 4180).
 //!
-//! NULL is an empty field, and empty text a pair of quotes, as PostgreSQL's COPY writes and reads them.
+//! NULL is an empty field, and empty text a pair of quotes, as PostgreSQL's COPY writes and reads them. Where a row has one
+//! field only, NULL is a pair of quotes as well: an empty line would be passed over by those who read it.
 
 use crate::json::{self, Json};
 
@@ -26,6 +27,7 @@ pub fn cell(value: Json<'_>) -> Option<String> {
 }
 
 fn line<'c>(cells: impl Iterator<Item = Option<&'c str>>, to: &mut String) {
+    let begin = to.len();
     for (index, cell) in cells.enumerate() {
         if index > 0 {
             to.push(',');
@@ -39,6 +41,9 @@ fn line<'c>(cells: impl Iterator<Item = Option<&'c str>>, to: &mut String) {
             }
             Some(text) => to.push_str(text),
         }
+    }
+    if to.len() == begin {
+        to.push_str("\"\"");
     }
     to.push_str("\r\n");
 }
@@ -56,6 +61,8 @@ mod tests {
                 r#"{"a":12345678901234567890.10,"b":{"c":[1]},"d":true}"#,
                 "12345678901234567890.10,\"{\"\"c\"\":[1]}\",true\r\n",
             ),
+            (r#"{"a":null}"#, "\"\"\r\n"),
+            (r#"{"a":null,"b":null}"#, ",\r\n"),
             (r#"{"a":{"c":"d","e":1}}"#, "\"{\"\"c\"\":\"\"d\"\",\"\"e\"\":1}\"\r\n"),
         ] {
             let mut line = String::new();

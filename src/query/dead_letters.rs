@@ -204,7 +204,7 @@ pub fn summary(letter: &Letter) -> Value {
         "stream": letter.stream.as_str(),
         "reason": letter.problem.kind.name(),
         "detail": letter.problem.detail,
-        "set_aside_at": clock::timestamp(letter.set_aside_ms),
+        "set_aside_at": clock::rfc3339(letter.set_aside_ms),
         "attempts": letter.attempts,
         "bytes": letter.record.value.len(),
     })
@@ -214,7 +214,7 @@ pub fn summary(letter: &Letter) -> Value {
 pub fn whole(letter: &Letter) -> Value {
     let mut value = summary(letter);
     value["problem"] = serde_json::to_value(&letter.problem).unwrap_or_default();
-    value["received_at"] = clock::timestamp(letter.record.timestamp_ms).into();
+    value["received_at"] = clock::rfc3339(letter.record.timestamp_ms).into();
     value["headers"] = serde_json::to_value(&letter.record.headers).unwrap_or_default();
     // As text, so that every digit and space of what was sent can be seen.
     value["document"] = String::from_utf8_lossy(&letter.record.value).into();

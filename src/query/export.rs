@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use super::{csv, tables};
 use crate::http::answer::{Answer, Failure, with_type};
 use crate::problem::ProblemType;
+use crate::service::Service;
 use crate::store::Store;
 use crate::store::rows::{Page, RowQuery};
 
@@ -76,12 +77,12 @@ enum Piece {
 }
 
 /// Answers with all rows that `query` asks for.
-pub(super) async fn answer(store: Arc<dyn Store>, query: RowQuery, form: Form) -> Answer {
+pub(super) async fn answer(service: Arc<Service>, store: Arc<dyn Store>, query: RowQuery, form: Form) -> Answer {
     let Ok(place) = EXPORTS.try_acquire() else {
         let detail = format!("{EXPORTS_MAX} exports are running");
         return Err(Failure::new(ProblemType::StoreUnavailable, detail).retry_after(5));
     };
-    let mut export = Export { store, left: query.limit, query, form, _place: place };
+    let mut export = Export { store, service, left: query.limit, query, form, _place: place };
     // Before the answer begins, so that what cannot be asked is a problem with its status.
     let first = export.page().await?;
     let (to_client, pieces) = mpsc::channel(1);
@@ -103,6 +104,7 @@ pub(super) async fn answer(store: Arc<dyn Store>, query: RowQuery, form: Form) -
 
 struct Export {
     store: Arc<dyn Store>,
+    service: Arc<Service>,
     query: RowQuery,
     form: Form,
     left: usize,
@@ -135,11 +137,21 @@ impl Export {
             }
             let is_last = page.next.is_none() || self.left == 0;
             drop(page);
-            if !text.is_empty() && !send(to_client, Piece::Rows(std::mem::take(&mut text).into())).await? {
-                return Ok(());
+            if !text.is_empty() {
+                let rows = Piece::Rows(std::mem::take(&mut text).into());
+                let is_sent = tokio::select! {
+                    sent = send(to_client, rows) => sent?,
+                    () = self.service.stopping() => return Err("the process ends".into()),
+                };
+                if !is_sent {
+                    return Ok(());
+                }
             }
             if is_last {
                 return send(to_client, Piece::End).await.map(drop);
+            }
+            if self.service.is_stopping() {
+                return Err("the process ends".into());
             }
             page = self.page().await.map_err(|failure| failure.problem.to_string())?;
         }

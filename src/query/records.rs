@@ -50,8 +50,11 @@ async fn answer(service: &Service, request: Request, read: fn(&str, &str) -> Res
 
     let store = super::shared_store(service)?;
     // Before the first record there is no table, and nothing to find.
-    let Some(columns) = store.rows().columns(table).await? else { return Err(none()) };
-    let mut query = plan(table, &columns, &parameters, false)?;
+    let Some((listed, columns)) = store.rows().find(table).await? else { return Err(none()) };
+    if !service.readable().shows(&listed) {
+        return Err(Failure::new(ProblemType::UnknownTable, format!("there is no table {table:?}")));
+    }
+    let mut query = plan(&listed.name, &columns, &parameters, false)?;
     query.limit = PAGE_ROWS_MAX;
     let Page { rows, next } = ask(store, query).await?;
     if rows.is_empty() {
@@ -83,7 +86,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
         other if other.ends_with("+json") => Ok(()),
         _ => {
             let detail = format!("Content-Type is {said:?}; this takes application/json");
-            Err(Failure::new(ProblemType::UnsupportedMediaType, detail))
+            Err(Failure::new(ProblemType::UnsupportedMediaType, detail).with("accept", "application/json"))
         }
     }
 }

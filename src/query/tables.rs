@@ -15,7 +15,8 @@ use super::store;
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::problem::ProblemType;
 use crate::service::Service;
-use crate::store::rows::{Column, Page, READ_TIMEOUT, RowQuery, Rows};
+use crate::store::readable::Readable;
+use crate::store::rows::{Column, Listed, Page, READ_TIMEOUT, RowQuery, Rows};
 use crate::store::{Store, StoreError};
 
 /// So many questions are put to the store at once; further ones wait.
@@ -30,6 +31,8 @@ static QUESTIONS: Semaphore = Semaphore::const_new(QUESTIONS_MAX);
 pub async fn list(State(service): State<Arc<Service>>) -> Response<Body> {
     let list = async {
         let tables = store(&service)?.rows().tables().await?;
+        let shown = tables.into_iter().filter(|table| service.readable().shows(table));
+        let tables: Vec<_> = shown.map(|table| table.name).collect();
         Ok(json_answer(StatusCode::OK, json!({"tables": tables}).to_string()))
     };
     respond(list.await)
@@ -38,12 +41,12 @@ pub async fn list(State(service): State<Arc<Service>>) -> Response<Body> {
 /// The columns of a table.
 pub async fn show(State(service): State<Arc<Service>>, Path(table): Path<String>) -> Response<Body> {
     let show = async {
-        let columns = columns(store(&service)?.rows(), &table).await?;
+        let (listed, columns) = find(store(&service)?.rows(), &table, service.readable()).await?;
         let columns: Vec<_> = columns
             .iter()
             .map(|column| json!({"name": column.name, "type": column.column_type.to_string(), "key": column.is_key}))
             .collect();
-        Ok(json_answer(StatusCode::OK, json!({"table": table, "columns": columns}).to_string()))
+        Ok(json_answer(StatusCode::OK, json!({"table": listed.name, "columns": columns}).to_string()))
     };
     respond(show.await)
 }
@@ -58,12 +61,12 @@ pub async fn rows(
     let answer = async {
         let store = super::shared_store(&service)?;
         let parameters = parameters::read(uri.query())?;
-        let columns = columns(store.rows(), &table).await?;
+        let (listed, columns) = find(store.rows(), &table, service.readable()).await?;
         let form = Form::asked(&headers);
-        let query = plan(&table, &columns, &parameters, form != Form::Page)?;
+        let query = plan(&listed.name, &columns, &parameters, form != Form::Page)?;
         match form {
             Form::Page => page(store, query, &parameters).await,
-            form => export::answer(store, query, form).await,
+            form => export::answer(Arc::clone(&service), store, query, form).await,
         }
     };
     respond(answer.await)
@@ -108,12 +111,13 @@ pub(super) fn link(table: &str, parameters: &[(String, String)], after: &str) ->
     Ok(link)
 }
 
-/// The columns of a table that must exist.
-pub async fn columns(rows: &dyn Rows, table: &str) -> Result<Vec<Column>, StoreError> {
-    if let Some(columns) = rows.columns(table).await? {
-        return Ok(columns);
+/// A table that must exist, and be among those that are shown: of another one nothing is said, not even that it is there.
+pub async fn find(rows: &dyn Rows, table: &str, readable: &Readable) -> Result<(Listed, Vec<Column>), StoreError> {
+    if let Some(found) = rows.find(table).await?.filter(|(listed, _)| readable.shows(listed)) {
+        return Ok(found);
     }
     let tables = rows.tables().await?;
-    let detail = format!("there is no table {table:?}{}", near(table, tables.iter().map(String::as_str)));
+    let shown = tables.iter().filter(|listed| readable.shows(listed)).map(|listed| listed.name.as_str());
+    let detail = format!("there is no table {table:?}{}", near(table, shown));
     Err(StoreError::document(ProblemType::UnknownTable, detail))
 }

@@ -6,6 +6,7 @@ pub mod books;
 pub mod keys;
 pub mod moves;
 pub mod postgres;
+pub mod readable;
 pub mod rows;
 pub mod selecting;
 pub mod sqlite;

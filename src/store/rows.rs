@@ -23,15 +23,32 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// a problem of the type `query-timeout`.
 #[async_trait]
 pub trait Rows: Send + Sync {
-    /// The names of the tables, without the store's own.
-    async fn tables(&self) -> Result<Vec<String>, StoreError>;
+    /// The tables in the order of their names, without the store's own.
+    async fn tables(&self) -> Result<Vec<Listed>, StoreError>;
+
+    /// A table and its columns; none when there is no such table. The store's usual schema may be left out of the name, or
+    /// stand in it.
+    async fn find(&self, table: &str) -> Result<Option<(Listed, Vec<Column>)>, StoreError>;
 
     /// The columns of a table; none when there is no such table.
-    async fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, StoreError>;
+    async fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, StoreError> {
+        Ok(self.find(table).await?.map(|(_, columns)| columns))
+    }
 
     /// One page of a table's rows, which holds no lock and no snapshot once it is there. It may end before
     /// [`RowQuery::limit`], at [`PAGE_BYTES_MAX`]; then [`Page::next`] says where to go on.
     async fn page(&self, query: &RowQuery) -> Result<Page, StoreError>;
+}
+
+/// A table by its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The name that it is asked for by, without the store's usual schema.
+    pub name: String,
+    /// The name with its schema, `public` where the store has none.
+    pub full_name: String,
+    /// Whether Sluicegate made it.
+    pub is_ours: bool,
 }
 
 /// A column of a table.

@@ -57,7 +57,7 @@ fn binary_events_are_headers_and_a_body() {
     for (column, value) in [
         ("source", json!("/shop")),
         ("type", json!("bought")),
-        ("at", json!("2026-01-31 08:00:00+00")),
+        ("at", json!("2026-01-31T08:00:00Z")),
         ("tenant", json!("a b%ü")),
         ("count", json!(7)),
     ] {

@@ -16,7 +16,7 @@ fn accepted_documents_become_rows_with_either_spelling_of_the_key() {
     let server = home.up();
     server.applied(fixture("activities/accepted.json"));
     server.applied(fixture("activities/accepted-value_to_delete.json"));
-    let left = json!({"a": 2, "b": "All Good", "c": "2021-05-09 11:58:28.988414"});
+    let left = json!({"a": 2, "b": "All Good", "c": "2021-05-09T11:58:28.988414"});
     assert_eq!(server.rows("table1"), [left]);
     assert_eq!(server.rows("table32"), [] as [Value; 0]);
 }

@@ -135,7 +135,8 @@ fn a_document_is_taken_up_to_its_limit_and_refused_beyond() {
     assert!(body["detail"].as_str().unwrap().contains("document_bytes_max"), "{body}");
     // With a Content-Length it is refused before the body is sent.
     let mut connection = Connection::open(server.address()).unwrap();
-    let head = format!("POST {STREAM} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", DOCUMENT_BYTES_MAX + 1);
+    let head =
+        format!("POST {STREAM} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", DOCUMENT_BYTES_MAX + 1);
     connection.write(head.as_bytes()).unwrap();
     let refused = connection.answer(false).unwrap();
     let body = check_problem(&refused, 413, "document-too-large");

@@ -299,7 +299,7 @@ fn at_the_end_open_requests_get_their_answers() {
     let document = item(1);
     let mut connection = Connection::open(server.address()).unwrap();
     let head = format!(
-        "POST /v1/streams/activities HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        "POST /v1/streams/activities HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         document.len()
     );
     connection.write(head.as_bytes()).unwrap();

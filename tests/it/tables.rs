@@ -54,7 +54,7 @@ fn values_land_in_real_column_types() {
     let table: &[(&str, &str, Value, Value)] = &[
         ("flag", "BOOLEAN", json!("t"), json!(true)),
         ("day", "DATE", json!("2026-01-31"), json!("2026-01-31")),
-        ("at", "TIMESTAMP", json!("2018-03-27T11:58:28.5"), json!("2018-03-27 11:58:28.5")),
+        ("at", "TIMESTAMP", json!("2018-03-27T11:58:28.5"), json!("2018-03-27T11:58:28.5")),
         ("bytes", "BYTEA", json!("\\xDEADbeef"), json!("deadbeef")),
         ("ref", "UUID", json!("5A0D1B8E-6F0F-4F5E-9A53-2F8F6E6A2A11"), json!("5a0d1b8e-6f0f-4f5e-9a53-2f8f6e6a2a11")),
         ("doc", "JSONB", json!("{\"a\":[1,null]}"), json!({"a": [1, null]})),

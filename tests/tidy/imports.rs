@@ -6,6 +6,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     // What things are.
     ("digest", &[]),
     ("panics", &[]),
+    ("disk", &[]),
     ("json", &[]),
     ("problem", &[]),
     ("document", &[]),
@@ -20,14 +21,17 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     // The outside. Backends import their parent and what things are, never each other.
     ("near", &[]),
     ("shutdown", &[]),
-    ("sqlite", &[]),
+    ("sqlite", &["disk"]),
     ("journal", &["document", "record"]),
-    ("journal::kafka", &["clock", "document", "journal", "panics", "record"]),
+    ("journal::kafka", &["clock", "disk", "document", "journal", "panics", "record"]),
     ("journal::memory", &["clock", "document", "journal", "record"]),
-    ("journal::sqlite", &["clock", "document", "journal", "panics", "record", "sqlite"]),
+    ("journal::sqlite", &["clock", "disk", "document", "journal", "panics", "record", "sqlite"]),
     ("store", &["change", "digest", "document", "problem", "record"]),
-    ("store::postgres", &["change", "clock", "digest", "document", "json", "problem", "record", "store"]),
-    ("store::sqlite", &["change", "clock", "digest", "document", "json", "problem", "record", "sqlite", "store"]),
+    ("store::postgres", &["change", "clock", "digest", "disk", "document", "json", "problem", "record", "store"]),
+    (
+        "store::sqlite",
+        &["change", "clock", "digest", "disk", "document", "json", "problem", "record", "sqlite", "store"],
+    ),
     ("task", &["store"]),
     ("stream", &["action", "change", "digest", "document", "format", "gate", "problem", "record", "store"]),
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
@@ -51,12 +55,23 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("intake::directory::health", &[]),
     (
         "service",
-        &["apply::progress", "document", "intake::directory::health", "journal", "near", "problem", "store", "stream"],
+        &[
+            "apply::progress",
+            "document",
+            "intake::directory::health",
+            "journal",
+            "near",
+            "problem",
+            "shutdown",
+            "store",
+            "stream",
+        ],
     ),
     ("parts", &["panics", "shutdown"]),
     ("readiness", &["parts", "service", "task"]),
     ("http::answer", &["journal", "problem", "store"]),
     ("http::body", &["format", "http::answer", "problem", "service"]),
+    ("http::doors", &["http::answer", "problem", "service"]),
     (
         "intake",
         &[
@@ -68,6 +83,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "gate",
             "http::answer",
             "http::body",
+            "http::doors",
             "json",
             "problem",
             "record",
@@ -83,6 +99,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         "intake::directory",
         &[
             "clock",
+            "disk",
             "intake::directory::health",
             "intake::directory::memory",
             "intake::files",
@@ -122,6 +139,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "action",
             "http::answer",
             "http::body",
+            "http::doors",
             "intake",
             "panics",
             "problem",
@@ -132,7 +150,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("config", &["action", "change", "telemetry"]),
+    ("config", &["action", "change", "disk", "telemetry"]),
     (
         "registry",
         &[
@@ -154,6 +172,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "change",
             "config",
             "digest",
+            "disk",
             "document",
             "format",
             "gate",

@@ -39,11 +39,13 @@ impl List<'_> {
             true => http::routes(service, readiness),
             false => http::health_only(service, readiness),
         };
+        let (hosts, origins) = (self.config.allowed_hosts.clone(), self.config.allowed_origins.clone());
+        let doors = Arc::new(http::doors::Doors::new(hosts, origins, Arc::clone(self.service)));
         // Kept, so that the address is not lost while the part is begun again; and let go with the stop, so that nobody
         // waits for an answer that will not come.
         let kept = Arc::new(Mutex::new(Some(listener.into_std()?)));
         let serve = move |stop: Stop| {
-            let (kept, routes) = (Arc::clone(&kept), routes.clone());
+            let (kept, routes, doors) = (Arc::clone(&kept), routes.clone(), Arc::clone(&doors));
             async move {
                 let again = || kept.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|it| it.try_clone());
                 let Some(listener) = again().transpose().map_err(|error| error.to_string())? else { return Ok(()) };
@@ -52,7 +54,7 @@ impl List<'_> {
                     stop.wait().await;
                     drop(kept.lock().unwrap_or_else(PoisonError::into_inner).take());
                 };
-                tokio::join!(http::server::serve(listener, routes, stop.clone()), let_go);
+                tokio::join!(http::server::serve(listener, routes, doors, stop.clone()), let_go);
                 Ok(())
             }
         };

@@ -30,6 +30,7 @@ use self::problem_file::Faults;
 use self::waiting::Waiting;
 use super::files::{CHUNK_BYTES, Document, Documents, Keys, Unfinished};
 use crate::clock;
+use crate::disk;
 use crate::journal::Journal;
 use crate::shutdown::Stop;
 use crate::stream::Stream;
@@ -103,7 +104,7 @@ impl Watch {
         let mut is_told = false;
         while !stop.is_set() {
             let path = self.memory.join(format!("{stream}.lock"));
-            let locked = fs::create_dir_all(&self.memory).and_then(|()| File::create(&path)).map(|file| {
+            let locked = disk::private_folder(&self.memory).and_then(|()| File::create(&path)).map(|file| {
                 let locked = file.try_lock();
                 (file, locked)
             });

@@ -39,7 +39,7 @@ impl Members {
     /// The id of the slot: the first that is free when it is asked for.
     fn slot(&self) -> Option<&str> {
         let slot = self.slot.get_or_init(|| {
-            let slot = std::fs::create_dir_all(&self.folder).and_then(|()| take_slot(&self.folder));
+            let slot = crate::disk::private_folder(&self.folder).and_then(|()| take_slot(&self.folder));
             slot.unwrap_or_else(|error| {
                 let folder = self.folder.display();
                 tracing::warn!(%folder, %error, "The name of this process could not be kept: after a crash its \

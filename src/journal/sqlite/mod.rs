@@ -60,7 +60,7 @@ impl SqliteJournal {
     /// Opens the file at `path`, or creates it.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
+            crate::disk::private_folder(folder)
                 .map_err(|error| JournalError::Stop(format!("cannot create {}: {error}", folder.display())))?;
         }
         let mut connection = connect(path)?;

@@ -17,15 +17,17 @@ use super::{IDENTIFIER_BYTES_MAX, PostgresStore};
 use crate::change::TableName;
 use crate::problem::ProblemType;
 use crate::store::StoreError;
-use crate::store::rows::{Column, PAGE_BYTES_MAX, Page, READ_TIMEOUT, RowQuery, Rows};
+use crate::store::rows::{Column, Listed, PAGE_BYTES_MAX, Page, READ_TIMEOUT, RowQuery, Rows};
 use crate::store::selecting::{Statement, Tie, places, statement};
 
 /// So many rows are fetched first, to see how large they are; and so many at most at once.
 const FIRST_ROWS: usize = 16;
 const FETCH_ROWS_MAX: usize = 1_000;
 
-const TABLES: &str = r#"SELECT name FROM (
-        SELECT CASE WHEN n.nspname = $1 THEN c.relname::text ELSE n.nspname || '.' || c.relname END AS name
+const TABLES: &str = r#"SELECT name, full_name, is_ours FROM (
+        SELECT CASE WHEN n.nspname = $1 THEN c.relname::text ELSE n.nspname || '.' || c.relname END AS name,
+            n.nspname || '.' || c.relname AS full_name,
+            EXISTS (SELECT 1 FROM {books}."_sluicegate_tables" t WHERE t.schema = n.nspname AND t.name = c.relname) AS is_ours
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
             AND c.relname NOT LIKE '\_sluicegate%'
@@ -34,19 +36,24 @@ const TABLES: &str = r#"SELECT name FROM (
 
 #[async_trait]
 impl Rows for PostgresStore {
-    async fn tables(&self) -> Result<Vec<String>, StoreError> {
-        let rows = self.pool.lend().await?.query(TABLES, &[&self.settings.schema]).await?;
-        rows.iter().map(|row| column(row, 0)).collect()
+    async fn tables(&self) -> Result<Vec<Listed>, StoreError> {
+        let sql = TABLES.replace("{books}", &quote(&self.settings.schema));
+        let rows = self.pool.lend().await?.query(&sql, &[&self.settings.schema]).await?;
+        let listed =
+            |row: &Row| Ok(Listed { name: column(row, 0)?, full_name: column(row, 1)?, is_ours: column(row, 2)? });
+        rows.iter().map(listed).collect()
     }
 
-    async fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, StoreError> {
+    async fn find(&self, table: &str) -> Result<Option<(Listed, Vec<Column>)>, StoreError> {
         Ok(self.visible(table).await?.map(|table| {
             let column = |column: &super::catalogue::Column| Column {
                 name: column.name.clone(),
                 column_type: column.column_type.clone(),
                 is_key: table.primary_key.contains(&column.name),
             };
-            table.columns.iter().map(column).collect()
+            let full_name = format!("{}.{}", table.schema, table.name);
+            let name = if table.schema == self.settings.schema { table.name.clone() } else { full_name.clone() };
+            (Listed { name, full_name, is_ours: table.is_ours }, table.columns.iter().map(column).collect())
         }))
     }
 

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use bytes::{BufMut as _, BytesMut};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 
-use crate::change::{ColumnType, Family, Value};
+use crate::change::moment::rfc3339;
+use crate::change::{ColumnType, Family, Scalar, Value};
 use crate::json::Json;
 
 /// A value as a parameter of a statement.
@@ -190,9 +191,10 @@ impl ToSql for Column {
 /// keep digits.
 pub(super) fn write_json(to: &mut String, text: Option<&str>, column_type: &ColumnType) {
     let Some(text) = text else { return to.push_str("null") };
+    let is_moment = matches!(column_type.scalar(), Scalar::Timestamp { .. });
     if column_type.is_array() {
         return match column_type.read(Json::Text(text.into())) {
-            Ok(value) => write_value(to, &value),
+            Ok(value) => write_value(to, &value, is_moment),
             Err(_) => write_string(to, text),
         };
     }
@@ -203,11 +205,12 @@ pub(super) fn write_json(to: &mut String, text: Option<&str>, column_type: &Colu
             _ => write_string(to, text),
         },
         Family::Bytes => write_string(to, text.trim_start_matches("\\x")),
+        _ if is_moment => write_string(to, &rfc3339(text)),
         _ => write_string(to, text),
     }
 }
 
-fn write_value(to: &mut String, value: &Value<'_>) {
+fn write_value(to: &mut String, value: &Value<'_>, is_moment: bool) {
     match value {
         Value::Null => to.push_str("null"),
         Value::Boolean(_) | Value::Whole(_) | Value::Json(_) => to.push_str(&value.text()),
@@ -219,10 +222,11 @@ fn write_value(to: &mut String, value: &Value<'_>) {
                 if index > 0 {
                     to.push(',');
                 }
-                write_value(to, element);
+                write_value(to, element, is_moment);
             }
             to.push(']');
         }
+        value if is_moment => write_string(to, &rfc3339(&value.text())),
         value => write_string(to, &value.text()),
     }
 }

@@ -84,6 +84,8 @@ pub(super) fn connector(tls: &Tls) -> Result<MakeTlsConnector, StoreError> {
                 "the store's certificate cannot be verified: there is none of {places}; name a file with sslrootcert"
             )));
         };
+        let unreadable = |error| StoreError::Stop(format!("sslrootcert {root} cannot be read: {error}"));
+        crate::disk::open(root.as_ref()).map_err(unreadable)?;
         builder.set_ca_file(root).map_err(|error| failed(&format!("sslrootcert {root}"), error))?;
         builder.set_verify(SslVerifyMode::PEER);
     } else {

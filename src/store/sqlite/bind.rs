@@ -2,7 +2,8 @@
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
-use crate::change::{ColumnType, Family, Value};
+use crate::change::moment::rfc3339;
+use crate::change::{ColumnType, Family, Scalar, Value};
 
 /// A value as SQLite takes it.
 pub(super) fn to_sql<'v>(value: &'v Value<'_>) -> ToSqlOutput<'v> {
@@ -88,6 +89,14 @@ pub(super) fn write_stored(to: &mut String, value: ValueRef<'_>, column_type: &C
         ValueRef::Real(value) => write_float(to, value),
         ValueRef::Text(text) => {
             let text = String::from_utf8_lossy(text);
+            let is_moment = matches!(column_type.scalar(), Scalar::Timestamp { .. });
+            if is_moment && !is_json {
+                return write_text(to, &rfc3339(&text));
+            }
+            if is_moment && let Ok(mut elements) = serde_json::from_str::<serde_json::Value>(&text) {
+                moments(&mut elements);
+                return to.push_str(&elements.to_string());
+            }
             // What others wrote into such a column may be no JSON.
             if is_json && crate::json::check(&text).is_ok() {
                 to.push_str(&text);
@@ -96,5 +105,14 @@ pub(super) fn write_stored(to: &mut String, value: ValueRef<'_>, column_type: &C
             }
         }
         ValueRef::Blob(bytes) => write_text(to, &hex(bytes)),
+    }
+}
+
+/// The moments in an array, which may hold arrays.
+fn moments(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = rfc3339(text).into_owned(),
+        serde_json::Value::Array(elements) => elements.iter_mut().for_each(moments),
+        _ => {}
     }
 }

@@ -65,7 +65,7 @@ impl SqliteStore {
     /// Opens the file at `path`, or creates it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
+            crate::disk::private_folder(folder)
                 .map_err(|error| StoreError::Stop(format!("cannot create {}: {error}", folder.display())))?;
         }
         let at = |error: StoreError| match error {

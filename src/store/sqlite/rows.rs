@@ -5,32 +5,34 @@ use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 
 use super::bind::{write_stored, write_text};
-use super::catalogue::{Table, load, quote};
+use super::catalogue::{Table, load, quote, sqlite_name};
 use super::dialect::{Sqlite, is_ordered};
 use super::{SqliteStore, cursor, failed};
+use crate::change::TableName;
 use crate::problem::ProblemType;
 use crate::store::StoreError;
-use crate::store::rows::{Column, Comparison, Field, Operator, PAGE_BYTES_MAX, Page, RowQuery, Rows};
+use crate::store::rows::{Column, Comparison, Field, Listed, Operator, PAGE_BYTES_MAX, Page, RowQuery, Rows};
 use crate::store::selecting::{Tie, places, statement};
 
 #[async_trait]
 impl Rows for SqliteStore {
-    async fn tables(&self) -> Result<Vec<String>, StoreError> {
+    async fn tables(&self) -> Result<Vec<Listed>, StoreError> {
         self.readers
             .answer(|connection| {
                 let mut statement = connection
                     .prepare_cached(
-                        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+                        "SELECT name, EXISTS (SELECT 1 FROM \"_sluicegate_tables\" AS made WHERE made.name = sqlite_schema.name)
+                         FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
                          AND name NOT LIKE '\\_sluicegate%' ESCAPE '\\' ORDER BY name",
                     )
                     .map_err(failed)?;
-                let names = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+                let names = statement.query_map([], |row| Ok(listed(row.get(0)?, row.get(1)?))).map_err(failed)?;
                 names.collect::<rusqlite::Result<_>>().map_err(failed)
             })
             .await
     }
 
-    async fn columns(&self, table: &str) -> Result<Option<Vec<Column>>, StoreError> {
+    async fn find(&self, table: &str) -> Result<Option<(Listed, Vec<Column>)>, StoreError> {
         let name = table.to_owned();
         self.readers
             .answer(move |connection| {
@@ -42,7 +44,8 @@ impl Rows for SqliteStore {
                         column_type: column.column_type.clone(),
                         is_key: is_key(&column.name),
                     };
-                    table.columns.iter().map(column).collect()
+                    let columns = table.columns.iter().map(column).collect();
+                    (listed(table.name, table.is_ours), columns)
                 }))
             })
             .await
@@ -56,10 +59,23 @@ impl Rows for SqliteStore {
 
 /// Finds a table that may be read: not one of the books.
 fn visible(connection: &Connection, name: &str) -> Result<Option<Table>, StoreError> {
-    if name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("_sluicegate")) {
-        return Ok(None);
+    // `public` is left out of the names of tables here, unless somebody else's bears it.
+    let short = sqlite_name(&TableName::parse(name.into()));
+    for name in [name, &short] {
+        if name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("_sluicegate")) {
+            return Ok(None);
+        }
+        if let Some(table) = load(connection, name).map_err(failed)?.filter(|table| table.name == name) {
+            return Ok(Some(table));
+        }
     }
-    Ok(load(connection, name).map_err(failed)?.filter(|table| table.name == name))
+    Ok(None)
+}
+
+/// SQLite has no schemas: a name without one is in `public`, as documents write it.
+fn listed(name: String, is_ours: bool) -> Listed {
+    let full_name = if name.contains('.') { name.clone() } else { format!("public.{name}") };
+    Listed { name, full_name, is_ours }
 }
 
 fn page(connection: &Connection, query: &RowQuery) -> Result<Page, StoreError> {

@@ -37,6 +37,7 @@ pub(crate) fn stream() -> Stream {
         apply: ApplyRules { create: true, ..ApplyRules::default() },
         on_failure: OnFailure::SetAside,
         actions: Vec::new(),
+        cors: Vec::new(),
         directories: Vec::new(),
         routes: Vec::new(),
         wait: None,

@@ -176,6 +176,8 @@ pub(super) async fn a_schema_stays_in_the_name_unless_it_is_public(bench: &mut B
         bench.apply(&[&insert(table, "id INTEGER 1")]).await.unwrap();
     }
     let tables = bench.store.rows().tables().await.unwrap();
+    assert!(tables.iter().all(|table| table.is_ours && table.full_name.ends_with(&table.name)), "{tables:?}");
+    let tables: Vec<_> = tables.into_iter().map(|table| table.name).collect();
     assert_eq!(tables, ["sales.Orders \u{1f5e1}", "sales.t", "t"], "and none of the store's own");
     assert_eq!(bench.rows("t").await.unwrap().len(), 2);
     assert_eq!(bench.rows("_sluicegate_positions").await, None);

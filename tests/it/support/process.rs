@@ -82,6 +82,11 @@ impl Process {
         assert!(status.is_ok_and(|status| status.success()), "SIG{name} could not be sent");
     }
 
+    /// Sends a signal, if the process is still there.
+    pub(crate) fn signal_if_there(&self, name: &str) {
+        let _ = Command::new("sh").args(["-c", &format!("kill -{name} {} 2>&1", self.id())]).output();
+    }
+
     /// Asks it to drain and leave, and waits until it has.
     #[track_caller]
     pub(crate) fn stop(&mut self) -> ExitStatus {
