@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderValue;
 use tokio::sync::Semaphore;
 
 pub use self::refusals::Refusals;
@@ -59,7 +58,7 @@ pub struct Caller(pub std::net::IpAddr);
 #[derive(Debug, Clone)]
 pub struct Foreign {
     /// Its origin, when the browser says it: not for an image or a link.
-    pub origin: Option<HeaderValue>,
+    pub origin: Option<String>,
     /// Whether the configuration lets it do everything.
     pub is_allowed: bool,
 }
@@ -67,8 +66,7 @@ pub struct Foreign {
 impl Foreign {
     /// Whether the page's origin is among these, of which `*` stands for any page.
     pub fn is_named_in(&self, origins: &[String]) -> bool {
-        let origin = self.origin.as_ref().map(HeaderValue::as_bytes);
-        let is_it = |allowed: &String| allowed == "*" || origin.is_some_and(|origin| origin == allowed.as_bytes());
+        let is_it = |allowed: &String| allowed == "*" || self.origin.as_ref() == Some(allowed);
         origins.iter().any(is_it)
     }
 }

@@ -18,7 +18,7 @@ use self::imports::IMPORTS;
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("rdkafka::", &["journal::kafka"]),
     ("rusqlite::", &["intake::directory::memory", "journal::sqlite", "sqlite", "store::sqlite"]),
-    ("axum::", &["http", "http::answer", "http::body", "intake", "query"]),
+    ("axum::", &["http", "http::answer", "http::body", "http::doors", "intake", "query"]),
     ("hyper::", &["http"]),
     ("hyper_util::", &["http"]),
     ("clap::", &["command", "main"]),
@@ -53,7 +53,16 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("tokio_postgres::", &["store::postgres"]),
     (
         "std::fs",
-        &["command", "config", "intake::directory", "journal::kafka", "journal::sqlite", "sqlite", "store::sqlite"],
+        &[
+            "command",
+            "config",
+            "disk",
+            "intake::directory",
+            "journal::kafka",
+            "journal::sqlite",
+            "sqlite",
+            "store::sqlite",
+        ],
     ),
     ("std::env", &["command", "config", "telemetry"]),
     ("std::thread", &["apply", "command", "journal::kafka", "journal::sqlite", "parts", "sqlite", "store::sqlite"]),

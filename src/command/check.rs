@@ -15,11 +15,11 @@ use crate::stream::Target;
 /// The folder, or why it cannot be read. It may come later.
 fn readable(folder: &Path) -> Result<String, String> {
     match std::fs::read_dir(folder) {
-        Ok(_) => Ok(folder.display().to_string()),
+        Ok(_) => Ok(crate::disk::shown(folder)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Ok(format!("{} (not there yet)", folder.display()))
+            Ok(format!("{} (not there yet)", crate::disk::shown(folder)))
         }
-        Err(error) => Err(format!("{}: {error}", folder.display())),
+        Err(error) => Err(format!("{}: {error}", crate::disk::shown(folder))),
     }
 }
 
@@ -63,7 +63,7 @@ impl Check {
                 println!("wrong  {what}  {text}");
             }
         };
-        let file = config.file.as_ref().map_or("defaults; there is no file".into(), |path| path.display().to_string());
+        let file = config.file.as_ref().map_or("defaults; there is no file".into(), |path| crate::disk::shown(path));
         say("configuration", Ok(file));
         say("listen       ", door::can_be_opened(&config.listen).await);
         let (said, journal) = open_journal(&config).await;

@@ -16,7 +16,7 @@ impl Init {
     pub(super) fn run(self, global: &Global) -> Done {
         let path: PathBuf = global.config.clone().unwrap_or_else(|| FILE.into());
         write(&path)?;
-        eprintln!("wrote {}; `sluicegate check` reads it, `sluicegate up` runs it", path.display());
+        eprintln!("wrote {}; `sluicegate check` reads it, `sluicegate up` runs it", crate::disk::shown(&path));
         Ok(())
     }
 }
@@ -25,9 +25,9 @@ fn write(path: &Path) -> Done {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| {
         Failed::Error(match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                format!("{} is there already and stays as it is", path.display()).into()
+                format!("{} is there already and stays as it is", crate::disk::shown(path)).into()
             }
-            _ => format!("cannot write {}: {error}", path.display()).into(),
+            _ => format!("cannot write {}: {error}", crate::disk::shown(path)).into(),
         })
     })?;
     file.write_all(TEMPLATE.as_bytes())?;

@@ -124,7 +124,7 @@ fn events(said: &config::Stream) -> Result<EventRules, Failed> {
     let schema = match &said.schema {
         Some(path) => {
             let wrong = |broken: BrokenSchema| {
-                Failed::Error(format!("stream {}: in {}: {broken}", said.name, path.display()).into())
+                Failed::Error(format!("stream {}: in {}: {broken}", said.name, disk::shown(path)).into())
             };
             Some(Arc::new(compile(path, said.formats == config::Formats::Assert).map_err(wrong)?))
         }

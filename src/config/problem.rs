@@ -35,7 +35,9 @@ impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Origin::Flag(flag) => write!(out, "{flag}: {}", self.words),
-            Origin::File { path, line, column } => write!(out, "{}:{line}:{column}: {}", path.display(), self.words),
+            Origin::File { path, line, column } => {
+                write!(out, "{}:{line}:{column}: {}", crate::disk::shown(path), self.words)
+            }
         }
     }
 }
@@ -44,7 +46,7 @@ impl fmt::Display for Problem {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read, or a file that was named is not there.
-    #[error("the configuration file {} cannot be read", path.display())]
+    #[error("the configuration file {} cannot be read", crate::disk::shown(path))]
     Unreadable {
         /// The file, as it was named.
         path: PathBuf,
@@ -53,7 +55,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file is not YAML; nothing else of it was judged.
-    #[error("{}:{line}:{column}: this is not YAML{hint}", path.display())]
+    #[error("{}:{line}:{column}: this is not YAML{hint}", crate::disk::shown(path))]
     NotYaml {
         /// The file, as it was named.
         path: PathBuf,

@@ -46,9 +46,9 @@ pub(super) enum Pass {
     /// It is routed, and answered as it is.
     In,
     /// It is routed, and the page of this origin may see the answer.
-    Seen(HeaderValue),
+    Seen(String),
     /// A browser asks whether a page of this origin may send what it wants to send: it may.
-    Preflight(HeaderValue),
+    Preflight(String),
 }
 
 impl Doors {
@@ -157,7 +157,7 @@ fn check_size<B>(request: &Request<B>) -> Result<(), Failure> {
 }
 
 /// The answer to a browser that asks before a page sends something.
-pub(super) fn preflight(origin: &HeaderValue) -> Response<Body> {
+pub(super) fn preflight(origin: &str) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
@@ -169,8 +169,9 @@ pub(super) fn preflight(origin: &HeaderValue) -> Response<Body> {
 }
 
 /// Lets a web page of `origin` see the answer.
-pub fn open_to(headers: &mut HeaderMap, origin: &HeaderValue) {
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+pub fn open_to(headers: &mut HeaderMap, origin: &str) {
+    // It came in a header.
+    headers.extend(HeaderValue::from_str(origin).ok().map(|origin| (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)));
     let seen = HeaderValue::from_static("location, preference-applied, retry-after");
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, seen);
     headers.append(header::VARY, HeaderValue::from_static("origin"));
@@ -206,7 +207,8 @@ fn foreign<B>(request: &Request<B>) -> Option<Foreign> {
     if is_own_site && is_own_origin && is_one {
         return None;
     }
-    Some(Foreign { origin: origin.filter(|_| is_one).cloned(), is_allowed: false })
+    let origin = origin.filter(|_| is_one).and_then(|origin| Some(origin.to_str().ok()?.to_owned()));
+    Some(Foreign { origin, is_allowed: false })
 }
 
 /// Whether an origin is that of the host asked. A proxy in front may speak TLS, so either scheme is right.

@@ -16,7 +16,7 @@ fn accepted_documents_become_rows_with_either_spelling_of_the_key() {
     let server = home.up();
     server.applied(fixture("activities/accepted.json"));
     server.applied(fixture("activities/accepted-value_to_delete.json"));
-    let left = json!({"a": 2, "b": "All Good", "c": "2021-05-09T11:58:28.988414"});
+    let left = json!({"a": 2, "b": "All Good", "c": "2021-05-09 11:58:28.988414"});
     assert_eq!(server.rows("table1"), [left]);
     assert_eq!(server.rows("table32"), [] as [Value; 0]);
 }
@@ -80,7 +80,12 @@ fn customers(server: &Process) -> Vec<Value> {
 #[track_caller]
 fn check_customers(server: &Process) {
     let expected = fixture("wal2json/expected-customers.ndjson");
-    let expected: Vec<Value> = texts(&expected).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut expected: Vec<Value> = texts(&expected).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for row in &mut expected {
+        // The source printed its moments as PostgreSQL does.
+        let joined = row["joined"].as_str().map(|text| text.replace(' ', "T").replace("+00", "Z"));
+        row["joined"] = joined.into();
+    }
     assert_eq!(customers(server), expected);
 }
 
