@@ -46,7 +46,7 @@ fn said_of(text: &str) -> Vec<String> {
 fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right() {
     let table: &[(&str, &[&str])] = &[
         ("strems: {}", &["1:1: unknown key `strems`; did you mean `streams`?"]),
-        ("xyzzy: 1", &["1:1: unknown key `xyzzy`; known are `data`, `journal`"]),
+        ("xyzzy: 1", &["1:1: unknown key `xyzzy`; known are `allowed_hosts`, `allowed_origins`"]),
         (
             "streams:\n  people:\n    takes: events\n    tabel: people\n",
             &["4:5: unknown key `tabel` in streams.people; did you mean `table`?"],
@@ -55,6 +55,24 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
             "streams: {a: {takes: changes, allow: {table: [a]}}}",
             &["unknown key `table` in streams.a.allow; did you mean `tables`?"],
         ),
+        (
+            "allowed_hosts: [\"gate:8080\"]",
+            &[
+                "1:17: `allowed_hosts` cannot have \"gate:8080\"; any port is right: write the name or the address alone",
+            ],
+        ),
+        ("allowed_hosts: []", &["`allowed_hosts` is an empty list; write a list such as `[gate.internal]`"]),
+        (
+            "allowed_origins: [\"*\"]",
+            &["would be every page there is; `cors` of a stream can say \"*\" for that stream"],
+        ),
+        ("allowed_origins: [shop.example]", &["`allowed_origins` cannot have \"shop.example\"; it has no scheme"]),
+        (
+            "streams: {a: {takes: events, cors: [\"https://a.example/\"]}}",
+            &["`streams.a.cors` cannot have \"https://a.example/\"; an origin is a scheme, a host"],
+        ),
+        ("read: {table: [a]}", &["unknown key `table` in read; did you mean `tables`?"]),
+        ("read: {tables: a}", &["`read.tables` must be a list such as `[people, \"game.*\"]`, found the text \"a\""]),
         ("listen: a:1\nlisten: b:2", &["2:1: the key `listen` stands here again; it is on line 1"]),
         (
             "listen: 8080",
@@ -436,7 +454,7 @@ fn every_setting_of_the_schema_is_explained() {
         settings.sum()
     }
     let schema = schema();
-    assert_eq!(check(&schema, ""), 43);
+    assert_eq!(check(&schema, ""), 48);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let stream = &schema["properties"]["streams"]["additionalProperties"];
     assert_eq!(stream["required"], serde_json::json!(["takes"]));
