@@ -17,8 +17,10 @@ const TRIES: usize = 20;
 
 const BYTES: usize = 4 << 20;
 
-/// Early answers: the path, headers, and the status.
-const REFUSALS: &[(&str, &[(&str, &str)], u16)] = &[
+/// The path, headers, and the status of an early answer.
+type Refusal = (&'static str, &'static [(&'static str, &'static str)], u16);
+
+const REFUSALS: &[Refusal] = &[
     ("/v1/streams/s", &[], 413),
     ("/v1/streams/s", &[("Origin", "https://evil.example")], 403),
     ("/v1/streams/s", &[("Host", "evil.example")], 403),
