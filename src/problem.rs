@@ -83,14 +83,18 @@ catalogue! {
         "Updates and deletes need their key columns; inserts and updates add the columns they set where the stream allows it (`allow.create`). Add the column, then retry the dead letter.";
     TypeConflict "type-conflict" 409 "A declared type conflicts with the column's type."
         "The types belong to different families, such as TEXT and INTEGER. Mend the document (`sluicegate dead-letters retry ID --with FILE`) or the column.";
-    NameConflict "name-conflict" 409 "Two names differ in letter case only."
-        "SQLite cannot hold both. Write the name as the table has it, and retry the mended document.";
+    NameConflict "name-conflict" 409 "The name is taken."
+        "The detail says by what: a name that differs in letter case only, an index, a sequence, a view, a type, or a column of the database's own. Write the name as the table has it, or take another one, and retry the mended document.";
+    ForbiddenTable "forbidden-table" 409 "The store's role may not do this to the table."
+        "The detail names what is missing, and the statement that would allow it. Run it as the owner of the table, then retry the dead letter; or mend the document.";
     ValueOutOfRange "value-out-of-range" 409 "A value does not fit its column."
         "The value has too many digits, is too long, or lies outside the range of the column's type.";
     InvalidValue "invalid-value" 409 "A value cannot be read as its column's type."
         "Mend the value, then retry: `sluicegate dead-letters retry ID --with FILE`.";
     ConstraintViolated "constraint-violated" 409 "A constraint of the table was violated."
         "The detail names the constraint. Mend the document or the rows it collides with, then retry.";
+    DatabaseRefused "database-refused" 409 "The database refused the document."
+        "The detail holds the database's own words: a trigger, a function, a view, an extension or a limit of the database said no. Mend what they name, then retry the dead letter.";
     IdempotencyKeyReused "idempotency-key-reused" 409 "The idempotency key was used for another document."
         "A key stands for one document. Send a different document under a key of its own.";
     UnreadableRecord "unreadable-record" 409 "The record in the journal is no document of this stream."

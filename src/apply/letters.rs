@@ -6,9 +6,10 @@
 use bytes::Bytes;
 
 use crate::document::Position;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemType};
 use crate::record::Kept;
-use crate::store::{ApplyRules, Closing, Letter, Next, Store, StoreError};
+use crate::store::tries::Tries;
+use crate::store::{ApplyRules, Closing, Document, Letter, Store, StoreError};
 use crate::stream::Stream;
 
 /// What became of a retry.
@@ -43,7 +44,6 @@ pub async fn retry(
         }
         kept.record.value = mended;
     }
-    let mut transaction = store.begin(&stream.apply, None).await?;
     let problem = match stream.read(&kept) {
         Ok(mut document) => {
             if stream.has_rows_by_receipt() {
@@ -54,18 +54,10 @@ pub async fn retry(
                 // The key goes on standing for the document as it was sent.
                 idempotency.digest = original;
             }
-            match transaction.apply(&[document]).await {
-                Ok(_) => {
-                    if !transaction.close_letter(&position, Closing::Applied).await? {
-                        return Ok(Retried::Gone);
-                    }
-                    transaction.commit().await?;
-                    return Ok(Retried::Applied);
-                }
-                Err(refusal) => match (refusal.error.next(), refusal.error) {
-                    (Next::SetAside, StoreError::Document(problem)) => *problem,
-                    (_, error) => return Err(error),
-                },
+            match attempt(store, stream, &document, &position).await? {
+                Attempt::Applied => return Ok(Retried::Applied),
+                Attempt::Gone => return Ok(Retried::Gone),
+                Attempt::Failed(problem) => *problem,
             }
         }
         Err(problem) => problem,
@@ -73,11 +65,67 @@ pub async fn retry(
     if is_mended {
         return Ok(Retried::Failed(problem));
     }
+    let mut transaction = store.begin(&stream.apply, None).await?;
     if !transaction.close_letter(&position, Closing::Failed(&problem)).await? {
         return Ok(Retried::Gone);
     }
     transaction.commit().await?;
     Ok(Retried::Failed(problem))
+}
+
+/// What became of an attempt.
+enum Attempt {
+    Applied,
+    Gone,
+    Failed(Box<Problem>),
+}
+
+/// Applies the document and closes its letter; what may be a race, a bounded number of times.
+async fn attempt(
+    store: &dyn Store,
+    stream: &Stream,
+    document: &Document<'_>,
+    letter: &Position,
+) -> Result<Attempt, StoreError> {
+    let mut tries = Tries::begin();
+    loop {
+        let error = match once(store, stream, document, letter).await {
+            Ok(true) => return Ok(Attempt::Applied),
+            Ok(false) => return Ok(Attempt::Gone),
+            Err(error) => error,
+        };
+        match error {
+            StoreError::Document(problem) => return Ok(Attempt::Failed(problem)),
+            StoreError::Contested(problem) => {
+                if !tries.again(store).await? {
+                    return Ok(Attempt::Failed(problem));
+                }
+            }
+            // Nobody knows whether it was applied: the letter says so next time.
+            StoreError::Lost(words) => {
+                if !tries.again(store).await? {
+                    return Ok(Attempt::Failed(Box::new(Problem::new(ProblemType::DatabaseRefused, words))));
+                }
+            }
+            other => return Err(other),
+        }
+    }
+}
+
+/// One transaction. False when there is no such letter.
+async fn once(
+    store: &dyn Store,
+    stream: &Stream,
+    document: &Document<'_>,
+    letter: &Position,
+) -> Result<bool, StoreError> {
+    let mut transaction = store.begin(&stream.apply, None).await?;
+    transaction.apply(std::slice::from_ref(document)).await.map_err(|refusal| refusal.error)?;
+    if !transaction.close_letter(letter, Closing::Applied).await.map_err(StoreError::of_the_books)? {
+        return Ok(false);
+    }
+    transaction.commit().await?;
+    Ok(true)
 }
 
 /// Gives a dead letter up. False when there is no such letter.

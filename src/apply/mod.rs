@@ -8,6 +8,7 @@ pub mod letters;
 pub mod progress;
 mod judged;
 mod settle;
+mod suspicion;
 mod worker;
 pub mod verify;
 
@@ -162,6 +163,7 @@ impl Applier {
                 orders: ordered,
                 reports: reports.clone(),
                 partitions: HashMap::new(),
+                suspicions: HashMap::new(),
                 seeks: 0,
             };
             let (runtime, stop, reports) = (tokio::runtime::Handle::current(), stop.clone(), reports.clone());

@@ -1,10 +1,16 @@
-//! One batch, one transaction: what applies is applied, what cannot be is set aside, and the position moves with both.
+//! One batch: what applies is applied, what cannot be is set aside, and the position moves with both.
+//!
+//! A batch is one transaction as long as nothing is wrong. Within it a document at fault is cut out by a savepoint. Where
+//! that cannot tell whose fault something is (a COMMIT that is refused, a race that may be none, a trigger that undoes the
+//! transaction, a connection that ends), the batch goes on in transactions of fewer documents, down to one, each with its
+//! position: so whoever is before the document in question is served, and it is tried by itself.
 
 use super::judged::{Documents, Judged, Read};
 use crate::clock;
 use crate::document::Receipt;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemType};
 use crate::record::Kept;
+use crate::store::tries::Tries;
 use crate::store::{Claim, Document, Fate, Letter, Next, Store, StoreError, Tally, Transaction};
 use crate::stream::{OnFailure, Stream};
 
@@ -13,53 +19,186 @@ use crate::stream::{OnFailure, Stream};
 pub(super) struct Settled {
     /// Where the partition stands now.
     pub(super) next_offset: i64,
-    /// The documents that were set aside, and why.
-    pub(super) set_aside: Vec<(Receipt, Problem)>,
     /// Why the partition holds at `next_offset`, with `on_failure: stop`.
     pub(super) held: Option<Problem>,
 }
 
-/// Applies a batch under `claim`. On an error nothing is known to have happened: read the position again.
-pub(super) async fn apply(store: &dyn Store, claim: &Claim, judged: &Judged) -> Result<Settled, StoreError> {
+/// How carefully a batch is applied, because of what happened before.
+#[derive(Debug, Default)]
+pub(super) struct Care {
+    /// So many documents a transaction at most, if they are bounded.
+    pub(super) records_max: Option<usize>,
+    /// The document at this offset is not tried again, for this reason.
+    pub(super) blamed: Option<(i64, Problem)>,
+}
+
+/// A batch that could not be applied to its end.
+#[derive(Debug)]
+pub(super) struct Broken {
+    /// Why. Read the position again.
+    pub(super) error: StoreError,
+    /// Where the transaction began that failed.
+    pub(super) at: i64,
+}
+
+/// Applies a batch under `claim`.
+pub(super) async fn apply(store: &dyn Store, claim: &Claim, judged: &Judged, care: &Care) -> Result<Settled, Broken> {
     let Read { stream, batch } = judged.borrow_owner();
     let Documents { documents, indices, unreadable } = judged.borrow_dependent();
     let again = again(stream, claim, documents);
     let documents = again.as_deref().unwrap_or(documents);
-    let mut transaction = store.begin(&stream.apply, Some(claim)).await?;
+    let count = batch.records.len();
     let mut settling = Settling {
+        store,
         stream,
         records: &batch.records,
-        transaction: &mut *transaction,
-        tally: Tally::default(),
-        set_aside: Vec::new(),
+        documents,
+        indices,
+        unreadable,
+        end: batch.next_offset,
+        claim: claim.clone(),
+        care,
     };
-    // What is no document at all divides the batch into runs of those that are.
-    let mut held = None;
-    let mut done = 0;
-    for (index, problem) in unreadable {
-        let end = indices.partition_point(|other| other < index);
-        held = settling.settle(&documents[done..end], &indices[done..end]).await?;
-        if held.is_none() {
-            held = settling.refuse(*index, problem.clone()).await?;
+    let whole = care.records_max.unwrap_or(count).max(1);
+    let (mut done, mut length) = (0_usize, whole);
+    loop {
+        let end = done.saturating_add(length).min(count);
+        let settled = match settling.span(done, end).await {
+            Ok(settled) => settled,
+            Err(error) => return Err(Broken { error, at: settling.claim.next_offset }),
+        };
+        match settled {
+            Span::Held(problem) => return Ok(Settled { next_offset: settling.claim.next_offset, held: Some(problem) }),
+            Span::Done(reached) if reached == count => {
+                return Ok(Settled { next_offset: settling.claim.next_offset, held: None });
+            }
+            Span::Done(reached) => (done, length) = (reached, length.saturating_mul(2).min(whole)),
+            // The one at `done` is by itself next time.
+            Span::Unclear { reached, of } => (done, length) = (reached, of),
         }
-        if held.is_some() {
-            break;
+    }
+}
+
+/// What became of a span of records.
+enum Span {
+    /// All before this index is in the store.
+    Done(usize),
+    /// All before `reached` is in the store; so many come next, by themselves.
+    Unclear { reached: usize, of: usize },
+    /// The stream holds at a document.
+    Held(Problem),
+}
+
+/// Where a transaction ended.
+enum Pass {
+    /// All of it is in the store.
+    Done,
+    /// All before this index is in the store. The document there may have lost a race.
+    Contested { at: usize, problem: Box<Problem> },
+    /// Nothing of it remains, for the sake of the record at this index, if that is known.
+    Void { at: Option<usize>, error: StoreError },
+    /// All before some document is in the store, and the stream holds there.
+    Held(Problem),
+}
+
+/// The documents of a batch, the index of the record of each, and the records that are none.
+type Found<'s> = (&'s [Document<'s>], &'s [usize], &'s [(usize, Problem)]);
+
+struct Settling<'s> {
+    store: &'s dyn Store,
+    stream: &'s Stream,
+    records: &'s [Kept],
+    documents: &'s [Document<'s>],
+    /// The index of the record of each document.
+    indices: &'s [usize],
+    /// The records that are no documents.
+    unreadable: &'s [(usize, Problem)],
+    /// The offset behind the batch.
+    end: i64,
+    /// It moves with each transaction.
+    claim: Claim,
+    care: &'s Care,
+}
+
+impl<'s> Settling<'s> {
+    /// The records from one index to before another, in one transaction. One by itself is tried until it is clear what
+    /// becomes of it.
+    async fn span(&mut self, from: usize, to: usize) -> Result<Span, StoreError> {
+        let is_alone = to - from == 1;
+        if is_alone
+            && let Some((offset, problem)) = &self.care.blamed
+            && self.records[from].position.offset == *offset
+        {
+            return self.blame(from, problem.clone()).await;
         }
-        done = end;
+        let mut tries = Tries::begin();
+        loop {
+            let problem = match self.pass(from, to).await? {
+                Pass::Done => return Ok(Span::Done(to)),
+                Pass::Held(problem) => return Ok(Span::Held(problem)),
+                Pass::Contested { at, .. } if !is_alone => return Ok(Span::Unclear { reached: at, of: 1 }),
+                Pass::Void { at, .. } if !is_alone => {
+                    let before = at.map_or((to - from) / 2, |at| at - from);
+                    return Ok(Span::Unclear { reached: from, of: before.max(1) });
+                }
+                Pass::Void { error: StoreError::Document(problem), .. } => return self.blame(from, *problem).await,
+                Pass::Contested { problem, .. } | Pass::Void { error: StoreError::Contested(problem), .. } => problem,
+                Pass::Void { error, .. } => return Err(error),
+            };
+            if !tries.again(self.store).await? {
+                return self.blame(from, *problem).await;
+            }
+        }
     }
-    if held.is_none() {
-        held = settling.settle(&documents[done..], &indices[done..]).await?;
+
+    /// Sets a record aside as it is, or holds there.
+    async fn blame(&mut self, index: usize, problem: Problem) -> Result<Span, StoreError> {
+        let mut run = self.begin().await?;
+        if let Some(held) = run.refuse(index, problem).await? {
+            return Ok(Span::Held(held));
+        }
+        self.finish(run, index + 1).await.map_err(StoreError::of_the_books)?;
+        Ok(Span::Done(index + 1))
     }
-    let Settling { mut tally, set_aside, .. } = settling;
-    let (next_offset, held) = match held {
-        None => (batch.next_offset, None),
-        Some((offset, problem)) => (offset, Some(problem)),
-    };
-    tally.gaps = next_offset - claim.next_offset - tally.applied - tally.duplicates - tally.dead_lettered;
-    transaction.advance(claim, next_offset, tally).await?;
-    transaction.commit().await?;
-    let set_aside = set_aside.into_iter().map(|letter| (Receipt(letter.position), letter.problem)).collect();
-    Ok(Settled { next_offset, set_aside, held })
+
+    /// One transaction.
+    async fn pass(&mut self, from: usize, to: usize) -> Result<Pass, StoreError> {
+        let mut run = self.begin().await?;
+        let stopped = run.records((self.documents, self.indices, self.unreadable), from, to).await?;
+        let (reached, pass) = match stopped {
+            Stopped::Never => (to, Pass::Done),
+            Stopped::Contested { at, .. } if at == from => return Ok(stopped.into_pass()),
+            Stopped::Contested { at, .. } | Stopped::Held { at, .. } => (at, stopped.into_pass()),
+            Stopped::Void { .. } => return Ok(stopped.into_pass()),
+        };
+        match self.finish(run, reached).await {
+            Ok(()) => Ok(pass),
+            Err(error @ (StoreError::Document(_) | StoreError::Contested(_))) => Ok(Pass::Void { at: None, error }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn begin(&self) -> Result<Run<'s>, StoreError> {
+        let (store, stream) = (self.store, self.stream);
+        let transaction = store.begin(&stream.apply, Some(&self.claim)).await?;
+        let records = self.records;
+        Ok(Run { transaction, stream, records, tally: Tally::default(), set_aside: Vec::new() })
+    }
+
+    /// Moves the position to before a record, and commits.
+    async fn finish(&mut self, run: Run<'_>, reached: usize) -> Result<(), StoreError> {
+        let Run { mut transaction, mut tally, set_aside, .. } = run;
+        let next_offset = self.records.get(reached).map_or(self.end, |kept| kept.position.offset);
+        tally.gaps = next_offset - self.claim.next_offset - tally.applied - tally.duplicates - tally.dead_lettered;
+        transaction.advance(&self.claim, next_offset, tally).await?;
+        transaction.commit().await?;
+        self.claim.next_offset = next_offset;
+        for (receipt, reason) in set_aside {
+            tracing::warn!(stream = %self.stream.name, %receipt, reason = reason.name(),
+                "A document could not be applied and was set aside.");
+        }
+        Ok(())
+    }
 }
 
 /// The documents of a replay: rows that are there already are brought up to date. None when none of them was applied
@@ -79,63 +218,113 @@ fn again<'a>(stream: &Stream, claim: &Claim, documents: &[Document<'a>]) -> Opti
 /// After a refusal runs grow from here again: where many documents are bad, each refusal costs what a short run does.
 const LENGTH_MIN: usize = 16;
 
-struct Settling<'s, 't> {
+/// A transaction at work.
+struct Run<'s> {
+    transaction: Box<dyn Transaction + 's>,
     stream: &'s Stream,
     records: &'s [Kept],
-    transaction: &'t mut (dyn Transaction + 't),
     tally: Tally,
-    set_aside: Vec<Letter>,
+    set_aside: Vec<(Receipt, ProblemType)>,
 }
 
-/// The offset at which the partition holds, and why.
-type Held = Option<(i64, Problem)>;
+/// Where the work of a transaction ended.
+enum Stopped {
+    Never,
+    Contested { at: usize, problem: Box<Problem> },
+    Void { at: Option<usize>, error: StoreError },
+    Held { at: usize, problem: Problem },
+}
 
-impl Settling<'_, '_> {
-    /// Applies a run of documents. When the store refuses it for a document's sake, the run is cut there, or halved until
-    /// the document is alone.
-    async fn settle(&mut self, documents: &[Document<'_>], indices: &[usize]) -> Result<Held, StoreError> {
+impl Stopped {
+    fn into_pass(self) -> Pass {
+        match self {
+            Stopped::Never => Pass::Done,
+            Stopped::Contested { at, problem } => Pass::Contested { at, problem },
+            Stopped::Void { at, error } => Pass::Void { at, error },
+            Stopped::Held { problem, .. } => Pass::Held(problem),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// The records from one index to before another: what is no document at all divides them into runs of those that are.
+    async fn records(&mut self, found: Found<'_>, from: usize, to: usize) -> Result<Stopped, StoreError> {
+        let (documents, indices, unreadable) = found;
+        let before = |index: usize| indices.partition_point(|other| *other < index);
+        let mut done = before(from);
+        for (index, problem) in unreadable.iter().filter(|(index, _)| (from..to).contains(index)) {
+            let end = before(*index);
+            match self.documents(&documents[done..end], &indices[done..end]).await? {
+                Stopped::Never => {}
+                stopped => return Ok(stopped),
+            }
+            if let Some(problem) = self.refuse(*index, problem.clone()).await? {
+                return Ok(Stopped::Held { at: *index, problem });
+            }
+            done = end;
+        }
+        let end = before(to);
+        self.documents(&documents[done..end], &indices[done..end]).await
+    }
+
+    /// A run of documents. When the store refuses it for a document's sake, the run is cut there, or halved until the
+    /// document is alone.
+    async fn documents(&mut self, documents: &[Document<'_>], indices: &[usize]) -> Result<Stopped, StoreError> {
         let mut done = 0;
         let mut length = documents.len();
         while done < documents.len() {
             let part = &documents[done..(done + length).min(documents.len())];
-            match self.transaction.apply(part).await {
+            let refusal = match self.transaction.apply(part).await {
                 Ok(fates) => {
-                    for fate in fates {
-                        match fate {
-                            Fate::Applied => self.tally.applied += 1,
-                            Fate::Duplicate { .. } => self.tally.duplicates += 1,
-                        }
-                    }
+                    self.count(&fates);
                     done += part.len();
                     length = (2 * part.len()).max(LENGTH_MIN);
+                    continue;
                 }
-                Err(refusal) if refusal.error.next() == Next::SetAside => {
-                    match refusal.at.or((part.len() == 1).then_some(0)) {
-                        Some(0) => {
-                            if let StoreError::Document(problem) = refusal.error
-                                && let Some(held) = self.refuse(indices[done], *problem).await?
-                            {
-                                return Ok(Some(held));
-                            }
-                            done += 1;
-                            length = length.max(LENGTH_MIN);
-                        }
-                        Some(at) => length = at,
-                        None => length = part.len() / 2,
+                Err(refusal) => refusal,
+            };
+            let is_its = matches!(refusal.error.next(), Next::SetAside | Next::Alone);
+            if !is_its {
+                return Err(refusal.error);
+            }
+            let at = refusal.at.or((part.len() == 1).then_some(0));
+            if refusal.is_void {
+                return Ok(Stopped::Void { at: at.map(|at| indices[done + at]), error: refusal.error });
+            }
+            match (at, refusal.error) {
+                (Some(0), StoreError::Contested(problem)) => {
+                    return Ok(Stopped::Contested { at: indices[done], problem });
+                }
+                (Some(0), StoreError::Document(problem)) => {
+                    if let Some(problem) = self.refuse(indices[done], *problem).await? {
+                        return Ok(Stopped::Held { at: indices[done], problem });
                     }
+                    done += 1;
+                    length = length.max(LENGTH_MIN);
                 }
-                Err(refusal) => return Err(refusal.error),
+                (Some(at), _) => length = at.max(1),
+                (None, _) => length = (part.len() / 2).max(1),
             }
         }
-        Ok(None)
+        Ok(Stopped::Never)
     }
 
-    /// Sets one document aside, or holds there.
-    async fn refuse(&mut self, index: usize, problem: Problem) -> Result<Held, StoreError> {
+    fn count(&mut self, fates: &[Fate]) {
+        for fate in fates {
+            match fate {
+                Fate::Applied => self.tally.applied += 1,
+                Fate::Duplicate { .. } => self.tally.duplicates += 1,
+            }
+        }
+    }
+
+    /// Sets one record aside; or gives the problem back, when the stream is to hold there.
+    async fn refuse(&mut self, index: usize, problem: Problem) -> Result<Option<Problem>, StoreError> {
         let kept = &self.records[index];
         if self.stream.on_failure == OnFailure::Stop {
-            return Ok(Some((kept.position.offset, problem)));
+            return Ok(Some(problem));
         }
+        let reason = problem.kind;
         let letter = Letter {
             stream: self.stream.name.clone(),
             position: kept.position.clone(),
@@ -144,9 +333,9 @@ impl Settling<'_, '_> {
             set_aside_ms: clock::now_ms(),
             attempts: 1,
         };
-        self.transaction.set_aside(&letter).await?;
+        self.transaction.set_aside(&letter).await.map_err(StoreError::of_the_books)?;
         self.tally.dead_lettered += 1;
-        self.set_aside.push(letter);
+        self.set_aside.push((Receipt(letter.position), reason));
         Ok(None)
     }
 }

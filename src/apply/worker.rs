@@ -11,9 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::judged::Ahead;
 use super::progress::Progress;
-use super::settle;
+use super::settle::{self, Broken, Care, Settled};
+use super::suspicion::Suspicion;
 use crate::clock;
 use crate::journal::{Extent, Journal, JournalError};
+use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
 use crate::store::{Claim, ClaimRequest, Next, Place, Store, StoreError};
 use crate::stream::Stream;
@@ -63,6 +65,8 @@ pub(super) struct Worker {
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) reports: mpsc::UnboundedSender<Report>,
     pub(super) partitions: HashMap<i32, State>,
+    /// The partitions in whose batches connections ended.
+    pub(super) suspicions: HashMap<i32, Suspicion>,
     /// Numbers the seeks, so that batches from before one are known.
     pub(super) seeks: u64,
 }
@@ -107,6 +111,7 @@ impl Worker {
             Order::Lost(partition) => {
                 tracing::info!(stream = %self.stream.name, partition, "Another process reads the partition now.");
                 self.partitions.remove(&partition);
+                self.suspicions.remove(&partition);
                 self.progress.stand_by(partition);
             }
             Order::Batch { seek, ahead } => {
@@ -115,8 +120,8 @@ impl Worker {
                 if let Some(State::Running { claim, seek: current, since, attempts }) = self.partitions.get(&partition)
                     && *current == seek
                 {
-                    let (since, attempts) = (*since, *attempts);
-                    let state = match self.apply(claim.clone(), attempts, ahead).await {
+                    let (claim, since, attempts) = (claim.clone(), *since, *attempts);
+                    let state = match self.apply(claim, since, attempts, ahead).await {
                         Ok(claim) => State::Running { claim, seek, since, attempts: 0 },
                         Err(waiting) => waiting,
                     };
@@ -212,40 +217,77 @@ impl Worker {
     }
 
     /// Applies one batch, and gives the claim as it is afterwards, or what the partition waits for.
-    async fn apply(&self, claim: Claim, attempts: u32, ahead: Ahead) -> Result<Claim, State> {
+    async fn apply(&mut self, claim: Claim, since: Instant, attempts: u32, ahead: Ahead) -> Result<Claim, State> {
         let partition = ahead.partition();
         let Some(judged) = ahead.judged().await else {
             let error = StoreError::Later("a batch could not be judged; the log says why".into());
             return Err(self.wait(partition, error, attempts).await);
         };
-        match settle::apply(&*self.store, &claim, &judged).await {
-            Ok(settled) => {
-                match settled.held {
-                    None => self.progress.advance(partition, settled.next_offset),
-                    Some(_) => self.progress.claimed(partition, settled.next_offset, false),
-                }
-                for (receipt, problem) in &settled.set_aside {
-                    tracing::warn!(stream = %self.stream.name, %receipt, reason = problem.kind.name(),
-                        "A document could not be applied and was set aside.");
-                }
-                match settled.held {
-                    None => Ok(Claim { next_offset: settled.next_offset, ..claim }),
-                    Some(problem) => {
-                        let reason = format!(
-                            "the document {}-{partition}-{} cannot be applied, and the stream says `on_failure: stop`: \
-                             {problem}; mend what is wrong, or skip it with `sluicegate positions set {} --to {}`",
-                            self.stream.topic,
-                            settled.next_offset,
-                            self.stream.name,
-                            settled.next_offset + 1
-                        );
-                        self.halt(partition, &reason).await;
-                        Err(State::Waiting { until: Instant::now() + HALT_PAUSE, attempts: 0 })
+        let care = match self.care(partition, claim.next_offset).await {
+            Ok(care) => care,
+            Err(error) => return Err(self.wait(partition, error, attempts).await),
+        };
+        match settle::apply(&*self.store, &claim, &judged, &care).await {
+            Ok(Settled { next_offset, held: None }) => {
+                self.progress.advance(partition, next_offset);
+                Ok(Claim { next_offset, ..claim })
+            }
+            Ok(Settled { next_offset, held: Some(problem) }) => {
+                self.progress.claimed(partition, next_offset, false);
+                self.halt(partition, &self.holding(next_offset, partition, &problem)).await;
+                Err(State::Waiting { until: Instant::now() + HALT_PAUSE, attempts: 0 })
+            }
+            Err(Broken { error, at }) => {
+                let attempts = if at > claim.next_offset { 0 } else { attempts };
+                if let StoreError::Lost(words) = &error {
+                    let batch = &judged.borrow_owner().batch;
+                    let known = self.suspicions.get_mut(&partition);
+                    match known {
+                        Some(suspicion) => suspicion.again(at, since.elapsed(), words.clone()),
+                        None => {
+                            let first = Suspicion::first(at, batch.next_offset, batch.records.len(), words.clone());
+                            self.suspicions.insert(partition, first);
+                        }
                     }
                 }
+                Err(self.wait(partition, error, attempts).await)
             }
-            Err(error) => Err(self.wait(partition, error, attempts).await),
         }
+    }
+
+    /// Why the stream holds.
+    fn holding(&self, offset: i64, partition: i32, problem: &Problem) -> String {
+        let (topic, stream) = (&self.stream.topic, &self.stream.name);
+        format!(
+            "the document {topic}-{partition}-{offset} cannot be applied, and the stream says `on_failure: stop`: \
+             {problem}; mend what is wrong, or skip it with `sluicegate positions set {stream} --to {}`",
+            offset + 1
+        )
+    }
+
+    /// How carefully the batch at `next_offset` is to be applied. Who is blamed for lost connections is decided here.
+    async fn care(&mut self, partition: i32, next_offset: i64) -> Result<Care, StoreError> {
+        if self.suspicions.get(&partition).is_some_and(|suspicion| suspicion.is_over(next_offset)) {
+            self.suspicions.remove(&partition);
+        }
+        let Some(suspicion) = self.suspicions.get_mut(&partition) else { return Ok(Care::default()) };
+        let mut care = Care { records_max: Some(suspicion.records_max()), blamed: None };
+        if !suspicion.was_alone(next_offset) {
+            return Ok(care);
+        }
+        if suspicion.run.is_none() {
+            suspicion.run = Some(self.store.vouch(Duration::ZERO).await?);
+        }
+        if let Some(held) = suspicion.blames(next_offset) {
+            let run = self.store.vouch(held).await?;
+            if suspicion.run.as_ref() == Some(&run) {
+                let detail = format!("each time that the document was applied by itself, {}", suspicion.words);
+                care.blamed = Some((next_offset, Problem::new(ProblemType::DatabaseRefused, detail)));
+            } else {
+                suspicion.acquit(run);
+            }
+        }
+        Ok(care)
     }
 
     /// Decides what follows a failure that is no document's.
@@ -262,7 +304,7 @@ impl Worker {
                 (PAUSE_FIRST * 2u32.saturating_pow(attempts.min(10))).min(PAUSE_MAX)
             }
             Next::Leave => HALT_PAUSE,
-            Next::Stop | Next::SetAside => {
+            Next::Stop | Next::SetAside | Next::Alone => {
                 self.halt(partition, &error.to_string()).await;
                 HALT_PAUSE
             }

@@ -16,7 +16,8 @@ use crate::store::{ApplyRules, Limits, Store};
 use crate::stream::{OnFailure, Reply, Stream, Target, Where};
 
 /// Without a store nobody has said what names it holds: PostgreSQL's limit fits every database.
-const LIMITS_UNKNOWN: Limits = Limits { identifier_bytes_max: 63, batch_records_max: 1, writers_max: 1 };
+const LIMITS_UNKNOWN: Limits =
+    Limits { identifier_bytes_max: 63, columns_reserved: &[], batch_records_max: 1, writers_max: 1 };
 
 /// A schema is read into memory; a larger file is no schema.
 const SCHEMA_BYTES_MAX: u64 = 16 << 20;
@@ -30,6 +31,15 @@ pub(super) fn streams(config: &Config, store: Option<&dyn Store>) -> Result<Vec<
 pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result<Arc<Stream>, Failed> {
     let limits = store.map_or(LIMITS_UNKNOWN, Store::limits);
     let name = StreamName::parse(&said.name)?;
+    let columns =
+        said.columns.iter().map(|column| &column.name).chain(said.table.iter().map(|_| &said.document_column));
+    if let Some(column) = columns.into_iter().find(|column| limits.columns_reserved.contains(&column.as_str())) {
+        let detail = format!(
+            "stream {name}: the column {column:?} cannot be: the database keeps a column of its own under this name; \
+             write another name under `columns`"
+        );
+        return Err(Failed::Error(detail.into()));
+    }
     let key = match (&said.key, said.takes) {
         (Some(Key::Table), _) => KeyRule::Table,
         (Some(Key::Pointer(pointer)), _) => KeyRule::Pointer(pointer.clone()),

@@ -181,21 +181,12 @@ async fn dry_run(service: &Service, served: &Served, changes: usize, record: cra
         let position = Position { topic: stream.topic.clone(), partition: 0, offset: 0 };
         let kept = Kept { position, record };
         let (count, statements, problem) = crate::task::blocking(async move {
-            let mut transaction = store.begin(&stream.apply, None).await?;
-            transaction.record_statements();
             let mut document =
                 stream.read(&kept).map_err(|problem| crate::store::StoreError::Document(Box::new(problem)))?;
             document.idempotency = None;
             let count = document.changes.changes.len();
-            let applied = transaction.apply(&[document]).await;
-            let statements = transaction.statements();
-            match applied {
-                Ok(_) => Ok((count, statements, None)),
-                Err(refusal) => match refusal.error {
-                    crate::store::StoreError::Document(problem) => Ok((count, statements, Some(problem))),
-                    error => Err(error),
-                },
-            }
+            let (statements, problem) = crate::store::tries::rehearse(&*store, &stream.apply, &document).await?;
+            Ok((count, statements, problem))
         })
         .await?;
         answer["changes"] = count.into();

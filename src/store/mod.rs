@@ -10,10 +10,12 @@ pub mod readable;
 pub mod rows;
 pub mod selecting;
 pub mod sqlite;
+pub mod tries;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -58,6 +60,13 @@ pub trait Store: Send + Sync {
     async fn held_up(&self) -> Option<String> {
         None
     }
+
+    /// Vouches that what failed lies in the document: the store takes writes, and a connection is kept for as long as
+    /// `held`. Gives the run of the server, which is another one after a restart.
+    async fn vouch(&self, held: Duration) -> Result<String, StoreError> {
+        let _ = held;
+        self.check().await.map(|()| String::new())
+    }
 }
 
 /// One transaction: what it did is there after [`Transaction::commit`], whole, or not at all.
@@ -65,6 +74,11 @@ pub trait Store: Send + Sync {
 pub trait Transaction: Send {
     /// Applies documents in order, all of them or, on failure, none. `Ok` tells the fate of each.
     async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal>;
+
+    /// Looks now at what would be looked at by [`Transaction::commit`] only, for whoever does not commit.
+    async fn look_ahead(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Puts a document among the dead letters, under its idempotency key if it has one.
     async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError>;
@@ -82,7 +96,8 @@ pub trait Transaction: Send {
     /// Records the SQL from now on, for [`Transaction::statements`].
     fn record_statements(&mut self);
 
-    /// Makes it last. After an error that is [`StoreError::Later`], nobody knows whether it did: read the position.
+    /// Makes it last. It can refuse for some document's sake, and cannot say which one: nothing is there then. After an
+    /// error that is [`StoreError::Later`] or [`StoreError::Lost`], nobody knows whether it did: read the position.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 
@@ -91,6 +106,8 @@ pub trait Transaction: Send {
 pub struct Limits {
     /// The longest name of a table or column, in bytes.
     pub identifier_bytes_max: usize,
+    /// The names that no column of a table can have, since the database keeps columns of its own under them.
+    pub columns_reserved: &'static [&'static str],
     /// How many records one transaction takes: larger ones cost latency and memory and gain little.
     pub batch_records_max: usize,
     /// How many partitions of a stream are applied at the same time.
@@ -253,6 +270,15 @@ pub struct Refusal {
     pub error: StoreError,
     /// The index of the document at fault.
     pub at: Option<usize>,
+    /// Whether the whole transaction is undone, and can do nothing more.
+    pub is_void: bool,
+}
+
+impl Refusal {
+    /// A refusal that names the document at `at`, if any; the transaction goes on.
+    pub fn new(error: StoreError, at: Option<usize>) -> Self {
+        Refusal { error, at, is_void: false }
+    }
 }
 
 /// What goes wrong with a store.
@@ -261,6 +287,12 @@ pub enum StoreError {
     /// Time may heal it: a lock, a lost connection.
     #[error("{0}")]
     Later(String),
+    /// It may be a race, or the document's own doing: a few tries tell (see [`tries`]). Then it is this problem.
+    #[error("{0}")]
+    Contested(Box<Problem>),
+    /// The connection ended while documents were applied, for a reason that nobody told.
+    #[error("{0}")]
+    Lost(String),
     /// The document is at fault.
     #[error("{0}")]
     Document(Box<Problem>),
@@ -277,6 +309,8 @@ pub enum StoreError {
 pub enum Next {
     /// Try again after a pause; never a dead letter.
     Retry,
+    /// Try the document alone, a bounded number of times; then put it among the dead letters.
+    Alone,
     /// Put the document among the dead letters.
     SetAside,
     /// Stop, say so, keep everything.
@@ -289,10 +323,20 @@ impl StoreError {
     /// What to do about it.
     pub fn next(&self) -> Next {
         match self {
-            StoreError::Later(_) => Next::Retry,
+            StoreError::Later(_) | StoreError::Lost(_) => Next::Retry,
+            StoreError::Contested(_) => Next::Alone,
             StoreError::Document(_) => Next::SetAside,
             StoreError::Stop(_) => Next::Stop,
             StoreError::Fenced => Next::Leave,
+        }
+    }
+
+    /// What a failure of the books means, of which no document can be guilty.
+    pub fn of_the_books(self) -> Self {
+        match self {
+            StoreError::Document(problem) => StoreError::Stop(format!("the store's own tables: {}", problem.detail)),
+            StoreError::Contested(problem) => StoreError::Later(problem.detail),
+            other => other,
         }
     }
 

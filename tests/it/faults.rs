@@ -2,7 +2,7 @@
 //!
 //! Here the files of the real binary are taken away; `faults/apply.rs` breaks the store under an applier.
 
-mod apply;
+pub(crate) mod apply;
 mod judging;
 mod readiness;
 mod scripted;

@@ -8,6 +8,7 @@ mod bench;
 mod changes;
 mod earlier;
 mod postgres;
+mod sqlite_refusals;
 mod transactions;
 
 use std::sync::Arc;

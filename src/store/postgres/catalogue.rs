@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use super::connection::{Connection, column};
+use super::rights::{ColumnRights, Rights};
 use crate::change::{ColumnType, Scalar, TableName};
+use crate::problem::ProblemType;
 use crate::store::StoreError;
 
 /// A table, or what can be written like one.
@@ -40,7 +42,14 @@ pub(super) struct Table {
     pub(super) takes_truncate: bool,
     /// The constraints that are looked at as late as COMMIT, quoted.
     pub(super) deferred: Vec<String>,
+    /// Whether a publication of updates and deletes could not tell which row was meant.
+    pub(super) lacks_identity: bool,
+    /// What the role may do to it.
+    pub(super) rights: Rights,
 }
+
+/// The columns that each table has by itself (section 5.5 of the manual).
+pub(super) const SYSTEM_COLUMNS: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
 /// A column.
 #[derive(Debug)]
@@ -54,6 +63,7 @@ pub(super) struct Column {
     pub(super) has_equality: bool,
     /// Text that is equal when its bytes are.
     pub(super) is_bytewise: bool,
+    pub(super) rights: ColumnRights,
 }
 
 impl Table {
@@ -63,7 +73,15 @@ impl Table {
 
     /// The fault of a document that names a column that the table does not have.
     pub(super) fn unknown_column(&self, name: &str) -> StoreError {
+        if self.has_system_column(name) {
+            return system_column(name);
+        }
         StoreError::unknown_column(&self.name, name, self.other_case(name).map(|other| &*other.name))
+    }
+
+    /// Whether the database itself keeps a column of this name in the table.
+    pub(super) fn has_system_column(&self, name: &str) -> bool {
+        self.has_ctid && SYSTEM_COLUMNS.contains(&name)
     }
 
     /// A column whose name differs in letter case only.
@@ -95,6 +113,12 @@ impl Place {
     }
 }
 
+/// The fault of a document that names a system column.
+pub(super) fn system_column(name: &str) -> StoreError {
+    let detail = format!("column {name:?} is a system column of PostgreSQL, which only the database sets");
+    StoreError::document(ProblemType::NameConflict, detail)
+}
+
 const TABLE: &str = r#"
 SELECT c.oid, c.relname::text,
     c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
@@ -108,9 +132,16 @@ SELECT c.oid, c.relname::text,
         JOIN pg_namespace s ON s.oid = k.connamespace
         WHERE k.condeferred AND c.oid IN (k.conrelid, k.confrelid) ORDER BY 1) AS deferred,
     EXISTS (SELECT 1 FROM {books}."_sluicegate_tables" t WHERE t.schema = n.nspname AND t.name = c.relname) AS is_ours,
-    c.relkind IN ('r', 'p') AS has_ctid
+    c.relkind IN ('r', 'p') AS has_ctid,
+    c.relkind::text,
+    c.relkind = 'r' AND c.relreplident = 'd'
+        AND NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS lacks_identity,
+    quote_ident(current_user), quote_ident(pg_get_userbyid(c.relowner)), pg_has_role(c.relowner, 'USAGE'),
+    has_schema_privilege(n.oid, 'USAGE'),
+    c.relkind IN ('r', 'p', 'v', 'f') AND has_table_privilege(c.oid, 'DELETE'),
+    c.relkind IN ('r', 'p', 'v', 'f') AND has_table_privilege(c.oid, 'TRUNCATE')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'f')"#;
+WHERE n.nspname = $1 AND c.relname = $2"#;
 
 const COLUMNS: &str = r#"
 SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1),
@@ -120,7 +151,9 @@ SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), format_type(a.attt
         JOIN pg_am m ON m.oid = o.opcmethod
         WHERE o.opcdefault AND m.amname IN ('btree', 'hash')
             AND o.opcintype = CASE WHEN e.typbasetype = 0 THEN e.oid ELSE e.typbasetype END),
-    coalesce(l.collisdeterministic, TRUE)
+    coalesce(l.collisdeterministic, TRUE),
+    has_column_privilege(a.attrelid, a.attnum, 'SELECT'), has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
+    has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 JOIN pg_type e ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
 LEFT JOIN pg_collation l ON l.oid = a.attcollation
@@ -139,6 +172,10 @@ pub(super) async fn load(connection: &Connection, books: &str, place: &Place) ->
     let sql = TABLE.replace("{books}", &quote(books));
     let Some(row) = connection.row(&sql, &[&place.schema, &place.name]).await? else { return Ok(None) };
     let flag = |at: usize| column::<bool>(&row, at);
+    let kind: &str = column(&row, 10)?;
+    if let Some(word) = in_the_way(kind) {
+        return Err(taken(place, word));
+    }
     let (is_plain, inherits) = (flag(2)?, flag(3)?);
     let (refers, is_referred, refers_to_itself) = (flag(4)?, flag(5)?, flag(6)?);
     let mut table = Table {
@@ -154,6 +191,15 @@ pub(super) async fn load(connection: &Connection, books: &str, place: &Place) ->
         is_alone: is_plain && !inherits && !refers && !is_referred,
         takes_truncate: is_plain && !is_referred,
         deferred: column(&row, 7)?,
+        lacks_identity: flag(11)?,
+        rights: Rights {
+            role: column(&row, 12)?,
+            owner: column(&row, 13)?,
+            is_owner: flag(14)?,
+            may_use: flag(15)?,
+            may_delete: flag(16)?,
+            may_truncate: flag(17)?,
+        },
         ..Table::default()
     };
     for row in connection.query(COLUMNS, &[&table.oid]).await? {
@@ -170,6 +216,11 @@ pub(super) async fn load(connection: &Connection, books: &str, place: &Place) ->
             is_generated: column(&row, 3)?,
             has_equality: column(&row, 5)?,
             is_bytewise: column(&row, 6)?,
+            rights: ColumnRights {
+                may_select: column(&row, 7)?,
+                may_insert: column(&row, 8)?,
+                may_update: column(&row, 9)?,
+            },
         });
     }
     let mut unique = 0;
@@ -198,6 +249,77 @@ pub(super) async fn load(connection: &Connection, books: &str, place: &Place) ->
     }
     table.has_one_key &= unique == 1;
     Ok(Some(table))
+}
+
+/// The word for a relation that holds no rows of its own, or none that may be written (`pg_class.relkind`).
+fn in_the_way(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "r" | "p" | "v" | "f" => return None,
+        "i" | "I" => "an index",
+        "S" => "a sequence",
+        "m" => "a materialized view",
+        "c" => "a composite type",
+        "t" => "a TOAST table",
+        _ => "something that is no table",
+    })
+}
+
+fn taken(place: &Place, word: &str) -> StoreError {
+    let detail = format!("{} is {word}, and so no table of this name can be made or written", place.quoted());
+    StoreError::document(ProblemType::NameConflict, detail)
+}
+
+/// What making a table meets: the schema, and the role's right to make things there.
+pub(super) struct Ground {
+    pub(super) has_schema: bool,
+    /// Whether the role may make the table there, or else the schema.
+    pub(super) may_create: bool,
+    pub(super) role: String,
+    database: String,
+}
+
+impl Ground {
+    /// What is granted where, and the statement for it.
+    pub(super) fn grant(&self, schema: &str) -> (String, String) {
+        let Ground { role, database, .. } = self;
+        match self.has_schema {
+            true => (
+                format!("the role {role} may not create tables in the schema {}", quote(schema)),
+                format!("GRANT USAGE, CREATE ON SCHEMA {} TO {role}", quote(schema)),
+            ),
+            false => (
+                format!("the role {role} may not create the schema {}", quote(schema)),
+                format!("GRANT CREATE ON DATABASE {database} TO {role}"),
+            ),
+        }
+    }
+}
+
+/// Looks at the place where a table is about to be made. Each table is also a type: another type's name is taken.
+pub(super) async fn ground(connection: &Connection, place: &Place) -> Result<Ground, StoreError> {
+    let sql = "SELECT n.oid IS NOT NULL,
+                   coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE'),
+                       has_database_privilege(current_database(), 'CREATE')),
+                   quote_ident(current_user), quote_ident(current_database()),
+                   (SELECT t.typtype::text FROM pg_type t WHERE t.typnamespace = n.oid AND t.typname = $2
+                       AND NOT EXISTS (SELECT 1 FROM pg_type e WHERE e.typarray = t.oid))
+               FROM (SELECT 1) AS one LEFT JOIN pg_namespace n ON n.nspname = $1";
+    let Some(row) = connection.row(sql, &[&place.schema, &place.name]).await? else {
+        return Err(StoreError::Later("the catalogue does not answer".into()));
+    };
+    match column::<Option<&str>>(&row, 4)? {
+        None => {}
+        Some("e") => return Err(taken(place, "an enum type")),
+        Some("d") => return Err(taken(place, "a domain")),
+        Some("r" | "m") => return Err(taken(place, "a range type")),
+        Some(_) => return Err(taken(place, "a type")),
+    }
+    Ok(Ground {
+        has_schema: column(&row, 0)?,
+        may_create: column(&row, 1)?,
+        role: column(&row, 2)?,
+        database: column(&row, 3)?,
+    })
 }
 
 /// A table of the schema whose name differs in letter case only.

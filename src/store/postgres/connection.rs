@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use super::error::{failed, unreachable};
+use super::error::{blamed, ends_session, failed, unreachable};
 use super::url::Settings;
 use crate::store::StoreError;
 
@@ -23,6 +23,12 @@ const LONG_MAX: Duration = Duration::from_secs(1800);
 
 /// Name, certificates and password take a few answers more than an address does.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+
+/// A wait for a lock must run into its own limit, whatever the settings are: what runs into that of statements is slow by
+/// itself, and that may be a document's fault.
+const LOCKS_FIRST: &str = "SELECT set_config('lock_timeout', greatest(1, s.setting::bigint / 2)::text, FALSE)
+    FROM pg_settings s, pg_settings l WHERE s.name = 'statement_timeout' AND l.name = 'lock_timeout'
+        AND s.setting <> '0' AND (l.setting = '0' OR l.setting::bigint >= s.setting::bigint)";
 
 /// So many statements are kept prepared besides those of plans.
 const STATEMENTS_MAX: usize = 200;
@@ -59,13 +65,15 @@ impl Connection {
         let driver = tokio::spawn(async move {
             while let Some(Ok(_)) = std::future::poll_fn(|context| driver.poll_message(context)).await {}
         });
-        Ok(Connection {
+        let connection = Connection {
             client: Arc::new(client),
             driver: driver.abort_handle(),
             statements: Mutex::default(),
             is_cut: AtomicBool::new(false),
             is_in_transaction: AtomicBool::new(false),
-        })
+        };
+        connection.run(LOCKS_FIRST).await?;
+        Ok(connection)
     }
 
     pub(super) fn client(&self) -> &Arc<Client> {
@@ -102,12 +110,25 @@ impl Connection {
         self.patient(answer).await.map_err(|error| error.map_or_else(silent, failed))
     }
 
+    /// As [`Connection::answer`], for a statement that a document asked for: its failure may be the document's.
+    pub(super) async fn verdict<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        self.patient(answer).await.map_err(|error| error.map_or_else(lost_in_silence, blamed))
+    }
+
+    /// A statement without values that a document asked for.
+    pub(super) async fn run_for_document(&self, sql: &str) -> Result<(), StoreError> {
+        self.verdict(self.client.batch_execute(sql)).await
+    }
+
     /// A statement that may take as long as a large table needs: an index.
     pub(super) async fn run_long(&self, sql: &str) -> Result<(), StoreError> {
         let limit = format!("SET LOCAL statement_timeout = {}", LONG_MAX.as_millis());
         self.run(&limit).await?;
         match tokio::time::timeout(LONG_MAX, self.client.batch_execute(sql)).await {
-            Ok(ran) => ran.map_err(failed)?,
+            Ok(ran) => ran.map_err(blamed)?,
             Err(_) => {
                 self.cut();
                 return Err(silent());
@@ -122,7 +143,13 @@ impl Connection {
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Option<tokio_postgres::Error>> {
         match tokio::time::timeout(ANSWER_MAX, answer).await {
-            Ok(answer) => answer.map_err(Some),
+            Ok(answer) => answer.map_err(|error| {
+                if ends_session(&error) {
+                    // Nobody shall find it in the pool: its driver may notice later than we do.
+                    self.cut();
+                }
+                Some(error)
+            }),
             Err(_) => {
                 self.cut();
                 Err(None)
@@ -175,6 +202,12 @@ impl Drop for Connection {
 /// What silence means.
 pub(super) fn silent() -> StoreError {
     StoreError::Later(format!("PostgreSQL does not answer within {} s", ANSWER_MAX.as_secs()))
+}
+
+/// What silence means in the middle of a document's statement: the server's own limits would have ended it, unless
+/// something in it has lifted them.
+pub(super) fn lost_in_silence() -> StoreError {
+    StoreError::Lost(silent().to_string())
 }
 
 /// Reads a column of a row of ours; what is not of the expected type was changed by others.

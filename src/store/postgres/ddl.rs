@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::catalogue::{Column, Place, Table, declared, quote};
-use crate::change::{Cell, Change, Family, Scalar};
+use crate::change::{Action, Cell, Change, Family, Scalar};
 use crate::store::{ApplyRules, StoreError};
 
 pub(super) fn create_schema(name: &str) -> String {
@@ -30,7 +30,7 @@ pub(super) fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) 
     let missing = change.action.additions().iter().filter(|cell| table.column(&cell.name).is_none());
     let added = missing
         .map(|cell| {
-            if !rules.create || table.other_case(&cell.name).is_some() {
+            if !rules.create || table.other_case(&cell.name).is_some() || table.has_system_column(&cell.name) {
                 return Err(table.unknown_column(&cell.name));
             }
             let column = quote(&cell.name);
@@ -74,6 +74,19 @@ pub(super) fn missing_index(table: &Table, change: &Change<'_>) -> Option<String
     (&table.name, &names, method).hash(&mut hasher);
     let index = quote(&format!("_sluicegate_index_{:016x}", hasher.finish()));
     Some(format!("CREATE INDEX IF NOT EXISTS {index} ON {}{method} ({})", table.quoted(), names.join(", ")))
+}
+
+/// What a table of ours without a key needs before its rows are updated or deleted: where it is published, as `for all
+/// tables` does, PostgreSQL refuses that unless it may name a row by all of its columns. A key would be better, but only
+/// the sender knows one.
+pub(super) fn missing_identity(table: &Table, change: &Change<'_>) -> Option<String> {
+    let needs_one = match &change.action {
+        Action::Insert { .. } => false,
+        Action::Upsert { .. } | Action::Update { .. } | Action::Delete { .. } => true,
+        Action::Truncate => !table.takes_truncate,
+    };
+    let is_missing = table.is_ours && table.lacks_identity && needs_one;
+    is_missing.then(|| format!("ALTER TABLE {} REPLICA IDENTITY FULL", table.quoted()))
 }
 
 /// The index for searches within the documents of a table that is ours, or about to be, where the stream wants one.

@@ -1,32 +1,88 @@
-//! What a PostgreSQL error means for a store, told by its SQLSTATE (appendix A of PostgreSQL's manual).
+//! What a PostgreSQL error means for a store: whose fault it is, told by its code (see `codes`) and by who speaks.
 
 use tokio_postgres::Error;
-use tokio_postgres::error::DbError;
+use tokio_postgres::error::{DbError, Severity};
 
+use super::codes::{self, Meaning};
 use crate::problem::ProblemType;
 use crate::store::{Refusal, StoreError};
 
-/// Says what `error` means.
+/// The functions of the server in which a statement of a procedural language raises an error: whatever its code is, a
+/// function of the table's owner has said no. (The source of PostgreSQL: pl_exec.c, plpy_plpymodule.c, pltcl.c, Util.xs.)
+const RAISERS: [&str; 4] = ["exec_stmt_raise", "PLy_output", "pltcl_elog", "do_util_elog"];
+
+/// Says what `error` means for a statement that no document has a part in.
 pub(super) fn failed(error: Error) -> StoreError {
-    match error.as_db_error() {
-        Some(said) => meaning(said),
-        None => StoreError::Later(format!("the connection to PostgreSQL was lost: {}", chain(&error))),
+    let Some(said) = error.as_db_error() else { return StoreError::Later(lost(&error)) };
+    let (code, words) = (said.code().code(), words(said));
+    if is_concurrent(said) {
+        return StoreError::Later(format!("PostgreSQL: {words} ({code})"));
+    }
+    match codes::meaning_for_nobody(code) {
+        Meaning::Document(kind) => StoreError::document(kind, words),
+        Meaning::Stop(mend) => StoreError::Stop(format!("PostgreSQL: {words}; {mend}")),
+        Meaning::Forbidden => StoreError::Stop(format!("PostgreSQL: {words}")),
+        Meaning::Contested | Meaning::Later => StoreError::Later(format!("PostgreSQL: {words} ({code})")),
     }
 }
 
-/// A refusal that names no document.
+/// Says what `error` means for a statement that a document asked for.
+pub(super) fn blamed(error: Error) -> StoreError {
+    let Some(said) = error.as_db_error() else { return StoreError::Lost(lost(&error)) };
+    let (code, words) = (said.code().code(), words(said));
+    if ends_session(&error) {
+        return StoreError::Lost(format!("PostgreSQL ended the session: {words}"));
+    }
+    if waits_for_a_lock(said) {
+        return StoreError::Later(format!("PostgreSQL: {words} ({code})"));
+    }
+    if is_concurrent(said) {
+        return contested(words);
+    }
+    match codes::meaning(code) {
+        Meaning::Contested => contested(words),
+        Meaning::Document(kind) => StoreError::document(kind, words),
+        // What a function raises may bear any code, and is no disk's or role's fault.
+        _ if is_raised(said) => StoreError::document(ProblemType::ConstraintViolated, words),
+        Meaning::Forbidden if is_policy(said) => StoreError::document(ProblemType::ConstraintViolated, words),
+        Meaning::Forbidden => StoreError::document(ProblemType::ForbiddenTable, words),
+        Meaning::Stop(mend) => StoreError::Stop(format!("PostgreSQL: {words}; {mend}")),
+        Meaning::Later => StoreError::Later(format!("PostgreSQL: {words} ({code})")),
+    }
+}
+
+/// Whether the connection is over with it.
+pub(super) fn ends_session(error: &Error) -> bool {
+    match error.as_db_error() {
+        Some(said) => matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
+        None => error.is_closed(),
+    }
+}
+
+fn contested(words: String) -> StoreError {
+    let StoreError::Document(problem) = StoreError::document(ProblemType::DatabaseRefused, words.clone()) else {
+        return StoreError::Later(words);
+    };
+    StoreError::Contested(problem)
+}
+
+/// A refusal of a document's statement that does not say which document's.
 pub(super) fn refused(error: Error) -> Refusal {
-    Refusal { error: failed(error), at: None }
+    Refusal::new(blamed(error), None)
+}
+
+fn lost(error: &Error) -> String {
+    format!("the connection to PostgreSQL was lost: {}", chain(error))
 }
 
 /// Says why no connection could be made. What is neither a network that may heal nor a server's own word lies in the
 /// settings.
 pub(super) fn unreachable(error: Error, server: &str) -> StoreError {
     if let Some(said) = error.as_db_error() {
-        return match meaning(said) {
-            StoreError::Document(problem) => StoreError::Stop(format!("{server}: {}", problem.detail)),
-            StoreError::Stop(words) => StoreError::Stop(format!("{server}: {words}")),
-            other => other,
+        return match (codes::meaning_for_nobody(said.code().code()), words(said)) {
+            (Meaning::Stop(mend), words) => StoreError::Stop(format!("{server}: PostgreSQL: {words}; {mend}")),
+            (Meaning::Contested | Meaning::Later, words) => StoreError::Later(format!("PostgreSQL: {words}")),
+            (_, words) => StoreError::Stop(format!("{server}: {words}")),
         };
     }
     let words = format!("PostgreSQL at {server} cannot be reached: {}", chain(&error));
@@ -56,52 +112,37 @@ fn chain(error: &Error) -> String {
     words
 }
 
-fn meaning(said: &DbError) -> StoreError {
-    use ProblemType::*;
-    let (code, message) = (said.code().code(), said.message());
-    let (later, stop) = (
-        || StoreError::Later(format!("PostgreSQL: {message} ({code})")),
-        |mend: &str| StoreError::Stop(format!("PostgreSQL: {message}; {mend}")),
-    );
-    match code {
-        // Two sessions that make the same table collide in the catalogue itself.
-        _ if is_race(said) => later(),
-        "42501" => stop("grant the role that the store's URL names what it lacks"),
-        "53100" => stop("the database's disk is full: make room"),
-        "25006" => {
-            stop("the database takes no writes: give the primary's address, or `target_session_attrs=read-write`")
-        }
-        "3D000" => stop("create the database, or mend the store's URL"),
-        "428C9" => StoreError::document(ConstraintViolated, message),
-        "22001" | "22003" | "22008" | "22015" | "22026" => StoreError::document(ValueOutOfRange, with_place(said)),
-        "57014" | "25P02" | "25P03" | "0A000" | "26000" => later(),
-        "44000" => StoreError::document(ConstraintViolated, with_place(said)),
-        _ => match &code[..2.min(code.len())] {
-            "23" => StoreError::document(ConstraintViolated, with_place(said)),
-            "22" => StoreError::document(InvalidValue, with_place(said)),
-            "54" => StoreError::document(ValueOutOfRange, with_place(said)),
-            // A trigger or a function of the table's owner refused.
-            "P0" | "38" | "39" | "09" | "27" => StoreError::document(ConstraintViolated, with_place(said)),
-            "28" => stop("mend user and password in the store's URL, or the server's pg_hba.conf"),
-            "08" | "40" | "53" | "55" | "57" => later(),
-            "XX" | "58" | "F0" => stop("the server's log says more"),
-            _ => StoreError::document(InvalidValue, format!("the database refused a statement: {message}")),
-        },
-    }
+/// Whether the server's own limit ended a wait for a lock: somebody holds a table or a row, and lets it go some time. (A
+/// function that asks with NOWAIT speaks from another place.)
+fn waits_for_a_lock(said: &DbError) -> bool {
+    said.code().code() == "55P03" && said.routine() == Some("ProcessInterrupts")
 }
 
-/// Whether somebody else changed a table at the same time, or since it was looked at.
-fn is_race(said: &DbError) -> bool {
+/// Whether a function of the database's owner said it, with RAISE or the like.
+fn is_raised(said: &DbError) -> bool {
+    said.routine().is_some_and(|routine| RAISERS.contains(&routine))
+}
+
+/// Whether a row-level policy refused a row: no privilege of the role would help.
+fn is_policy(said: &DbError) -> bool {
+    matches!(said.routine(), Some("ExecWithCheckOptions" | "check_enable_rls" | "get_row_security_policies"))
+}
+
+/// Whether another session changed the catalogue at this moment: what the server says then has codes of other things.
+fn is_concurrent(said: &DbError) -> bool {
     match said.code().code() {
-        "42P01" | "42703" | "42P07" | "42701" | "42P06" | "42710" | "3F000" | "42704" => true,
+        // Two sessions that make the same table collide in the catalogue itself.
         "23505" => said.schema() == Some("pg_catalog"),
+        // The result of a prepared statement has changed.
+        "0A000" => said.routine() == Some("RevalidateCachedQuery"),
         "XX000" => said.message().contains("concurrently") || said.message().starts_with("cache lookup failed"),
         _ => false,
     }
 }
 
-/// The message with the constraint, the column and the key that it does not name itself.
-fn with_place(said: &DbError) -> String {
+/// What the database said: the message with the constraint and the column that it does not name itself, its detail and
+/// its hint. Where it speaks from is left out: that quotes statements.
+fn words(said: &DbError) -> String {
     let mut words = said.message().to_owned();
     for (what, name) in [("constraint", said.constraint()), ("column", said.column())] {
         if let Some(name) = name
@@ -111,9 +152,12 @@ fn with_place(said: &DbError) -> String {
         }
     }
     // Which key is there already, or which is missing: PostgreSQL keeps it from roles that may not read it.
-    match said.detail() {
-        Some(detail) if said.code().code().starts_with("23") => format!("{words}: {detail}"),
-        _ => words,
+    if let Some(detail) = said.detail() {
+        words = format!("{words}: {detail}");
+    }
+    match said.hint() {
+        Some(hint) => format!("{words} ({hint})"),
+        None => words,
     }
 }
 

@@ -10,8 +10,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{CopyInSink, Error, Statement};
 
-use super::connection::{Connection, silent};
-use super::error::{copy_line, failed, refused};
+use super::connection::{Connection, lost_in_silence};
+use super::error::{blamed, copy_line, refused};
 use super::plans::{Bulk, Plan};
 use super::runs::{Run, Runs};
 use super::sql::cell;
@@ -53,8 +53,8 @@ pub(super) async fn prepared(
     if let Some(statement) = slot.get() {
         return Ok(statement.clone());
     }
-    let made = connection.answer(connection.client().prepare(sql)).await;
-    let statement = made.map_err(|error| Refusal { error, at: None })?;
+    let made = connection.verdict(connection.client().prepare(sql)).await;
+    let statement = made.map_err(|error| Refusal::new(error, None))?;
     Ok(slot.get_or_init(|| statement).clone())
 }
 
@@ -97,7 +97,7 @@ async fn singly(connection: &Connection, runs: &[&Run<'_, '_>]) -> Result<(), Re
         }
         let statement = prepared(connection, &plan.single, &plan.statement).await?;
         for (document, change) in &run.changes {
-            let values = parameters(plan, change).map_err(|error| Refusal { error, at: Some(*document) })?;
+            let values = parameters(plan, change).map_err(|error| Refusal::new(error, Some(*document)))?;
             let statement = statement.clone();
             sent.push_back(futures_util::future::Either::Right(async move {
                 client.execute_raw(&statement, values).await.map_err(|error| (Some(*document), error))
@@ -127,8 +127,8 @@ async fn patient(
     });
     let made = made.await;
     made.map_err(|error| match error {
-        Some(error) => Refusal { error: failed(error), at },
-        None => Refusal { error: silent(), at: None },
+        Some(error) => Refusal::new(blamed(error), at),
+        None => Refusal::new(lost_in_silence(), None),
     })
 }
 
@@ -137,7 +137,7 @@ fn columns(plan: &Plan, types: &[Type], changes: &[(usize, &Change<'_>)]) -> Res
     let mut columns: Vec<_> = types.iter().map(|element| Column::new(element.clone())).collect();
     for (document, change) in changes {
         for (number, column) in columns.iter_mut().enumerate() {
-            let value = admitted(plan, number, change).map_err(|error| Refusal { error, at: Some(*document) })?;
+            let value = admitted(plan, number, change).map_err(|error| Refusal::new(error, Some(*document)))?;
             if !fits(&types[number], &value) {
                 return Ok(None);
             }
@@ -155,8 +155,8 @@ async fn copy(connection: &Connection, run: &Run<'_, '_>, statement: &Statement)
         Err(error) => {
             // What the client sends to end a COPY that never began would be answered a second time.
             connection.cut();
-            let error = error.map_or_else(silent, failed);
-            return Err(Refusal { error: not_begun(error), at: None });
+            let error = error.map_or_else(lost_in_silence, blamed);
+            return Err(Refusal::new(not_begun(error), None));
         }
     };
     let mut piece = BytesMut::with_capacity(PIECE_BYTES + 4096);
@@ -165,7 +165,7 @@ async fn copy(connection: &Connection, run: &Run<'_, '_>, statement: &Statement)
             if number > 0 {
                 piece.extend_from_slice(b"\t");
             }
-            let value = admitted(&run.plan, number, change).map_err(|error| Refusal { error, at: Some(*document) })?;
+            let value = admitted(&run.plan, number, change).map_err(|error| Refusal::new(error, Some(*document)))?;
             write_copy(&value, &mut piece);
         }
         piece.extend_from_slice(b"\n");
@@ -189,14 +189,17 @@ async fn copy(connection: &Connection, run: &Run<'_, '_>, statement: &Statement)
             let at = line.and_then(|line| run.changes.get(line.checked_sub(1)?)).map(|(document, _)| *document);
             Err(Refusal { at, ..refused(error) })
         }
-        Err(None) => Err(Refusal { error: silent(), at: None }),
+        Err(None) => Err(Refusal::new(lost_in_silence(), None)),
     }
 }
 
-/// A COPY that was refused before a row was read is no document's fault.
+/// A COPY that was refused before a row was read: the connection is gone with it, and so is what is remembered of the table,
+/// which is why it was begun.
 fn not_begun(error: StoreError) -> StoreError {
     match error {
-        StoreError::Document(problem) => StoreError::Stop(format!("COPY is refused: {}", problem.detail)),
+        StoreError::Document(problem) | StoreError::Contested(problem) => {
+            StoreError::Lost(format!("COPY is refused: {}", problem.detail))
+        }
         other => other,
     }
 }

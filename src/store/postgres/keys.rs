@@ -78,7 +78,7 @@ pub(super) async fn keep(
         return Ok(Kept::All { fates, is_any_known: false });
     }
     asked.sort_unstable();
-    let whole = |error| Refusal { error, at: None };
+    let whole = |error: StoreError| Refusal::new(error.of_the_books(), None);
     let mut firsts = asked.clone();
     firsts.dedup_by_key(|key| key.key);
     let taken = match is_new && firsts.len() >= COPY_MIN {
@@ -106,7 +106,7 @@ pub(super) async fn keep(
             let receipt = Receipt(holder.position.clone());
             let detail = format!("the idempotency key {key:?} stands for another document, {receipt}");
             let error = StoreError::document(ProblemType::IdempotencyKeyReused, detail);
-            return Err(Refusal { error, at: Some(index) });
+            return Err(Refusal::new(error, Some(index)));
         }
         fates[index] = Fate::Duplicate { of: holder.position.clone() };
     }

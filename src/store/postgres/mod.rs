@@ -6,6 +6,7 @@
 mod books;
 mod catalogue;
 mod claim;
+mod codes;
 mod connection;
 mod ddl;
 mod desk;
@@ -18,6 +19,7 @@ mod moves;
 mod planning;
 mod plans;
 mod pool;
+mod rights;
 mod rows;
 mod runs;
 mod schema;
@@ -32,8 +34,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::catalogue::{SYSTEM_COLUMNS, quote};
 use self::claim::Seats;
-use self::connection::column;
+use self::connection::{Connection, column};
 use self::desk::Desk;
 use self::pool::Pool;
 use self::transaction::PostgresTransaction;
@@ -53,6 +56,9 @@ const WRITERS_MAX: usize = 4;
 
 /// Who asks whether the store can be used has a reader waiting.
 const CHECK_MAX: Duration = Duration::from_secs(5);
+
+/// A connection is looked after for no longer than this before a document is blamed for the end of another one.
+const HELD_MAX: Duration = Duration::from_secs(10);
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
@@ -91,6 +97,7 @@ impl Store for PostgresStore {
     fn limits(&self) -> Limits {
         Limits {
             identifier_bytes_max: IDENTIFIER_BYTES_MAX,
+            columns_reserved: SYSTEM_COLUMNS,
             batch_records_max: BATCH_RECORDS_MAX,
             writers_max: WRITERS_MAX,
         }
@@ -146,5 +153,21 @@ impl Store for PostgresStore {
             Some(format!("process {} ({}, {}) holds the lock", column::<i32>(&row, 0).ok()?, text(1)?, text(2)?))
         };
         tokio::time::timeout(CHECK_MAX, look).await.ok().flatten()
+    }
+
+    async fn vouch(&self, held: Duration) -> Result<String, StoreError> {
+        self.check().await?;
+        // A new connection: one that is cut by its age shall be cut here, too.
+        let connection = Connection::open(&self.settings).await?;
+        connection.run("BEGIN").await?;
+        let own = format!(r#"UPDATE {}."_sluicegate_store" SET version = version"#, quote(&self.settings.schema));
+        connection.execute(&own, &[]).await.map_err(StoreError::of_the_books)?;
+        connection.run("ROLLBACK; SET statement_timeout = 0").await?;
+        let seconds = held.min(HELD_MAX).as_secs_f64();
+        let sql = "SELECT pg_postmaster_start_time()::text FROM pg_sleep($1)";
+        match connection.row(sql, &[&seconds]).await? {
+            Some(row) => column(&row, 0),
+            None => Err(StoreError::Later("PostgreSQL does not say since when it runs".into())),
+        }
     }
 }

@@ -5,10 +5,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::catalogue::{Place, Table, load, other_case};
+use super::catalogue::{Place, SYSTEM_COLUMNS, Table, ground, load, other_case, system_column};
 use super::connection::Connection;
 use super::ddl;
 use super::plans::{Bulk, Plan, Plans, is_exact};
+use super::rights;
 use super::schema::{LOCK, lock_of};
 use super::sql::{Shaped, cell, keeps_key};
 use crate::change::{Action, Change};
@@ -57,7 +58,7 @@ impl Planner<'_> {
             for sql in &needed {
                 match sql.starts_with("CREATE INDEX") {
                     true => self.connection.run_long(sql).await?,
-                    false => self.connection.run(sql).await?,
+                    false => self.connection.run_for_document(sql).await?,
                 }
                 if let Some(statements) = self.statements {
                     statements.push(sql.clone());
@@ -65,7 +66,8 @@ impl Planner<'_> {
             }
             if table.is_none() {
                 let sql = ddl::note(self.schema);
-                self.connection.execute(&sql, &[&place.schema, &place.name]).await?;
+                let noted = self.connection.execute(&sql, &[&place.schema, &place.name]).await;
+                noted.map_err(StoreError::of_the_books)?;
             }
             self.plans.tables.remove(place);
             self.plans.forget_plans();
@@ -96,11 +98,19 @@ impl Planner<'_> {
         place: &Place,
     ) -> Result<Vec<String>, StoreError> {
         if let Some(table) = table {
+            rights::check(table, change)?;
             let mut needed = ddl::additions(table, change, self.rules)?;
-            if known_columns(table, change) {
-                needed.extend(ddl::missing_index(table, change));
+            if !needed.is_empty() {
+                rights::check_owner(table, "add columns to it")?;
             }
-            needed.extend(ddl::json_index(Some(table), place, change, self.rules));
+            // What only makes it faster or lets it be published is no reason to refuse a document.
+            if table.rights.is_owner {
+                if known_columns(table, change) {
+                    needed.extend(ddl::missing_index(table, change));
+                }
+                needed.extend(ddl::missing_identity(table, change));
+                needed.extend(ddl::json_index(Some(table), place, change, self.rules));
+            }
             return Ok(needed);
         }
         if let Some(other) = other_case(self.connection, place).await? {
@@ -110,9 +120,16 @@ impl Planner<'_> {
         match change.action.creation() {
             Some((row, key)) if self.rules.create => {
                 let key = self.rules.primary_key(change, key);
+                if let Some(cell) = row.iter().find(|cell| SYSTEM_COLUMNS.contains(&&*cell.name)) {
+                    return Err(system_column(&cell.name));
+                }
+                let ground = ground(self.connection, place).await?;
+                if !ground.may_create {
+                    let (what, grant) = ground.grant(&place.schema);
+                    return Err(rights::forbidden(&what, &grant));
+                }
                 let mut needed = Vec::new();
-                let sql = "SELECT 1 FROM pg_namespace WHERE nspname = $1";
-                if self.connection.row(sql, &[&place.schema]).await?.is_none() {
+                if !ground.has_schema {
                     needed.push(ddl::create_schema(&place.schema));
                 }
                 needed.push(ddl::create(place, row, &key));

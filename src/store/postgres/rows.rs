@@ -186,6 +186,10 @@ impl PostgresStore {
             return Ok(None);
         }
         let connection = self.pool.lend().await?;
-        load(&connection, &self.settings.schema, &place).await
+        match load(&connection, &self.settings.schema, &place).await {
+            // An index or a type has no rows to be read.
+            Err(StoreError::Document(_)) => Ok(None),
+            loaded => loaded,
+        }
     }
 }

@@ -63,6 +63,22 @@ DROP TABLE {s}."_sluicegate_keys";
 UPDATE {s}."_sluicegate_store" SET version = 2;
 "#;
 
+/// The tables above that have no key. Where a publication is `for all tables`, PostgreSQL takes no update and no delete of
+/// such a table unless it may name a row by all of its columns.
+const KEYLESS: [&str; 2] = ["_sluicegate_store", "_sluicegate_lost"];
+
+/// Lets the tables without a key be published; those of before, too. A role that does not own them leaves them as they are.
+async fn let_be_published(connection: &Connection, schema: &str) -> Result<(), StoreError> {
+    let sql = "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = $1 AND c.relname = ANY($2) AND c.relreplident = 'd'
+                   AND pg_has_role(c.relowner, 'USAGE')";
+    for row in connection.query(sql, &[&schema, &&KEYLESS[..]]).await? {
+        let name: &str = column(&row, 0)?;
+        connection.run(&format!("ALTER TABLE {}.{} REPLICA IDENTITY FULL", quote(schema), quote(name))).await?;
+    }
+    Ok(())
+}
+
 /// The second half of the advisory locks of a schema.
 pub(super) fn lock_of(schema: &str) -> i32 {
     let digest = crate::digest(schema.as_bytes());
@@ -73,6 +89,7 @@ pub(super) fn lock_of(schema: &str) -> i32 {
 pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<String, StoreError> {
     if let Some((identity, VERSION)) = known(connection, schema).await? {
         complete(connection, schema).await?;
+        let_be_published(connection, schema).await?;
         return Ok(identity);
     }
     let quoted = quote(schema);
@@ -82,7 +99,9 @@ pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<Str
     let known_version = known(connection, schema).await?.map(|(_, version)| version);
     if known_version.is_some_and(|version| version < VERSION) {
         complete(connection, schema).await?;
-        connection.run_long(&KEYS.replace("{rows}", KEYS_OF_1).replace("{s}", &quoted)).await?;
+        let_be_published(connection, schema).await?;
+        let keys = connection.run_long(&KEYS.replace("{rows}", KEYS_OF_1).replace("{s}", &quoted)).await;
+        keys.map_err(StoreError::of_the_books)?;
     }
     if known_version.is_none() {
         let is_there = connection.row("SELECT 1 FROM pg_namespace WHERE nspname = $1", &[&schema]).await?;
@@ -95,6 +114,7 @@ pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<Str
         let new = uuid::Uuid::now_v7().to_string();
         let sql = format!(r#"INSERT INTO {quoted}."_sluicegate_store" VALUES ($1, $2)"#);
         connection.execute(&sql, &[&new, &VERSION]).await?;
+        let_be_published(connection, schema).await?;
     }
     connection.run("COMMIT").await?;
     connection.note_transaction(false);

@@ -10,8 +10,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::catalogue::quote;
+use super::connection::lost_in_silence;
 use super::desk::Desk;
-use super::error::failed;
+use super::error::blamed;
 use super::execute::{execute, parameters, prepared};
 use super::keys::{self, Kept};
 use super::planning::Planner;
@@ -23,6 +24,9 @@ use crate::store::{ApplyRules, Claim, Closing, Document, Fate, Letter, Next, Ref
 
 /// After a refusal the documents are tried in pieces that double from here: the next one at fault may be near.
 const CAUTIOUS_CHANGES: usize = 32;
+
+/// Has what COMMIT would look at looked at now.
+const LOOK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 pub(super) struct PostgresTransaction<'s> {
     desk: Desk,
@@ -86,7 +90,7 @@ impl<'s> PostgresTransaction<'s> {
     /// Reads the answers to what was sent.
     async fn answers(&mut self) -> Result<(), StoreError> {
         for answer in std::mem::take(&mut self.sent) {
-            self.desk.connection().answer(answer).await?;
+            self.desk.connection().verdict(answer).await?;
         }
         Ok(())
     }
@@ -98,7 +102,7 @@ impl<'s> PostgresTransaction<'s> {
         let Kept::All { fates, is_any_known } = kept else {
             self.desk.both().1.is_asking_for_keys = true;
             let error = StoreError::Later("an idempotency key is known".into());
-            return Err(Refusal { error, at: None });
+            return Err(Refusal::new(error, None));
         };
         self.desk.both().1.is_asking_for_keys = is_any_known;
         let mut runs = Runs::default();
@@ -108,32 +112,41 @@ impl<'s> PostgresTransaction<'s> {
             if fates[index] != Fate::Applied {
                 continue;
             }
+            let its = |error| Refusal::new(error, Some(index));
+            // What a document needs is made before its first row: a table with rows that a constraint has yet to look at
+            // cannot be altered.
+            let mut plans = Vec::with_capacity(document.changes.changes.len());
             for change in &document.changes.changes {
-                let plan = self.plan(change).await.map_err(|error| Refusal { error, at: Some(index) })?;
+                let plan = self.plan(change).await.map_err(its)?;
                 for constraint in &plan.table.deferred {
                     if !deferred.contains(constraint) {
                         deferred.push(constraint.clone());
                     }
                 }
+                plans.push(plan);
+            }
+            for (plan, change) in plans.iter().zip(&document.changes.changes) {
                 if is_single {
-                    self.one(&plan, change).await.map_err(|refusal| Refusal { at: Some(index), ..refusal })?;
+                    self.one(plan, change).await.map_err(its)?;
                 } else {
-                    runs.push(index, change, &plan);
+                    runs.push(index, change, plan);
                     count += 1;
                 }
             }
             if is_single {
-                self.look(&deferred).await.map_err(|error| Refusal { error, at: Some(index) })?;
+                self.look(&deferred).await.map_err(its)?;
             }
             if count >= limit {
                 execute(self.desk.connection(), &runs).await?;
+                self.look(&deferred).await.map_err(|error| Refusal::new(error, None))?;
                 (runs, count, limit) = (Runs::default(), 0, limit.saturating_mul(2));
             }
         }
         execute(self.desk.connection(), &runs).await?;
-        let whole = |error| Refusal { error, at: None };
+        let whole = |error| Refusal::new(error, None);
         self.look(&deferred).await.map_err(whole)?;
-        keys::note_duplicates(self.desk.connection(), self.schema, documents, &fates).await.map_err(whole)?;
+        let noted = keys::note_duplicates(self.desk.connection(), self.schema, documents, &fates).await;
+        noted.map_err(|error| whole(error.of_the_books()))?;
         self.answers().await.map_err(whole)?;
         Ok(fates)
     }
@@ -154,12 +167,11 @@ impl<'s> PostgresTransaction<'s> {
     }
 
     /// Makes one change by itself.
-    async fn one(&mut self, plan: &Plan, change: &crate::change::Change<'_>) -> Result<(), Refusal> {
+    async fn one(&mut self, plan: &Plan, change: &crate::change::Change<'_>) -> Result<(), StoreError> {
         let connection = self.desk.connection();
-        let values = parameters(plan, change).map_err(|error| Refusal { error, at: None })?;
-        let statement = prepared(connection, &plan.single, &plan.statement).await?;
-        let made = connection.answer(connection.client().execute_raw(&statement, values)).await;
-        made.map(drop).map_err(|error| Refusal { error, at: None })
+        let values = parameters(plan, change)?;
+        let statement = prepared(connection, &plan.single, &plan.statement).await.map_err(|refusal| refusal.error)?;
+        connection.verdict(connection.client().execute_raw(&statement, values)).await.map(drop)
     }
 
     /// Looks at the constraints now that COMMIT would look at: there nobody could tell whose fault it is.
@@ -169,7 +181,7 @@ impl<'s> PostgresTransaction<'s> {
         }
         self.has_deferred = true;
         let connection = self.desk.connection();
-        connection.run("SET CONSTRAINTS ALL IMMEDIATE").await?;
+        connection.run_for_document(LOOK).await?;
         connection.run(&format!("SET CONSTRAINTS {} DEFERRED", deferred.join(", "))).await
     }
 
@@ -205,9 +217,10 @@ impl<'s> PostgresTransaction<'s> {
     ) -> Result<u64, StoreError> {
         self.begin();
         let sql = sql.replace("{s}", &quote(self.schema));
-        let count = self.desk.connection().execute(&sql, values).await?;
+        let done = self.desk.connection().execute(&sql, values).await;
+        // What was sent before it may be why it failed.
         self.answers().await?;
-        Ok(count)
+        done.map_err(StoreError::of_the_books)
     }
 }
 
@@ -229,16 +242,16 @@ impl Transaction for PostgresTransaction<'_> {
             };
             if !was_asking && self.desk.both().1.is_asking_for_keys {
                 // Keys were believed to be new, and are looked for this time.
-                self.undo(is_whole, changes).await.map_err(|error| Refusal { error, at: None })?;
+                self.undo(is_whole, changes).await.map_err(|error| Refusal::new(error, None))?;
                 continue;
             }
-            if refusal.error.next() != Next::SetAside {
+            if !matches!(refusal.error.next(), Next::SetAside | Next::Alone) {
                 // What was believed of the tables may be why.
                 self.desk.both().1.clear();
                 return Err(refusal);
             }
             self.is_cautious = true;
-            self.undo(is_whole, changes).await.map_err(|error| Refusal { error, at: None })?;
+            self.undo(is_whole, changes).await.map_err(|error| Refusal::new(error, None))?;
             if !self.is_fresh {
                 // Somebody may have changed a table since it was looked at: not what is remembered refuses a document.
                 self.is_fresh = true;
@@ -251,6 +264,14 @@ impl Transaction for PostgresTransaction<'_> {
             // Some statement stood for many changes: one by one they say who it was.
             is_single = true;
         }
+    }
+
+    async fn look_ahead(&mut self) -> Result<(), StoreError> {
+        if !self.has_begun {
+            return Ok(());
+        }
+        self.answers().await?;
+        self.desk.connection().run_for_document(LOOK).await
     }
 
     async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError> {
@@ -294,7 +315,7 @@ impl Transaction for PostgresTransaction<'_> {
     async fn advance(&mut self, claim: &Claim, next_offset: i64, tally: Tally) -> Result<(), StoreError> {
         let Claim { place, epoch, next_offset: from, .. } = claim;
         if self.has_deferred {
-            self.send("SET CONSTRAINTS ALL IMMEDIATE");
+            self.send(LOOK);
         }
         let moved = self
             .execute(
@@ -367,7 +388,7 @@ impl Transaction for PostgresTransaction<'_> {
         if self.has_begun {
             let connection = self.desk.connection();
             let committed = connection.patient(connection.client().simple_query("COMMIT")).await;
-            committed.map_err(|error| error.map_or_else(super::connection::silent, failed))?;
+            committed.map_err(|error| error.map_or_else(lost_in_silence, blamed))?;
             connection.note_transaction(false);
         }
         self.is_done = true;

@@ -144,6 +144,18 @@ pub(super) fn load(connection: &Connection, name: &str) -> rusqlite::Result<Opti
     Ok(Some(Table { name, columns, primary_key, has_rowid, leading, is_ours }))
 }
 
+/// What a name belongs to, if that is no table that documents may write.
+pub(super) fn in_the_way(connection: &Connection, name: &str) -> rusqlite::Result<Option<&'static str>> {
+    let mut statement = connection
+        .prepare_cached("SELECT type FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND type <> 'trigger'")?;
+    let mut found = statement.query_map([name], |row| row.get::<_, String>(0))?;
+    Ok(found.next().transpose()?.map(|word| match word.as_str() {
+        "index" => "an index",
+        "view" => "a view",
+        _ => "something that is no table",
+    }))
+}
+
 /// The declared type of a column for values of `column_type`.
 pub(super) fn declared(column_type: &ColumnType) -> String {
     if let Some(element) = column_type.element() {

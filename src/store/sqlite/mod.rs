@@ -160,7 +160,13 @@ impl Store for SqliteStore {
     }
 
     fn limits(&self) -> Limits {
-        Limits { identifier_bytes_max: IDENTIFIER_BYTES_MAX, batch_records_max: 500, writers_max: 1 }
+        // A column may bear a name of the rowid's: then that name is the column's.
+        Limits {
+            identifier_bytes_max: IDENTIFIER_BYTES_MAX,
+            columns_reserved: &[],
+            batch_records_max: 500,
+            writers_max: 1,
+        }
     }
 
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<Claim, StoreError> {

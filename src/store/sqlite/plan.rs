@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::affinity::Affinity;
-use super::catalogue::{Catalogue, Table, declared, digits, quote, sqlite_name};
+use super::catalogue::{Catalogue, Table, declared, digits, in_the_way, quote, sqlite_name};
 use super::error::failed;
 use crate::change::{Action, Cell, Change, ColumnType, Family, Key, TableName};
 use crate::problem::ProblemType;
@@ -135,6 +135,10 @@ impl Plans {
         let known = self.catalogue.table(connection, &name).map_err(failed)?;
         let ddl = match (known, creation) {
             (None, Some((row, key))) if rules.create => {
+                if let Some(word) = in_the_way(connection, &name).map_err(failed)? {
+                    let detail = format!("{name:?} is {word}, and so no table of this name can be made or written");
+                    return Err(StoreError::document(ProblemType::NameConflict, detail));
+                }
                 vec![create(&change.table, row, &rules.primary_key(change, key))]
             }
             (None, _) => {

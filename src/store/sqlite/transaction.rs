@@ -51,6 +51,10 @@ impl<'s> SqliteTransaction<'s> {
         for change in &document.changes.changes {
             self.change(change)?;
         }
+        if has_unresolved_references(&self.writer.connection) {
+            let detail = "FOREIGN KEY constraint failed: a deferred one, which the whole document leaves unresolved";
+            return Err(StoreError::document(ProblemType::ConstraintViolated, detail));
+        }
         Ok(Fate::Applied)
     }
 
@@ -125,22 +129,20 @@ fn admitted<'v>(column_type: &ColumnType, change: &Change<'_>, cell: &Cell<'v>) 
     })
 }
 
-/// What an error means after which SQLite has undone the whole transaction by itself, as it does on a full disk. Nothing
-/// may be set aside then: what follows would stand in no transaction.
-fn undone(error: StoreError) -> StoreError {
-    match error {
-        StoreError::Document(problem) => StoreError::Stop(format!(
-            "a trigger or a constraint with ROLLBACK in a table undoes whole transactions; write ABORT there ({})",
-            problem.detail
-        )),
-        other => other,
-    }
+/// Whether a row refers to one that is not there, by a deferred foreign key. COMMIT would say so, but not whose row it is.
+#[allow(unsafe_code, reason = "rusqlite has no call for sqlite3_db_status; the connection outlives it")]
+fn has_unresolved_references(connection: &Connection) -> bool {
+    use rusqlite::ffi::{SQLITE_DBSTATUS_DEFERRED_FKS, SQLITE_OK, sqlite3_db_status};
+    let (mut current, mut highest) = (0, 0);
+    let code =
+        unsafe { sqlite3_db_status(connection.handle(), SQLITE_DBSTATUS_DEFERRED_FKS, &mut current, &mut highest, 0) };
+    code == SQLITE_OK && current != 0
 }
 
 #[async_trait]
 impl Transaction for SqliteTransaction<'_> {
     async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
-        let whole = |error| Refusal { error: failed(error), at: None };
+        let whole = |error| Refusal::new(failed(error).of_the_books(), None);
         self.writer.connection.execute_batch("SAVEPOINT documents").map_err(whole)?;
         let (changes, noted) = (self.writer.plans.changes, self.noted.count());
         let mut fates = Vec::with_capacity(documents.len());
@@ -150,18 +152,19 @@ impl Transaction for SqliteTransaction<'_> {
                     let sql = r#"INSERT OR IGNORE INTO "_sluicegate_duplicates" VALUES (?1, ?2, ?3, ?4, ?5, ?6)"#;
                     let at = document.position;
                     let row = (at.topic.as_str(), at.partition, at.offset, of.partition, of.offset, clock::now_ms());
-                    self.run(sql, row).map_err(|error| Refusal { error, at: None })?;
+                    self.run(sql, row).map_err(|error| Refusal::new(error.of_the_books(), None))?;
                     fates.push(Fate::Duplicate { of });
                 }
                 Ok(fate) => fates.push(fate),
                 Err(error) => {
                     self.writer.plans.forget_since(changes);
                     self.noted.forget_since(noted);
+                    // A trigger or a constraint with ROLLBACK undoes the whole transaction, as a full disk does.
                     if self.writer.connection.is_autocommit() {
-                        return Err(Refusal { error: undone(error), at: None });
+                        return Err(Refusal { error, at: Some(index), is_void: true });
                     }
                     self.writer.connection.execute_batch("ROLLBACK TO documents; RELEASE documents").map_err(whole)?;
-                    return Err(Refusal { error, at: Some(index) });
+                    return Err(Refusal::new(error, Some(index)));
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sluicegate::document::Position;
+use sluicegate::problem::{Problem, ProblemType};
 use sluicegate::store::books::Books;
 use sluicegate::store::rows::Rows;
 use sluicegate::store::{
@@ -29,6 +30,8 @@ pub(super) enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Later,
+    Lost,
+    Contested,
     Stop,
     Fenced,
     /// Nothing: the store panics.
@@ -39,6 +42,8 @@ impl Kind {
     fn error(self) -> StoreError {
         match self {
             Kind::Later => StoreError::Later("scripted".into()),
+            Kind::Lost => StoreError::Lost("scripted".into()),
+            Kind::Contested => StoreError::Contested(Box::new(Problem::new(ProblemType::DatabaseRefused, "scripted"))),
             Kind::Stop => StoreError::Stop("scripted".into()),
             Kind::Fenced => StoreError::Fenced,
             Kind::Panic => panic!("the scripted store panics"),
@@ -118,7 +123,7 @@ struct ScriptedTransaction<'s> {
 #[async_trait]
 impl Transaction for ScriptedTransaction<'_> {
     async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
-        self.store.pass(Step::Apply).map_err(|error| Refusal { error, at: None })?;
+        self.store.pass(Step::Apply).map_err(|error| Refusal::new(error, None))?;
         self.inner.apply(documents).await
     }
 

@@ -4,6 +4,8 @@ mod order;
 mod others;
 mod owners;
 mod records;
+mod refusals;
+mod rights;
 mod tls;
 mod values;
 

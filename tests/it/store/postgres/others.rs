@@ -1,8 +1,6 @@
 //! Tables that others made: what they demand is kept, and what breaks it is one document's fault.
 
 use sluicegate::problem::ProblemType::{self, *};
-use sluicegate::store::StoreError;
-use sluicegate::store::postgres::PostgresStore;
 
 use super::{MANY, apply, ask, open, refusal, rows};
 use crate::store::bench::{Bench, insert, refused};
@@ -132,32 +130,4 @@ async fn a_constraint_that_waits_for_commit_lets_a_document_finish_first() {
     transaction.apply(&documents[2..]).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(ask(&database, "SELECT id FROM child ORDER BY 1").await, ["1", "2"]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_privilege_is_nobodys_document() {
-    let Some((bench, database)) = open().await else { return };
-    let role = crate::support::services::unique("role").replace('-', "_");
-    database.execute(&format!(
-        "CREATE ROLE {role} LOGIN PASSWORD 'pw'; GRANT CREATE, USAGE ON SCHEMA public TO {role};
-         CREATE TABLE closed (id integer); CREATE SCHEMA mine AUTHORIZATION {role}"
-    ));
-    let url = database.url();
-    let (_, place) = url.rsplit_once('@').unwrap();
-    let store = PostgresStore::open(&format!("postgres://{role}:pw@{place}?schema=mine")).await.unwrap();
-    let mut theirs = Bench::new(std::sync::Arc::new(store)).await;
-    theirs.stream = crate::store::stream();
-    let one = insert("public.closed", "id INTEGER 1");
-    for count in [1, MANY] {
-        for _ in 0..2 {
-            let refusal = refusal(&theirs, &vec![one.clone(); count]).await;
-            match refusal.error {
-                StoreError::Stop(reason) => assert!(reason.contains("permission denied"), "{reason}"),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-    apply(&mut theirs, &vec![insert("own", "id INTEGER 1"); MANY]).await;
-    drop((theirs, bench));
-    database.execute(&format!("DROP SCHEMA mine CASCADE; DROP OWNED BY {role}; DROP ROLE {role}"));
 }

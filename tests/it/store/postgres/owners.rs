@@ -65,7 +65,7 @@ async fn deliver(store: Arc<dyn Store>, partition: i32, records: Vec<Kept>) {
                 let Some(record) = records.get(next) else { return };
                 match apply(&*store, &claim, std::slice::from_ref(record)).await {
                     Ok(_) => claim.next_offset += 1,
-                    Err(StoreError::Later(_) | StoreError::Fenced) => break,
+                    Err(StoreError::Later(_) | StoreError::Lost(_) | StoreError::Fenced) => break,
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -92,7 +92,7 @@ async fn an_owner_whose_backend_is_ended_claims_anew_and_goes_on() {
     let end = r#"SELECT pg_terminate_backend(backend_pid, 5000) FROM "_sluicegate_positions" WHERE "partition" = 7"#;
     assert_eq!(ask(&database, end).await, ["t"]);
     let mine = Claim { next_offset: 10, ..mine };
-    assert!(matches!(apply(store, &mine, &records).await, Err(StoreError::Later(_))));
+    assert!(matches!(apply(store, &mine, &records).await, Err(StoreError::Later(_) | StoreError::Lost(_))));
     let again = claim(store, 7).await.unwrap();
     assert_eq!(again.next_offset, 10);
     apply(store, &again, &records).await.unwrap();
@@ -120,7 +120,7 @@ async fn an_owner_that_is_frozen_in_the_middle_of_a_copy_is_taken_over_from() {
     apply(&*bench.store, &other, &records).await.unwrap();
     proxy.release();
     let woken = tokio::time::timeout(PATIENCE, stuck).await.unwrap().unwrap();
-    assert!(matches!(woken, Err(StoreError::Later(_))), "{woken:?}");
+    assert!(matches!(woken, Err(StoreError::Later(_) | StoreError::Lost(_))), "{woken:?}");
     assert_eq!(count(&database).await, ["4000|4000"]);
 }
 
@@ -136,7 +136,7 @@ async fn a_commit_whose_answer_is_lost_is_settled_before_the_position_is_read() 
         let before = mine.next_offset;
         proxy.set(how);
         let lost = apply(&store, &mine, &records[..(round + 1) * 6]).await;
-        assert!(matches!(lost, Err(StoreError::Later(_))), "{how:?}: {lost:?}");
+        assert!(matches!(lost, Err(StoreError::Later(_) | StoreError::Lost(_))), "{how:?}: {lost:?}");
         proxy.wait_until_sprung(PATIENCE);
         let mine = claim(&store, 7).await.unwrap();
         let after = ((round + 1) * 6) as i64;
@@ -232,7 +232,7 @@ async fn what_others_change_about_a_table_is_seen_before_a_document_is_refused()
     for _ in 0..3 {
         match apply(store, &mine, &[small(3)]).await {
             Ok(_) => is_done = true,
-            Err(StoreError::Later(_)) => mine = claim(store, 7).await.unwrap(),
+            Err(StoreError::Later(_) | StoreError::Lost(_)) => mine = claim(store, 7).await.unwrap(),
             Err(error) => panic!("{error}"),
         }
         if is_done {
