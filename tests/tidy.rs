@@ -45,6 +45,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "readiness",
             "service",
             "shutdown",
+            "store",
             "store::postgres",
             "store::sqlite",
             "task",

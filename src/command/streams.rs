@@ -31,15 +31,7 @@ pub(super) fn streams(config: &Config, store: Option<&dyn Store>) -> Result<Vec<
 pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result<Arc<Stream>, Failed> {
     let limits = store.map_or(LIMITS_UNKNOWN, Store::limits);
     let name = StreamName::parse(&said.name)?;
-    let columns =
-        said.columns.iter().map(|column| &column.name).chain(said.table.iter().map(|_| &said.document_column));
-    if let Some(column) = columns.into_iter().find(|column| limits.columns_reserved.contains(&column.as_str())) {
-        let detail = format!(
-            "stream {name}: the column {column:?} cannot be: the database keeps a column of its own under this name; \
-             write another name under `columns`"
-        );
-        return Err(Failed::Error(detail.into()));
-    }
+    refuse_reserved(said, &limits)?;
     let key = match (&said.key, said.takes) {
         (Some(Key::Table), _) => KeyRule::Table,
         (Some(Key::Pointer(pointer)), _) => KeyRule::Pointer(pointer.clone()),
@@ -118,6 +110,19 @@ pub(super) fn readable(config: &Config) -> Readable {
         }
     }
     readable
+}
+
+/// Fails when a column of the stream's records has a name that the database keeps for itself.
+fn refuse_reserved(said: &config::Stream, limits: &Limits) -> Result<(), Failed> {
+    let documents = said.table.iter().map(|_| &said.document_column);
+    let mut columns = said.columns.iter().map(|column| &column.name).chain(documents);
+    let Some(column) = columns.find(|column| limits.columns_reserved.contains(&column.as_str())) else { return Ok(()) };
+    let detail = format!(
+        "stream {}: the column {column:?} cannot be: the database keeps a column of its own under this name; write \
+         another name under `columns`",
+        said.name
+    );
+    Err(Failed::Error(detail.into()))
 }
 
 fn operation(said: &config::Operation) -> Operation {

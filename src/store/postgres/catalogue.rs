@@ -223,6 +223,12 @@ pub(super) async fn load(connection: &Connection, books: &str, place: &Place) ->
             },
         });
     }
+    read_indexes(connection, &mut table).await?;
+    Ok(Some(table))
+}
+
+/// Reads what the table's indexes say about its keys.
+async fn read_indexes(connection: &Connection, table: &mut Table) -> Result<(), StoreError> {
     let mut unique = 0;
     for row in connection.query(INDEXES, &[&table.oid]).await? {
         let [is_primary, is_unique, is_immediate, is_whole, is_only_unique] =
@@ -248,7 +254,7 @@ pub(super) async fn load(connection: &Connection, books: &str, place: &Place) ->
         }
     }
     table.has_one_key &= unique == 1;
-    Ok(Some(table))
+    Ok(())
 }
 
 /// The word for a relation that holds no rows of its own, or none that may be written (`pg_class.relkind`).

@@ -69,11 +69,16 @@ const TRIGGERS: &[(&str, &str, ProblemType, &str)] = &[
     ("55006", "EXECUTE 'DROP TABLE {t}'", DatabaseRefused, "active queries"),
     ("55P03", "RAISE 'each time' USING ERRCODE = '55P03'", DatabaseRefused, "each time"),
     ("57014", "RAISE 'cancelled' USING ERRCODE = '57014'", DatabaseRefused, "cancelled"),
-    ("57014 by itself", "PERFORM pg_cancel_backend(pg_backend_pid()), pg_sleep(5)", DatabaseRefused, "canceling"),
+    (
+        "57014 by itself",
+        "PERFORM pg_cancel_backend(pg_backend_pid()), pg_sleep_for('5 s')",
+        DatabaseRefused,
+        "canceling",
+    ),
     ("57P01", "RAISE 'shut down' USING ERRCODE = '57P01'", DatabaseRefused, "shut down"),
     (
         "57P01 in earnest",
-        "PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(5)",
+        "PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep_for('5 s')",
         DatabaseRefused,
         "terminating connection",
     ),
@@ -408,7 +413,7 @@ fn a_statement_slower_than_the_servers_limit_is_its_documents() {
     scene.sql.run(
         "CREATE TABLE t (id integer, v integer);
          CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS
-             $$ BEGIN IF NEW.v = 13 THEN PERFORM pg_sleep(9); END IF; RETURN NEW; END $$;
+             $$ BEGIN IF NEW.v = 13 THEN PERFORM pg_sleep_for('9 s'); END IF; RETURN NEW; END $$;
          CREATE TRIGGER f BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
     );
     let good = |id: usize| insert("t", &format!("id INTEGER {id}, v INTEGER 1"));
@@ -437,7 +442,7 @@ fn the_program_stays_ready_says_what_the_database_said_and_serves_other_streams(
         "CREATE EXTENSION hstore; CREATE TABLE t (id integer, v integer, h hstore);
          CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              IF NEW.v = 13 THEN RAISE 'each time' USING ERRCODE = '40001'; END IF;
-             IF NEW.v = 14 THEN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(5); END IF;
+             IF NEW.v = 14 THEN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep_for('5 s'); END IF;
              RETURN NEW; END $$;
          CREATE TRIGGER f BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
     );
