@@ -139,7 +139,8 @@ SELECT c.oid, c.relname::text,
     quote_ident(current_user), quote_ident(pg_get_userbyid(c.relowner)), pg_has_role(c.relowner, 'USAGE'),
     has_schema_privilege(n.oid, 'USAGE'),
     c.relkind IN ('r', 'p', 'v', 'f') AND has_table_privilege(c.oid, 'DELETE'),
-    c.relkind IN ('r', 'p', 'v', 'f') AND has_table_privilege(c.oid, 'TRUNCATE')
+    c.relkind IN ('r', 'p', 'v', 'f') AND has_table_privilege(c.oid, 'TRUNCATE'),
+    c.relkind IN ('r', 'p', 'v', 'f') AND has_table_privilege(c.oid, 'SELECT')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = $2"#;
 
@@ -199,6 +200,7 @@ pub(super) async fn load(connection: &Connection, books: &str, place: &Place) ->
             may_use: flag(15)?,
             may_delete: flag(16)?,
             may_truncate: flag(17)?,
+            may_select: flag(18)?,
         },
         ..Table::default()
     };

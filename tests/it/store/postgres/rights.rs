@@ -65,8 +65,8 @@ fn rows(database: &str) -> Vec<Row<'static>> {
             "what deletes look for",
             activities([delete("fixed", &id)]),
             ForbiddenTable,
-            "lacks SELECT (\"id\"), DELETE",
-            Some("GRANT SELECT (\"id\"), DELETE ON \"public\".\"fixed\" TO {role}"),
+            "lacks SELECT, DELETE",
+            Some("GRANT SELECT, DELETE ON \"public\".\"fixed\" TO {role}"),
         ),
         (
             "truncates",
