@@ -131,7 +131,7 @@ fn admitted<'v>(column_type: &ColumnType, change: &Change<'_>, cell: &Cell<'v>) 
 
 /// Whether a row refers to one that is not there, by a deferred foreign key. COMMIT would say so, but not whose row it is.
 #[allow(unsafe_code, reason = "rusqlite has no call for sqlite3_db_status; the connection outlives it")]
-fn has_unresolved_references(connection: &Connection) -> bool {
+fn has_unresolved_references(connection: &rusqlite::Connection) -> bool {
     use rusqlite::ffi::{SQLITE_DBSTATUS_DEFERRED_FKS, SQLITE_OK, sqlite3_db_status};
     let (mut current, mut highest) = (0, 0);
     let code =
