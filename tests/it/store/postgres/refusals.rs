@@ -457,7 +457,7 @@ fn the_program_stays_ready_says_what_the_database_said_and_serves_other_streams(
     assert!(lines.iter().step_by(2).all(|line| dry(line)["problem"].is_null()));
     let answer = server.send(Request::post("/v1/streams/a", lines.join("\n")).lines().wait(30)).expect(202).json();
     let fates: Vec<_> = answer["results"].as_array().unwrap().iter().map(|result| result["status"].clone()).collect();
-    let expected = |at: usize| if at % 2 == 0 { "applied" } else { "dead-lettered" };
+    let expected = |at: usize| if at.is_multiple_of(2) { "applied" } else { "dead-lettered" };
     assert!(fates.iter().enumerate().all(|(at, fate)| *fate == expected(at)), "{fates:?}");
     let other = insert("other", "id INTEGER 1");
     server.send(Request::post("/v1/streams/b", other).wait(20)).expect(200);
