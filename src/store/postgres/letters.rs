@@ -103,3 +103,28 @@ pub(super) async fn outcome(
     }
     Ok(if column(&row, 5)? { Outcome::Dropped } else { Outcome::Applied })
 }
+
+/// The statement that ends a dead letter, which was dropped or applied after all: one unit moves between the counters. The
+/// letter's own row decides between two who close it at once.
+pub(super) fn closing(is_dropped: bool) -> String {
+    let find = r#"topic = $1 AND "partition" = $2 AND "offset" = $3"#;
+    let (counter, sql) = match is_dropped {
+        // What was dropped is gone, but its receipt still says so.
+        true => (
+            "dropped",
+            format!(
+                r#"UPDATE {{s}}."_sluicegate_dead_letters" SET is_dropped = TRUE, value = '', key = NULL
+                   WHERE {find} AND NOT is_dropped RETURNING stream"#
+            ),
+        ),
+        false => (
+            "applied",
+            format!(r#"DELETE FROM {{s}}."_sluicegate_dead_letters" WHERE {find} AND NOT is_dropped RETURNING stream"#),
+        ),
+    };
+    format!(
+        r#"WITH closed AS ({sql})
+           UPDATE {{s}}."_sluicegate_positions" p SET dead_lettered = dead_lettered - 1, {counter} = {counter} + 1
+           FROM closed WHERE p.topic = $1 AND p."partition" = $2 AND p.stream = closed.stream"#
+    )
+}

@@ -15,6 +15,7 @@ use super::desk::Desk;
 use super::error::blamed;
 use super::execute::{execute, parameters, prepared};
 use super::keys::{self, Kept};
+use super::letters;
 use super::planning::Planner;
 use super::plans::Plan;
 use super::runs::Runs;
@@ -342,36 +343,14 @@ impl Transaction for PostgresTransaction<'_> {
 
     async fn close_letter(&mut self, letter: &Position, how: Closing<'_>) -> Result<bool, StoreError> {
         let at = (letter.topic.as_str(), letter.partition, letter.offset);
-        let counter = match how {
-            Closing::Failed(problem) => {
-                let text = serde_json::to_string(problem).unwrap_or_default();
-                let sql = r#"UPDATE {s}."_sluicegate_dead_letters" SET reason = $4, problem = $5, attempts = attempts + 1
-                             WHERE topic = $1 AND "partition" = $2 AND "offset" = $3 AND NOT is_dropped"#;
-                let changed = self.execute(sql, &[&at.0, &at.1, &at.2, &problem.kind.name(), &text]).await?;
-                return Ok(changed == 1);
-            }
-            Closing::Applied => "applied",
-            Closing::Dropped => "dropped",
-        };
-        let find = r#"topic = $1 AND "partition" = $2 AND "offset" = $3"#;
-        let sql = match how {
-            // What was dropped is gone, but its receipt still says so.
-            Closing::Dropped => format!(
-                r#"UPDATE {{s}}."_sluicegate_dead_letters" SET is_dropped = TRUE, value = '', key = NULL
-                   WHERE {find} AND NOT is_dropped RETURNING stream"#
-            ),
-            _ => {
-                format!(
-                    r#"DELETE FROM {{s}}."_sluicegate_dead_letters" WHERE {find} AND NOT is_dropped RETURNING stream"#
-                )
-            }
-        };
-        // The letter's own row decides between two who close it at once.
-        let sql = format!(
-            r#"WITH closed AS ({sql})
-               UPDATE {{s}}."_sluicegate_positions" p SET dead_lettered = dead_lettered - 1, {counter} = {counter} + 1
-               FROM closed WHERE p.topic = $1 AND p."partition" = $2 AND p.stream = closed.stream"#
-        );
+        if let Closing::Failed(problem) = how {
+            let text = serde_json::to_string(problem).unwrap_or_default();
+            let sql = r#"UPDATE {s}."_sluicegate_dead_letters" SET reason = $4, problem = $5, attempts = attempts + 1
+                         WHERE topic = $1 AND "partition" = $2 AND "offset" = $3 AND NOT is_dropped"#;
+            let changed = self.execute(sql, &[&at.0, &at.1, &at.2, &problem.kind.name(), &text]).await?;
+            return Ok(changed == 1);
+        }
+        let sql = letters::closing(matches!(how, Closing::Dropped));
         Ok(self.execute(&sql, &[&at.0, &at.1, &at.2]).await? == 1)
     }
 
