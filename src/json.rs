@@ -6,6 +6,7 @@
 
 mod look;
 mod path;
+pub mod pointer;
 mod tree;
 
 use std::borrow::Cow;
