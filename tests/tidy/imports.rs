@@ -80,7 +80,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("readiness", &["parts", "service", "task"]),
     ("http::answer", &["journal", "problem", "store"]),
     ("http::body", &["format", "http::answer", "problem", "service"]),
-    ("http::doors", &["http::answer", "problem", "service"]),
+    ("http::doors", &["excerpt", "http::answer", "problem", "service"]),
     (
         "intake",
         &[
