@@ -78,6 +78,11 @@ fn unknown_key(name: &str, label: &str, keys: &Keys) -> String {
 
 /// The candidate that `word` is most likely a misspelling of.
 pub(super) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    /// Longer words are no misspelling: the time goes with the product of two lengths.
+    const WORD_BYTES_MAX: usize = 200;
+    if word.len() > WORD_BYTES_MAX {
+        return None;
+    }
     let likeness = |candidate: &&str| strsim::normalized_damerau_levenshtein(&word.to_lowercase(), candidate);
     let near = candidates.map(|candidate| (likeness(&candidate), candidate)).filter(|(likeness, _)| *likeness >= 0.5);
     near.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, candidate)| candidate)
@@ -283,6 +288,12 @@ impl<'n> Field<'n> {
     /// A size in bytes.
     pub(super) fn size(&self, problems: &mut Problems) -> Option<u64> {
         self.unit("a size such as 1MiB", units::parse_size, problems)
+    }
+
+    /// A whole number, 0 or greater.
+    pub(super) fn count(&self, problems: &mut Problems) -> Option<usize> {
+        let parse = |text: &str| text.parse().map_err(|_| "is no whole number from 0 on".to_owned());
+        self.unit("a whole number such as 100", parse, problems)
     }
 
     /// A duration.
