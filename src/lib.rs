@@ -16,6 +16,7 @@ pub mod format;
 pub mod gate;
 pub mod action;
 
+pub mod excerpt;
 pub mod near;
 pub mod clock;
 pub mod disk;

@@ -1,5 +1,7 @@
 //! The name that was meant: what is not there is answered with the near one that is.
 
+use crate::excerpt;
+
 /// The likeness of two names is counted character by character against character by character: longer ones have none.
 const CHARS_MAX: usize = 100;
 
@@ -19,12 +21,14 @@ pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Opt
     near.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, candidate)| candidate)
 }
 
+/// "; did you mean "NEAR"?", or nothing where none is near.
+pub fn hint<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> String {
+    nearest(word, candidates).map_or(String::new(), |near| format!("; did you mean {near:?}?"))
+}
+
 /// "there is no KIND "WORD"", with the near one, else with those that there are.
 pub fn unknown<'c>(kind: &str, word: &str, candidates: impl Iterator<Item = &'c str> + Clone) -> String {
-    let mut shown: String = word.chars().take(CHARS_MAX).collect();
-    if shown.len() < word.len() {
-        shown.push('…');
-    }
+    let shown = excerpt::cut(word, CHARS_MAX);
     if let Some(near) = nearest(word, candidates.clone()) {
         return format!("there is no {kind} {shown:?}; did you mean {near:?}?");
     }

@@ -5,6 +5,7 @@
 use std::fmt::Display;
 
 use super::{ColumnType, Family, Scalar, Value};
+use crate::excerpt;
 use crate::json::Json;
 
 /// Why a value is not of a type: one sentence, with what was found and what would be right.
@@ -77,16 +78,12 @@ impl Misfit {
 
 /// A string, in quotes and cut.
 pub(crate) fn shown(text: &str) -> String {
-    format!("{:?}", cut(text))
+    excerpt::quoted(text, excerpt::VALUE_CHARS)
 }
 
-/// At most 40 characters of a text.
+/// A number, cut.
 pub(super) fn cut(text: &str) -> String {
-    const LENGTH_MAX: usize = 40;
-    match text.char_indices().nth(LENGTH_MAX) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
+    excerpt::cut(text, excerpt::VALUE_CHARS).into_owned()
 }
 
 impl Wanted for ColumnType {

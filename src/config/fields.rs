@@ -12,6 +12,7 @@ use super::problem::{Place, Problems};
 use super::schema::Keys;
 use super::tree::{Kind, Name, Node, Scalar, Value};
 use super::units;
+use crate::near;
 
 /// The settings of a mapping.
 pub(super) struct Fields<'n> {
@@ -70,22 +71,10 @@ impl<'n> Fields<'n> {
 
 fn unknown_key(name: &str, label: &str, keys: &Keys) -> String {
     let place = if label.is_empty() { String::new() } else { format!(" in {label}") };
-    match nearest(name, keys.names()) {
+    match near::nearest(name, keys.names()) {
         Some(near) => format!("unknown key `{name}`{place}; did you mean `{near}`?"),
         None => format!("unknown key `{name}`{place}; known are {}", listed(keys.names(), "and")),
     }
-}
-
-/// The candidate that `word` is most likely a misspelling of.
-pub(super) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    /// Longer words are no misspelling: the time goes with the product of two lengths.
-    const WORD_BYTES_MAX: usize = 200;
-    if word.len() > WORD_BYTES_MAX {
-        return None;
-    }
-    let likeness = |candidate: &&str| strsim::normalized_damerau_levenshtein(&word.to_lowercase(), candidate);
-    let near = candidates.map(|candidate| (likeness(&candidate), candidate)).filter(|(likeness, _)| *likeness >= 0.5);
-    near.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, candidate)| candidate)
 }
 
 /// The words in backquotes, as a sentence lists them.
@@ -192,7 +181,7 @@ impl<'n> Field<'n> {
             problems
                 .add(node.place, format!("`{text}` in `{}` is not built yet in this version; remove it", self.label));
         } else if chosen.is_none() {
-            let near = nearest(text, words()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            let near = near::nearest(text, words()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
             problems.add(node.place, format!("`{}` must be {what}, found {}{near}", self.label, node.found()));
         }
         chosen

@@ -2,9 +2,10 @@
 //!
 //! Each judgement takes a text and answers with words. It does not know where the text stands.
 
-use super::fields::{listed, nearest};
+use super::fields::listed;
 use super::url::shown;
 use crate::change::{ColumnType, Family};
+use crate::near;
 
 /// The types that columns of records have most, for advice.
 const COLUMN_TYPES: [&str; 9] =
@@ -124,7 +125,7 @@ pub(super) fn column_type(name: &str) -> Result<(), String> {
     if ColumnType::parse(name).family() != Family::Unknown {
         return Ok(());
     }
-    let right = match nearest(name, COLUMN_TYPES.into_iter()) {
+    let right = match near::nearest(name, COLUMN_TYPES.into_iter()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("write one such as {}", listed(COLUMN_TYPES.into_iter(), "or")),
     };

@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::excerpt;
+
 /// The scheme of the embedded journal and store: what follows it is a path.
 pub(super) const EMBEDDED: &str = "sqlite";
 
@@ -87,11 +89,7 @@ fn masked(text: &str) -> String {
 
 /// A text as a problem may show it: without passwords, and not without end.
 pub(super) fn shown(text: &str) -> String {
-    let shown = masked(text);
-    match shown.char_indices().nth(SHOWN_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &shown[..end]),
-        None => shown,
-    }
+    excerpt::cut(&masked(text), SHOWN_CHARS_MAX).into_owned()
 }
 
 fn is_secret(name: &str) -> bool {

@@ -100,11 +100,3 @@ fn unrecognised<'a>(reader: &mut Reader<'a>, words: &[String], judge: &mut Judge
     });
     Ok(())
 }
-
-/// At most 40 characters of a text, for a sentence.
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
-}

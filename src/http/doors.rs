@@ -14,6 +14,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
 use super::answer::Failure;
+use crate::excerpt;
 use crate::problem::ProblemType;
 use crate::service::{Foreign, Served, Service};
 
@@ -223,8 +224,7 @@ fn bad_host(why: String) -> Failure {
 
 /// A part of a request in a sentence: no more than fits one, and nothing that a terminal would obey.
 fn shown(bytes: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(bytes).chars().take(SHOWN_CHARS_MAX).collect();
-    format!("{text:?}")
+    excerpt::quoted(&String::from_utf8_lossy(bytes), SHOWN_CHARS_MAX)
 }
 
 /// The host in `host` or `host:port` (RFC 3986, 3.2.2), an IPv6 address with its brackets; none when it is something else.

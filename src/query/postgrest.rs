@@ -11,6 +11,7 @@ use super::quoting::{items, quoted, shown, step_of, unquoted};
 use crate::change::{ColumnType, Family, Scalar};
 use crate::http::answer::Failure;
 use crate::json::{self, Json};
+use crate::near;
 use crate::store::rows::{
     Being, Column, Comparison, Field, Filter, Operator, Order, PAGE_ROWS_MAX, RowQuery, Selected, Step,
 };
@@ -78,11 +79,6 @@ pub fn plan(
     Ok(query)
 }
 
-/// A hint at the name that is nearest to one that does not exist.
-pub fn near<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
-    crate::near::nearest(name, known).map_or(String::new(), |known| format!("; did you mean {known:?}?"))
-}
-
 /// The type by which a value is read to compare with a column: without the limits that only what is stored must keep.
 pub fn comparable(kind: &ColumnType) -> ColumnType {
     match kind.scalar() {
@@ -120,7 +116,7 @@ impl Asked<'_> {
             }
         };
         let Some(column) = self.column(&name) else {
-            let near = near(&name, self.columns.iter().map(|column| &*column.name));
+            let near = near::hint(&name, self.columns.iter().map(|column| &*column.name));
             return Err(bad(&name, &format!("table {:?} has no such column{near}", self.table)));
         };
         let mut field = Field::column(column);

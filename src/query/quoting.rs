@@ -3,6 +3,7 @@
 //! What the pieces mean is for `postgrest.rs`.
 
 use super::parameters::bad;
+use crate::excerpt;
 use crate::http::answer::Failure;
 use crate::store::rows::Step;
 
@@ -87,8 +88,5 @@ pub(super) fn items<'t>(name: &str, list: &'t str) -> Result<Vec<&'t str>, Failu
 
 /// Somebody's text in a message, cut where it is long.
 pub(super) fn shown(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((at, _)) => format!("{:?} …", &text[..at]),
-        None => format!("{text:?}"),
-    }
+    excerpt::quoted(text, 60)
 }

@@ -10,13 +10,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::parameters::bad;
-use super::postgrest::{holds_nul, near, plan};
+use super::postgrest::{holds_nul, plan};
 use super::quoting::in_quotes;
 use super::tables::{ask, joined, link};
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::http::body;
 use crate::http::room;
 use crate::json::{Duplicates, Json, Path, Reader};
+use crate::near;
 use crate::problem::ProblemType;
 use crate::service::Service;
 use crate::store::rows::{PAGE_ROWS_MAX, Page, ROW_BYTES_MAX};
@@ -105,7 +106,7 @@ fn by_member(text: &str, document_column: &str) -> Result<Parameters, Failure> {
             }
             ("value", found) => value = Some(found.json),
             (other, _) => {
-                let why = format!("there are key and value{}", near(other, ["key", "value"].into_iter()));
+                let why = format!("there are key and value{}", near::hint(other, ["key", "value"].into_iter()));
                 return Err(bad(other, &why));
             }
         }

@@ -10,10 +10,11 @@ use tokio::sync::Semaphore;
 
 use super::export::{self, Form};
 use super::parameters::{self, bad, encode};
-use super::postgrest::{near, plan};
+use super::postgrest::plan;
 use super::store;
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::http::room;
+use crate::near;
 use crate::problem::ProblemType;
 use crate::service::Service;
 use crate::store::readable::Readable;
@@ -137,6 +138,6 @@ pub async fn find(rows: &dyn Rows, table: &str, readable: &Readable) -> Result<(
     }
     let tables = rows.tables().await?;
     let shown = tables.iter().filter(|listed| readable.shows(listed)).map(|listed| listed.name.as_str());
-    let detail = format!("there is no table {table:?}{}", near(table, shown));
+    let detail = format!("there is no table {table:?}{}", near::hint(table, shown));
     Err(StoreError::document(ProblemType::UnknownTable, detail))
 }

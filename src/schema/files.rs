@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde_json::Value;
 
 use super::{BrokenSchema, ReadFile, meta};
+use crate::excerpt;
 use crate::json::{Duplicates, Path, Reader};
 
 /// What stands as it is in the path of a URI.
@@ -173,13 +174,13 @@ impl Files {
         if let Some(fault) = self.taken_fault() {
             return fault;
         }
-        let what = super::sentence::cut(&error.to_string(), 300);
+        let what = excerpt::cut(&error.to_string(), 300).into_owned();
         let ValidationErrorKind::Referencing(cause) = error.kind() else {
             let file = error.absolute_keyword_location().map_or(self.root.as_str(), |uri| uri.as_str());
             return self.broken(file, error.instance_path().as_str(), what);
         };
         let what = match cause {
-            ReferencingError::Unretrievable { source, .. } => super::sentence::cut(&source.to_string(), 300),
+            ReferencingError::Unretrievable { source, .. } => excerpt::cut(&source.to_string(), 300).into_owned(),
             _ => what,
         };
         let wanted = |reference: &str| match cause {

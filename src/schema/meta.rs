@@ -9,7 +9,7 @@ use jsonschema::{Draft, ValidationError};
 use serde_json::Value;
 
 use super::files::{Files, Shared};
-use super::sentence::cut;
+use crate::excerpt;
 
 /// What a schema is written in that does not say it.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -52,7 +52,7 @@ pub(super) fn check(schema: &mut Value, files: &Files, file: &str) -> Result<(),
 }
 
 fn fault(error: &ValidationError<'_>) -> Fault {
-    (error.instance_path().as_str().to_owned(), cut(&error.to_string(), 300))
+    (error.instance_path().as_str().to_owned(), excerpt::cut(&error.to_string(), 300).into_owned())
 }
 
 /// The first place where a format stands that is not checked here, and its name.

@@ -5,6 +5,7 @@
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 
+use crate::excerpt::{self, VALUE_CHARS, cut};
 use crate::json::Json;
 
 /// The sentence for `error`; `found` is the value it is about.
@@ -67,8 +68,8 @@ fn about(kind: &Kind, found: &str) -> String {
         Kind::FromUtf8 { .. } => format!("{found} holds no UTF-8"),
         Kind::BacktrackLimitExceeded { .. } => format!("the pattern takes too long on {found}"),
         Kind::RegexEngineFailure { .. } => format!("the pattern cannot be tried on {found}"),
-        Kind::Custom { message, .. } => cut(message, 200),
-        Kind::Referencing(error) => cut(&error.to_string(), 200),
+        Kind::Custom { message, .. } => cut(message, 200).into_owned(),
+        Kind::Referencing(error) => cut(&error.to_string(), 200).into_owned(),
     }
 }
 
@@ -88,20 +89,12 @@ fn names(names: &[String]) -> String {
 fn shown(found: &Json<'_>) -> String {
     match found {
         Json::Text(text) => quoted(text),
-        Json::Number(digits) => cut(digits, 40),
+        Json::Number(digits) => cut(digits, VALUE_CHARS).into_owned(),
         Json::Boolean(value) => value.to_string(),
         other => other.kind().to_owned(),
     }
 }
 
 fn quoted(text: &str) -> String {
-    format!("{:?}", cut(text, 40))
-}
-
-/// At most so many characters of a text.
-pub(super) fn cut(text: &str, characters: usize) -> String {
-    match text.char_indices().nth(characters) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
+    excerpt::quoted(text, VALUE_CHARS)
 }

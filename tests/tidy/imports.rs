@@ -5,21 +5,22 @@
 pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     // What things are.
     ("digest", &[]),
+    ("excerpt", &[]),
+    ("near", &["excerpt"]),
     ("panics", &[]),
     ("disk", &[]),
     ("json", &[]),
     ("problem", &[]),
     ("document", &[]),
-    ("change", &["json"]),
+    ("change", &["excerpt", "json"]),
     ("clock", &["change"]),
     ("record", &["document"]),
     ("judgement", &["change", "json", "problem"]),
-    ("schema", &["json", "judgement"]),
-    ("format", &["change", "clock", "document", "json", "judgement", "problem", "record", "schema"]),
+    ("schema", &["excerpt", "json", "judgement"]),
+    ("format", &["change", "clock", "document", "excerpt", "json", "judgement", "problem", "record", "schema"]),
     ("gate", &["change", "format", "json", "judgement", "panics", "problem", "record"]),
     ("action", &["gate", "problem"]),
     // The outside. Backends import their parent and what things are, never each other.
-    ("near", &[]),
     ("shutdown", &[]),
     ("sqlite", &["disk"]),
     ("journal", &["document", "record"]),
@@ -122,6 +123,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "change",
             "clock",
             "document",
+            "excerpt",
             "format",
             "gate",
             "http::answer",
@@ -143,6 +145,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         "http",
         &[
             "action",
+            "excerpt",
             "http::answer",
             "http::body",
             "http::doors",
@@ -156,7 +159,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("config", &["action", "change", "disk", "telemetry"]),
+    ("config", &["action", "change", "disk", "excerpt", "near", "telemetry"]),
     (
         "registry",
         &[

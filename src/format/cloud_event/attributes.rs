@@ -1,6 +1,7 @@
 //! The attributes of an event, each judged by the rules for its name (CloudEvents 1.0.2, "Context Attributes").
 
 use super::text;
+use crate::excerpt::{self, VALUE_CHARS};
 use crate::json::{Json, Path};
 use crate::judgement::Judge;
 use crate::record::{Headers, SPECVERSION};
@@ -71,7 +72,7 @@ impl Attributes {
 
 /// What is wrong with the value of an attribute.
 fn flaw(name: &str, value: &str) -> Option<String> {
-    let found = || format!("{:?}", crate::format::cut(value));
+    let found = || excerpt::quoted(value, VALUE_CHARS);
     if value.is_empty() && (REQUIRED.contains(&name) || NEVER_EMPTY.contains(&name)) {
         return Some("the text is empty".into());
     }

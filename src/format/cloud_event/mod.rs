@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use self::attributes::Attributes;
 pub use self::text::is_json_media;
+use crate::excerpt::{self, VALUE_CHARS};
 use crate::json::{Duplicates as _, Fault, Json, Judged, Kind, Names, Path, Reader};
 use crate::judgement::{Judge, Rules};
 use crate::problem::{Problem, ProblemType};
@@ -160,7 +161,7 @@ fn is_json(media: Option<&str>) -> Result<(), Problem> {
     match media {
         Some(media) if !is_json_media(media) => Err(Problem::new(
             ProblemType::UnsupportedMediaType,
-            format!("the event's datacontenttype is {:?}; this stream takes JSON", super::cut(media)),
+            format!("the event's datacontenttype is {}; this stream takes JSON", excerpt::quoted(media, VALUE_CHARS)),
         )),
         _ => Ok(()),
     }

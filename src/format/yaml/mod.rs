@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
 use self::scalar::Plain;
+use crate::excerpt::{self, VALUE_CHARS};
 use crate::json::DEPTH_MAX;
 use crate::judgement::Violations;
 use crate::problem::{Problem, ProblemType, Violation};
@@ -222,8 +223,8 @@ impl Writer {
         if let Some(open) = self.open.last_mut()
             && !open.keys.insert(json.to_owned())
         {
-            let key = crate::format::cut(&open.key);
-            self.violation(at, &format!("the key {key:?} stands twice in its mapping"));
+            let key = excerpt::quoted(&open.key, VALUE_CHARS);
+            self.violation(at, &format!("the key {key} stands twice in its mapping"));
         }
     }
 
@@ -235,7 +236,8 @@ impl Writer {
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, at: Marker) {
         if let Some(tag) = tag {
-            let tag = crate::format::cut(&tag.to_string());
+            let tag = tag.to_string();
+            let tag = excerpt::cut(&tag, VALUE_CHARS);
             self.violation(at, &format!("the tag `{tag}` has no meaning in JSON; remove it"));
         }
     }
