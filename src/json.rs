@@ -7,6 +7,7 @@
 mod exponent;
 mod look;
 mod path;
+pub mod pointer;
 mod tree;
 
 use std::borrow::Cow;

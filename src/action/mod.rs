@@ -13,6 +13,7 @@ mod tests;
 pub use self::route::Route;
 pub use self::source::{Given, Source, Taken, is_number};
 use crate::gate::quoted;
+use crate::json::pointer;
 use crate::problem::Violation;
 
 /// A route, what a call of it records, and what it answers.
@@ -202,8 +203,7 @@ impl Filling<'_> {
                     out.push_str(if index > 0 { "," } else { "" });
                     out.push_str(&quoted(name));
                     out.push(':');
-                    let step = name.replace('~', "~0").replace('/', "~1");
-                    self.json(member, &format!("{pointer}/{step}"), out);
+                    self.json(member, &format!("{pointer}/{}", pointer::escaped(name)), out);
                 }
                 out.push('}');
             }
@@ -216,15 +216,13 @@ impl Node {
     pub fn may_hold(&self, pointer: &str) -> bool {
         let Some((step, rest)) = pointer.strip_prefix('/').map(|steps| {
             let end = steps.find('/').unwrap_or(steps.len());
-            (steps[..end].replace("~1", "/").replace("~0", "~"), &steps[end..])
+            (pointer::unescaped(&steps[..end]), &steps[end..])
         }) else {
             return true;
         };
         match self {
             Node::Object(members) => members.iter().any(|(name, member)| *name == step && member.may_hold(rest)),
-            Node::List(items) => {
-                step.parse().ok().and_then(|at: usize| items.get(at)).is_some_and(|it| it.may_hold(rest))
-            }
+            Node::List(items) => pointer::index(&step).and_then(|at| items.get(at)).is_some_and(|it| it.may_hold(rest)),
             Node::Text(template) => template.whole().is_some_and(|taken| !taken.is_number),
             Node::Fixed(_) => false,
         }

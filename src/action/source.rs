@@ -1,6 +1,7 @@
 //! The values that a template takes: where each comes from, what stands in for it, and how it is put in.
 
 use crate::gate::quoted;
+use crate::json::pointer;
 
 /// What a value of a number is announced by.
 const NUMBER: &str = "number ";
@@ -108,7 +109,7 @@ impl Source {
             _ => {}
         }
         if let Some(pointer) = text.strip_prefix("body").filter(|pointer| pointer.starts_with('/')) {
-            return match pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1'])) {
+            return match pointer::is_escaped(pointer) {
                 true => Ok(Source::Body(pointer.to_owned())),
                 false => Err(format!("in the JSON Pointer `{pointer}` `~` is written `~0`, and `/` in a name `~1`")),
             };

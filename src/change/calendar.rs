@@ -71,7 +71,7 @@ pub(super) fn from_iso(text: &str, zone: bool) -> Option<String> {
 }
 
 /// How many days a month has.
-pub(super) fn month_days(year: i64, month: u32) -> u32 {
+pub(crate) fn month_days(year: i64, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
         2 if year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0) => 29,

@@ -13,9 +13,10 @@ mod misfit;
 pub mod pattern;
 pub mod moment;
 mod reading;
+pub mod reserved;
 pub mod value;
 
-pub(crate) use calendar::{civil, write_date, write_time};
+pub(crate) use calendar::{civil, month_days, write_date, write_time};
 pub use change_set::{Action, Cell, Change, ChangeSet, Key, TableName};
 pub use column_type::{ColumnType, Family, Scalar};
 pub(crate) use misfit::shown;

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
 
+use crate::query::csv::{header, line};
+
 /// How a list or an object prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
@@ -56,18 +58,18 @@ pub(super) fn list(output: Option<Output>, columns: &[&str], items: &[Value]) ->
         }
         kind => {
             let cells = |item: &Value| columns.iter().map(|column| cell(&item[*column])).collect();
-            rows(kind, columns, &items.iter().map(cells).collect::<Vec<_>>())
+            rows(kind, columns, items.iter().map(cells).collect())
         }
     }
 }
 
-/// Prints rows of cells as a table or as CSV.
-pub(super) fn rows(kind: Output, columns: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match kind {
-        Output::Csv => csv(&mut out, columns, rows),
-        _ => table(&mut out, columns, rows),
+/// Prints rows of cells, of which NULL has none, as a table or as CSV.
+fn rows(kind: Output, columns: &[&str], rows: Vec<Vec<Option<String>>>) -> io::Result<()> {
+    if kind != Output::Csv {
+        let plain = |row: Vec<Option<String>>| row.into_iter().map(Option::unwrap_or_default).collect();
+        return table(columns, &rows.into_iter().map(plain).collect::<Vec<_>>());
     }
+    io::stdout().lock().write_all(for_terminal(csv(columns, &rows)).as_bytes())
 }
 
 /// Prints one object.
@@ -77,21 +79,23 @@ pub(super) fn object(output: Option<Output>, item: &Value) -> io::Result<()> {
         Output::Ndjson => writeln!(io::stdout().lock(), "{item}"),
         kind => {
             let members = item.as_object().into_iter().flatten();
-            let cells: Vec<_> = members.map(|(name, value)| vec![name.clone(), cell(value)]).collect();
-            rows(kind, &["member", "value"], &cells)
+            let cells = members.map(|(name, value)| vec![Some(name.clone()), cell(value)]).collect();
+            rows(kind, &["member", "value"], cells)
         }
     }
 }
 
-fn cell(value: &Value) -> String {
+fn cell(value: &Value) -> Option<String> {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
     }
 }
 
-fn table(out: &mut impl Write, columns: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+/// Prints rows as aligned columns.
+pub(super) fn table(columns: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     let printable = |text: &str| text.replace(|character: char| character.is_control(), " ");
     let columns: Vec<_> = columns.iter().map(|name| printable(name)).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
@@ -99,27 +103,39 @@ fn table(out: &mut impl Write, columns: &[&str], rows: &[Vec<String>]) -> io::Re
         rows.iter().map(|row| row[index].chars().count()).chain([name.chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<_> = columns.iter().enumerate().map(|(index, name)| width(index, name)).collect();
-    let mut line = |cells: Vec<&str>| {
+    let mut print = |cells: Vec<&str>| {
         let padded: Vec<_> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         writeln!(out, "{}", padded.join("  ").trim_end())
     };
-    line(columns.iter().map(String::as_str).collect())?;
+    print(columns.iter().map(String::as_str).collect())?;
     for row in &rows {
-        line(row.iter().map(String::as_str).collect())?;
+        print(row.iter().map(String::as_str).collect())?;
     }
     Ok(())
 }
 
-fn csv(out: &mut impl Write, columns: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    let quoted = |text: &str| match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    };
-    let mut line = |cells: Vec<String>| match cells.join(",") {
-        // Those who read it would pass over an empty line.
-        line if line.is_empty() => write!(out, "\"\"\r\n"),
-        line => write!(out, "{}\r\n", for_terminal(line)),
-    };
-    line(columns.iter().map(|name| quoted(name)).collect())?;
-    rows.iter().try_for_each(|row| line(row.iter().map(|cell| quoted(cell)).collect()))
+fn csv(columns: &[&str], rows: &[Vec<Option<String>>]) -> String {
+    let mut text = String::new();
+    header(columns.iter().copied(), &mut text);
+    for row in rows {
+        line(row.iter().map(Option::as_deref), &mut text);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_text_and_null_are_told_apart_in_csv() {
+        let cells = |item: Value| item.as_array().unwrap().iter().map(cell).collect::<Vec<_>>();
+        for (item, wanted) in [
+            (serde_json::json!([null, "", "a"]), ",\"\",a\r\n"),
+            (serde_json::json!([1, true, "a,\"b\""]), "1,true,\"a,\"\"b\"\"\"\r\n"),
+            (serde_json::json!([null, null, null]), ",,\r\n"),
+        ] {
+            assert_eq!(csv(&["x", "y", "z"], &[cells(item)]), format!("x,y,z\r\n{wanted}"));
+        }
+    }
 }

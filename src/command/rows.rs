@@ -85,7 +85,7 @@ impl Rows {
         }
         std::io::stdout().lock().write_all(text.as_bytes())?;
         if kind == Output::Table {
-            output::rows(kind, &names.iter().map(String::as_str).collect::<Vec<_>>(), &cells)?;
+            output::table(&names.iter().map(String::as_str).collect::<Vec<_>>(), &cells)?;
             if self.limit.is_none() && query.after.is_some() {
                 eprintln!("These are the first {limit} rows; --limit {} shows more.", limit * 10);
             }

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::gate::{KeyRule, Takes};
+use crate::json::pointer;
 use crate::stream::{Stream, Target};
 
 /// The form `activities`, as one line.
@@ -63,14 +64,13 @@ fn with_key(rule: &KeyRule, text: &str) -> Option<String> {
     let KeyRule::Pointer(pointer) = rule else { return None };
     let mut document: Value = serde_json::from_str(text).ok()?;
     let mut at = &mut document;
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
+    for step in pointer::steps(pointer) {
         if at.is_null() {
             *at = Value::Object(Map::new());
         }
         at = match at {
-            Value::Object(members) => members.entry(step).or_insert(Value::Null),
-            Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?)?,
+            Value::Object(members) => members.entry(step.into_owned()).or_insert(Value::Null),
+            Value::Array(items) => items.get_mut(pointer::index(&step)?)?,
             _ => return None,
         };
     }

@@ -4,7 +4,8 @@
 
 use super::fields::listed;
 use super::url::shown;
-use crate::change::{ColumnType, Family};
+use crate::change::{ColumnType, Family, reserved};
+use crate::json::pointer;
 use crate::near;
 
 /// The types that columns of records have most, for advice.
@@ -101,8 +102,7 @@ pub(super) fn pointer(text: &str) -> Result<(), String> {
     if !text.starts_with('/') {
         return Err(format!("cannot be \"{}\"; write a JSON Pointer, such as /userId", shown(text)));
     }
-    let is_escaped_well = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-    if is_escaped_well {
+    if pointer::is_escaped(text) {
         return Ok(());
     }
     Err(format!("cannot be \"{}\"; in a JSON Pointer `~` is written `~0`, and `/` within a name `~1`", shown(text)))
@@ -142,8 +142,7 @@ pub(super) fn column(name: &str) -> Result<(), String> {
 
 /// Whether a stream may write into a table of that name, in every store.
 pub(super) fn table(name: &str) -> Result<(), String> {
-    let lower = name.to_ascii_lowercase();
-    if let Some(prefix) = ["_sluicegate", "sqlite_", "pg_"].into_iter().find(|prefix| lower.starts_with(prefix)) {
+    if let Some(prefix) = reserved::prefix(name) {
         return Err(format!("cannot be \"{}\"; tables that begin with {prefix} belong to the machinery", shown(name)));
     }
     column(name)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Fault, Json, Judged, Kind, Path, Reader};
+use super::{Fault, Json, Judged, Kind, Path, Reader, pointer};
 
 /// The elements of an array whose text was checked before.
 pub fn elements(array: &str) -> Vec<Json<'_>> {
@@ -49,11 +49,10 @@ pub fn at<'a>(text: &'a str, pointer: &str) -> Option<Json<'a>> {
     if pointer.is_empty() {
         return reader.value(&Path::ROOT, &mut Judged).ok();
     }
-    for step in pointer.strip_prefix('/')?.split('/') {
-        let step = match step.contains('~') {
-            true => Cow::Owned(step.replace("~1", "/").replace("~0", "~")),
-            false => Cow::Borrowed(step),
-        };
+    if !pointer.starts_with('/') {
+        return None;
+    }
+    for step in pointer::steps(pointer) {
         match reader.peek().ok()? {
             Kind::Object => {
                 reader.begin_object().ok()?;
@@ -62,10 +61,7 @@ pub fn at<'a>(text: &'a str, pointer: &str) -> Option<Json<'a>> {
                 }
             }
             Kind::Array => {
-                if step.len() > 1 && step.starts_with('0') || !step.bytes().all(|byte| byte.is_ascii_digit()) {
-                    return None;
-                }
-                let index: usize = step.parse().ok()?;
+                let index = pointer::index(&step)?;
                 reader.begin_array().ok()?;
                 for passed in 0..=index {
                     if !reader.next_element().ok()? {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::pointer;
+
 /// A place in a document, as a chain of steps that lives on the stack. Rendered as a JSON Pointer (RFC 6901) only when
 /// something is wrong there.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +41,7 @@ impl fmt::Display for Path<'_> {
         }
         match self.step {
             Step::Root => Ok(()),
-            Step::Member(name) => write!(out, "/{}", name.replace('~', "~0").replace('/', "~1")),
+            Step::Member(name) => write!(out, "/{}", pointer::escaped(name)),
             Step::Element(index) => write!(out, "/{index}"),
         }
     }

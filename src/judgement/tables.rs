@@ -1,23 +1,16 @@
 //! Which tables a stream may change.
 
-use crate::change::{TableName, pattern};
+use crate::change::{TableName, pattern, reserved};
 
 /// Why nobody may write to a table, if so.
 pub(super) fn reserved(table: &TableName<'_>) -> Option<&'static str> {
-    let starts = |prefix: &str| table.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     let schema = table.schema.as_deref().unwrap_or("");
-    if starts("_sluicegate") {
-        Some("Sluicegate keeps its own books in tables of that name")
-    } else if starts("sqlite_") || starts("pg_") {
-        Some("the database keeps its own books in tables of that name")
-    } else if ["pg_catalog", "information_schema"].iter().any(|known| schema.eq_ignore_ascii_case(known)) {
-        Some("that schema is the database's own")
-    } else {
+    match reserved::prefix(&table.name) {
+        Some(reserved::BOOKS) => Some("Sluicegate keeps its own books in tables of that name"),
+        Some(_) => Some("the database keeps its own books in tables of that name"),
         // SQLite has no schemas: there the schema is part of the name, and must not make it a reserved one.
-        ["_sluicegate", "sqlite_", "pg_"]
-            .iter()
-            .any(|prefix| schema.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)))
-            .then_some("that schema is the database's own")
+        None => (schema.eq_ignore_ascii_case(reserved::INFORMATION_SCHEMA) || reserved::prefix(schema).is_some())
+            .then_some("that schema is the database's own"),
     }
 }
 

@@ -26,7 +26,8 @@ pub fn cell(value: Json<'_>) -> Option<String> {
     }
 }
 
-fn line<'c>(cells: impl Iterator<Item = Option<&'c str>>, to: &mut String) {
+/// Writes a line of cells, of which NULL has none.
+pub fn line<'c>(cells: impl Iterator<Item = Option<&'c str>>, to: &mut String) {
     let begin = to.len();
     for (index, cell) in cells.enumerate() {
         if index > 0 {

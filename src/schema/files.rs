@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{BrokenSchema, ReadFile, meta};
 use crate::excerpt;
-use crate::json::{Duplicates, Path, Reader};
+use crate::json::{Duplicates, Path, Reader, pointer};
 
 /// What stands as it is in the path of a URI.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -249,7 +249,7 @@ fn folder(uri: &str) -> &str {
 
 /// Where the first `$ref` stands that `wanted` says yes to.
 fn place_of(schema: &Value, wanted: &dyn Fn(&str) -> bool) -> Option<String> {
-    let step = |name: &str| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+    let step = |name: &str| format!("/{}", pointer::escaped(name));
     match schema {
         Value::Object(members) => members.iter().find_map(|(name, value)| match value.as_str() {
             Some(reference) if name.ends_with("ef") && name.starts_with('$') => wanted(reference).then(|| step(name)),

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::files::Files;
+use crate::json::pointer;
 
 /// References that lead to references are followed so far; a circle ends here.
 const STEPS_MAX: usize = 32;
@@ -23,8 +24,7 @@ type Kind = (String, Option<String>);
 /// The name of the type for the value at a JSON Pointer; none when the schema does not say.
 pub(super) fn column_type(files: &Files, root: &Value, pointer: &str) -> Option<&'static str> {
     let mut place = Place { schema: root.clone(), file: files.root_uri().to_owned() };
-    for step in pointer.strip_prefix('/').into_iter().flat_map(|steps| steps.split('/')) {
-        let step = step.replace("~1", "/").replace("~0", "~");
+    for step in pointer::steps(pointer) {
         place = within(files, &place, &step, STEPS_MAX)?;
     }
     let mut kinds = kinds(files, &place, STEPS_MAX)?;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::files::{Files, Shared};
 use crate::excerpt;
+use crate::json::pointer;
 
 /// What a schema is written in that does not say it.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -61,7 +62,7 @@ pub(super) fn unchecked_format(schema: &Value) -> Option<(String, &'static str)>
     const DATA: [&str; 5] = ["const", "enum", "default", "examples", "example"];
     match schema {
         Value::Object(members) => members.iter().find_map(|(name, value)| {
-            let step = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            let step = format!("/{}", pointer::escaped(name));
             match value.as_str() {
                 Some(format) if name == "format" => {
                     UNCHECKED.into_iter().find(|unchecked| *unchecked == format).map(|format| (step, format))

@@ -19,7 +19,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("schema", &["excerpt", "json", "judgement"]),
     ("format", &["change", "clock", "document", "excerpt", "json", "judgement", "problem", "record", "schema"]),
     ("gate", &["change", "format", "json", "judgement", "panics", "problem", "record"]),
-    ("action", &["gate", "problem"]),
+    ("action", &["gate", "json", "problem"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
     ("sqlite", &["disk"]),
@@ -159,7 +159,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("config", &["action", "change", "disk", "excerpt", "near", "telemetry"]),
+    ("config", &["action", "change", "disk", "excerpt", "json", "near", "telemetry"]),
     (
         "registry",
         &[

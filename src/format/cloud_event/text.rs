@@ -2,6 +2,8 @@
 
 use percent_encoding::percent_decode;
 
+use crate::change::month_days;
+
 /// The value of a header that says an attribute (CloudEvents HTTP binding, §3.1.3.2): quotes around it are taken off, then
 /// percent-encoding. None when that is not UTF-8.
 pub(super) fn header(value: &[u8]) -> Option<String> {
@@ -31,14 +33,6 @@ pub(super) fn is_rfc3339(text: &str) -> bool {
         let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
         let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
         let marks = is(4, b"-") && is(7, b"-") && is(10, b"Tt") && is(13, b":") && is(16, b":");
-        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        let days = match month {
-            2 if is_leap => 29,
-            2 => 28,
-            4 | 6 | 9 | 11 => 30,
-            1..=12 => 31,
-            _ => 0,
-        };
         // A second is 60 at the end of an hour only: a leap second.
         let clock = hour < 24 && minute < 60 && (second < 60 || second == 60 && minute == 59);
         let mut at = 19;
@@ -53,7 +47,8 @@ pub(super) fn is_rfc3339(text: &str) -> bool {
             let offset = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
             is(at, b"+-") && is(at + 3, b":") && offset.0 < 24 && offset.1 < 60 && bytes.len() == at + 6
         };
-        Some(marks && (1..=days).contains(&day) && clock && zone)
+        let is_day = (1..=12).contains(&month) && (1..=month_days(i64::from(year), month)).contains(&day);
+        Some(marks && is_day && clock && zone)
     };
     read().unwrap_or(false)
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::columns::{At, RecordColumn};
 use crate::change::ColumnType;
-use crate::json::{Duplicates, Fault, Json, Kind, Names, Path, Reader, Tree};
+use crate::json::{Duplicates, Fault, Json, Kind, Names, Path, Reader, Tree, pointer};
 use crate::judgement::Judge;
 
 /// The pointers of the columns, as a tree of their steps.
@@ -28,8 +28,8 @@ impl Wanted {
         let mut root = Wanted::default();
         for (index, column) in columns.iter().enumerate() {
             let At::Document(pointer) = &column.at else { continue };
-            let steps = pointer.strip_prefix('/').into_iter().flat_map(|steps| steps.split('/'));
-            let place = steps.fold(&mut root, |place, step| place.step(step.replace("~1", "/").replace("~0", "~")));
+            let steps = pointer::steps(pointer);
+            let place = steps.fold(&mut root, |place, step| place.step(step.into_owned()));
             place.columns.push(index);
         }
         root
@@ -38,9 +38,7 @@ impl Wanted {
     fn step(&mut self, member: String) -> &mut Wanted {
         let found = self.within.iter().position(|step| step.member == member);
         let index = found.unwrap_or_else(|| {
-            let is_index =
-                member.bytes().all(|byte| byte.is_ascii_digit()) && (member == "0" || !member.starts_with('0'));
-            let element = member.parse().ok().filter(|_| is_index);
+            let element = pointer::index(&member);
             self.within.push(Step { member, element, wanted: Wanted::default() });
             self.within.len() - 1
         });

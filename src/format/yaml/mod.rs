@@ -14,7 +14,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
 use self::scalar::Plain;
 use crate::excerpt::{self, VALUE_CHARS};
-use crate::json::DEPTH_MAX;
+use crate::json::{DEPTH_MAX, pointer};
 use crate::judgement::Violations;
 use crate::problem::{Problem, ProblemType, Violation};
 
@@ -255,7 +255,7 @@ impl Writer {
         for open in &self.open {
             pointer.push('/');
             match open.is_mapping {
-                true => pointer.push_str(&open.key.replace('~', "~0").replace('/', "~1")),
+                true => pointer.push_str(&pointer::escaped(&open.key)),
                 false => pointer.push_str(&open.count.to_string()),
             }
         }

@@ -15,7 +15,7 @@ use super::dialect::Postgres;
 use super::error::failed;
 use super::text::write_json;
 use super::{IDENTIFIER_BYTES_MAX, PostgresStore};
-use crate::change::{ColumnType, TableName};
+use crate::change::{ColumnType, TableName, reserved};
 use crate::problem::ProblemType;
 use crate::store::StoreError;
 use crate::store::rows::{Column, Listed, Page, READ_TIMEOUT, ROW_BYTES_MAX, RowQuery, Rows, row_too_large};
@@ -272,10 +272,7 @@ impl PostgresStore {
         if !is_name(&place.name) || !is_name(&place.schema) {
             return Ok(None);
         }
-        if place.name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("_sluicegate")) {
-            return Ok(None);
-        }
-        if place.schema.starts_with("pg_") || place.schema == "information_schema" {
+        if reserved::is_of_books(&place.name) || reserved::is_schema_of_postgres(&place.schema) {
             return Ok(None);
         }
         let connection = self.pool.lend().await?;

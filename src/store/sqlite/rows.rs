@@ -9,7 +9,7 @@ use super::catalogue::{Table, load, quote, sqlite_name};
 use super::dialect::{Sqlite, is_ordered};
 use super::functions::TOO_LARGE;
 use super::{SqliteStore, cursor, failed};
-use crate::change::{ColumnType, TableName};
+use crate::change::{ColumnType, TableName, reserved};
 use crate::problem::ProblemType;
 use crate::store::StoreError;
 use crate::store::rows::{
@@ -65,7 +65,7 @@ fn visible(connection: &Connection, name: &str) -> Result<Option<Table>, StoreEr
     // `public` is left out of the names of tables here, unless somebody else's bears it.
     let short = sqlite_name(&TableName::parse(name.into()));
     for name in [name, &short] {
-        if name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("_sluicegate")) {
+        if reserved::is_of_books(name) {
             return Ok(None);
         }
         if let Some(table) = load(connection, name).map_err(failed)?.filter(|table| table.name == name) {
