@@ -18,6 +18,8 @@ pub mod action;
 
 pub mod excerpt;
 pub mod near;
+pub mod media_type;
+pub mod query_string;
 pub mod clock;
 pub mod disk;
 pub mod sqlite;

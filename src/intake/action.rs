@@ -5,7 +5,6 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
 
 use super::{record, request};
 use crate::action::{Action, Content, Given, Source};
@@ -15,6 +14,7 @@ use crate::http::body;
 use crate::http::doors;
 use crate::json::{self, Json};
 use crate::problem::{Problem, ProblemType};
+use crate::query_string;
 use crate::record::TEXT;
 use crate::service::{Caller, Foreign, Served, Service};
 
@@ -117,16 +117,17 @@ fn in_body(body: &str, pointer: &str) -> Option<Given> {
 fn value(source: &Source, action: &Action, head: &Parts) -> Result<Option<String>, String> {
     match source {
         Source::Query(name) => {
-            let mut found = query(head).filter(|(known, _)| decode(known, true).as_deref() == Some(name.as_str()));
+            let pairs = query_string::pairs(head.uri.query().unwrap_or(""));
+            let mut found = pairs.filter(|(known, _)| query_string::decode(known).as_deref() == Some(name.as_str()));
             let Some((_, value)) = found.next() else { return Ok(None) };
             if found.next().is_some() {
                 return Err(format!("{} is there more than once", source.words()));
             }
-            decode(value, true).map(Some).ok_or_else(|| not_text(source))
+            query_string::decode(value).map(Some).ok_or_else(|| not_text(source))
         }
         Source::Path(name) => {
             let Some(segment) = action.path.find(head.uri.path(), name) else { return Ok(None) };
-            decode(segment, false).map(Some).ok_or_else(|| not_text(source))
+            query_string::decode_percent(segment).map(Some).ok_or_else(|| not_text(source))
         }
         Source::Header(name) => {
             // Lines of one name are one value (RFC 9110, 5.3).
@@ -143,15 +144,4 @@ fn value(source: &Source, action: &Action, head: &Parts) -> Result<Option<String
 
 fn not_text(source: &Source) -> String {
     format!("{} is not UTF-8", source.words())
-}
-
-fn query(head: &Parts) -> impl Iterator<Item = (&str, &str)> {
-    let pairs = head.uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-}
-
-/// Undoes the percent-encoding; in a query, where `is_form`, a plus sign is a space.
-fn decode(text: &str, is_form: bool) -> Option<String> {
-    let text = if is_form { text.replace('+', " ") } else { text.to_owned() };
-    percent_decode_str(&text).decode_utf8().ok().map(|decoded| decoded.into_owned())
 }

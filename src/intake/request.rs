@@ -7,9 +7,10 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 
 use super::events;
-use crate::format::yaml;
 use crate::http::answer::{Failure, TAKEN};
+use crate::media_type::{self, Kind};
 use crate::problem::ProblemType;
+use crate::query_string;
 
 /// RFC 7240 leaves the limit to us: a request that waits holds memory.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -79,39 +80,30 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media, Failure> {
         let detail = format!("Content-Type is {value:?}: {why}");
         Err(Failure::new(ProblemType::UnsupportedMediaType, detail).with("accept", TAKEN))
     };
-    let mut parts = value.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    for parameter in parts {
-        if let Some((name, charset)) = parameter.split_once('=') {
-            let charset = charset.trim_matches('"');
-            if name.eq_ignore_ascii_case("charset")
-                && !["utf-8", "utf8", "us-ascii"].contains(&&*charset.to_ascii_lowercase())
-            {
-                return refused("the charset must be utf-8");
-            }
-        }
+    let said = media_type::read(value);
+    if !said.is_utf8 {
+        return refused("the charset must be utf-8");
     }
-    match &*essence {
-        "application/json" | "text/json" => Ok(Media::Json),
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-            Ok(Media::Lines)
-        }
-        "application/cloudevents-batch+json" => Ok(Media::Events),
-        "application/cloudevents+json" => Ok(Media::Event),
-        _ if essence.starts_with("application/cloudevents") => refused("CloudEvents are taken as JSON"),
-        _ if essence.starts_with("application/") && essence.ends_with("+json") => Ok(Media::Json),
-        _ if yaml::is_media_type(&essence) => Ok(Media::Yaml),
-        _ => refused("send application/json, or application/x-ndjson for one document a line"),
+    match said.kind {
+        Kind::Json => Ok(Media::Json),
+        Kind::Lines => Ok(Media::Lines),
+        Kind::Yaml => Ok(Media::Yaml),
+        Kind::Event => Ok(Media::Event),
+        Kind::Events => Ok(Media::Events),
+        Kind::EventOfOther => refused("CloudEvents are taken as JSON"),
+        Kind::Csv | Kind::Other => refused("send application/json, or application/x-ndjson for one document a line"),
     }
 }
 
 fn is_dry_run(query: &str) -> Result<bool, Failure> {
     let mut is_dry_run = false;
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        match pair {
-            "dry_run=true" | "dry_run=1" | "dry_run" => is_dry_run = true,
-            "dry_run=false" | "dry_run=0" => is_dry_run = false,
+    for (name, value) in query_string::pairs(query) {
+        let decoded = (query_string::decode(name), query_string::decode(value));
+        match (decoded.0.as_deref(), decoded.1.as_deref()) {
+            (Some("dry_run"), Some("true" | "1" | "")) => is_dry_run = true,
+            (Some("dry_run"), Some("false" | "0")) => is_dry_run = false,
             _ => {
+                let pair = if value.is_empty() { name.to_owned() } else { format!("{name}={value}") };
                 let detail = format!("{pair:?} is not understood here; there is `dry_run=true`");
                 return Err(Failure::new(ProblemType::BadQuery, detail));
             }
@@ -183,6 +175,8 @@ mod tests {
             ("Application/JSON; charset=UTF-8", Some(Media::Json)),
             ("application/vnd.debezium+json", Some(Media::Json)),
             ("application/x-ndjson", Some(Media::Lines)),
+            ("image/x+json", Some(Media::Json)),
+            ("application/json; what", Some(Media::Json)),
             ("application/yaml", Some(Media::Yaml)),
             ("Text/YAML; charset=utf-8", Some(Media::Yaml)),
             ("application/vnd.x+yaml", Some(Media::Yaml)),
@@ -197,6 +191,22 @@ mod tests {
             assert_eq!(media(&headers("content-type", value)).ok(), expected, "{value}");
         }
         assert_eq!(media(&HeaderMap::new()).ok(), Some(Media::Json));
+    }
+
+    #[test]
+    fn dry_runs_are_asked_for_in_any_encoding() {
+        for (query, expected) in [
+            ("", Some(false)),
+            ("dry_run", Some(true)),
+            ("dry_run=1&", Some(true)),
+            ("dry%5Frun=tru%65", Some(true)),
+            ("dry_run=false", Some(false)),
+            ("dry_run=perhaps", None),
+            ("%FF", None),
+            ("limit=1", None),
+        ] {
+            assert_eq!(is_dry_run(query).ok(), expected, "{query}");
+        }
     }
 
     #[test]

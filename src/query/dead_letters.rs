@@ -8,7 +8,7 @@ use axum::http::{Response, StatusCode, Uri, header};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::parameters::{self, bad, encode};
+use super::parameters::{self, bad};
 use super::{shared_store, store};
 use crate::apply::letters::{Retried, drop_letter, retry};
 use crate::clock;
@@ -17,7 +17,9 @@ use crate::format::yaml;
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::http::body;
 use crate::http::room;
+use crate::media_type::{self, Kind};
 use crate::problem::ProblemType;
+use crate::query_string::encode;
 use crate::service::Service;
 use crate::store::Letter;
 use crate::store::books::{LetterFilter, Listed};
@@ -116,7 +118,8 @@ pub async fn retry_one(
         let (head, body) = request.into_parts();
         let body = body::read(&service, &head, body, bytes_max).await?.bytes;
         let media_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let mended = match (body.is_empty(), media_type.is_some_and(yaml::is_media_type)) {
+        let mended = match (body.is_empty(), media_type.is_some_and(|media| media_type::read(media).kind == Kind::Yaml))
+        {
             (true, _) => None,
             (false, true) => {
                 let read = || yaml::to_json(&body, 1, bytes_max);

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::{csv, tables};
 use crate::http::answer::{Answer, Failure, with_type};
+use crate::media_type::{self, Accepted, Kind};
 use crate::problem::ProblemType;
 use crate::service::Service;
 use crate::store::Store;
@@ -53,17 +54,13 @@ impl Form {
     pub(super) fn asked(headers: &HeaderMap) -> Self {
         let mut best = (0.0, Form::Page);
         let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        for range in accepts.flat_map(|value| value.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let form = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-                "text/csv" => Form::Csv,
-                "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-                    Form::Lines
-                }
-                "application/json" | "application/*" | "*/*" => Form::Page,
-                _ => continue,
+        for Accepted { kind, quality } in accepts.flat_map(media_type::accepted) {
+            let form = match kind {
+                Some(Kind::Csv) => Form::Csv,
+                Some(Kind::Lines) => Form::Lines,
+                Some(Kind::Json) | None => Form::Page,
+                Some(_) => continue,
             };
-            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
             if quality > best.0 {
                 best = (quality, form);
             }

@@ -17,6 +17,7 @@ use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::http::body;
 use crate::http::room;
 use crate::json::{Duplicates, Json, Path, Reader};
+use crate::media_type;
 use crate::near;
 use crate::problem::ProblemType;
 use crate::service::Service;
@@ -85,15 +86,12 @@ fn not_json(detail: impl Into<String>) -> Failure {
 fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
     let Some(said) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let said = said.to_str().unwrap_or_default();
-    let essence = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "" | "application/json" | "text/json" => Ok(()),
-        other if other.ends_with("+json") => Ok(()),
-        _ => {
-            let detail = format!("Content-Type is {said:?}; this takes application/json");
-            Err(Failure::new(ProblemType::UnsupportedMediaType, detail).with("accept", "application/json"))
-        }
+    let media = media_type::read(said);
+    if said.is_empty() || media.is_json() && media.is_utf8 {
+        return Ok(());
     }
+    let detail = format!("Content-Type is {said:?}; this takes application/json in UTF-8");
+    Err(Failure::new(ProblemType::UnsupportedMediaType, detail).with("accept", "application/json"))
 }
 
 fn by_member(text: &str, document_column: &str) -> Result<Parameters, Failure> {

@@ -9,13 +9,14 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::export::{self, Form};
-use super::parameters::{self, bad, encode};
+use super::parameters::{self, bad};
 use super::postgrest::plan;
 use super::store;
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::http::room;
 use crate::near;
 use crate::problem::ProblemType;
+use crate::query_string::encode;
 use crate::service::Service;
 use crate::store::readable::Readable;
 use crate::store::rows::{Column, Listed, Page, READ_TIMEOUT, ROW_BYTES_MAX, RowQuery, Rows};

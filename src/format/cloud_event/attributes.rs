@@ -4,6 +4,7 @@ use super::text;
 use crate::excerpt::{self, VALUE_CHARS};
 use crate::json::{Json, Path};
 use crate::judgement::Judge;
+use crate::media_type;
 use crate::record::{Headers, SPECVERSION};
 
 /// The attributes that every event has.
@@ -86,7 +87,7 @@ fn flaw(name: &str, value: &str) -> Option<String> {
         "time" if !text::is_rfc3339(value) => {
             Some(format!("{} is no time of RFC 3339, such as 2026-01-31T13:45:00Z", found()))
         }
-        "datacontenttype" if !text::is_media_type(value) => {
+        "datacontenttype" if !media_type::is_well_formed(value) => {
             Some(format!("{} is no media type, such as application/json", found()))
         }
         _ => None,

@@ -12,10 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use self::attributes::Attributes;
-pub use self::text::is_json_media;
 use crate::excerpt::{self, VALUE_CHARS};
 use crate::json::{Duplicates as _, Fault, Json, Judged, Kind, Names, Path, Reader};
 use crate::judgement::{Judge, Rules};
+use crate::media_type;
 use crate::problem::{Problem, ProblemType};
 use crate::record::Headers;
 
@@ -154,6 +154,12 @@ fn base64_data<'a>(
         judge.violation(path, || format!("{} was found; this is a string in Base64", value.kind()));
     }
     Ok(Some(Cow::Owned(bytes.unwrap_or_default())))
+}
+
+/// Whether a media type is one of JSON in UTF-8.
+pub fn is_json_media(media: &str) -> bool {
+    let said = media_type::read(media);
+    said.is_json() && said.is_utf8
 }
 
 /// Fails when the data of an event is no JSON. Without a media type it is.

@@ -1,4 +1,4 @@
-//! The notations that attributes are written in: header values, times, media types.
+//! The notations that attributes are written in: header values and times.
 
 use percent_encoding::percent_decode;
 
@@ -51,43 +51,4 @@ pub(super) fn is_rfc3339(text: &str) -> bool {
         Some(marks && is_day && clock && zone)
     };
     read().unwrap_or(false)
-}
-
-/// Whether a text is a media type (RFC 9110, §8.3.1): `type/subtype`, and parameters.
-pub(super) fn is_media_type(text: &str) -> bool {
-    let is_token = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-    };
-    let (essence, mut rest) = match text.find(';') {
-        Some(end) => (&text[..end], &text[end..]),
-        None => (text, ""),
-    };
-    let is_essence = essence.trim().split_once('/').is_some_and(|(kind, of)| is_token(kind) && is_token(of));
-    while let Some(parameter) = rest.strip_prefix(';') {
-        let parameter = parameter.trim_start();
-        let Some((name, value)) = parameter.split_once('=') else { return is_essence && parameter.is_empty() };
-        let end = match value.strip_prefix('"') {
-            Some(quoted) => match quoted.find('"') {
-                Some(end) => end + 2,
-                None => return false,
-            },
-            None => value.find([';', ' ']).unwrap_or(value.len()),
-        };
-        if !is_token(name) || !value.starts_with('"') && !is_token(&value[..end]) {
-            return false;
-        }
-        rest = value[end..].trim_start();
-    }
-    is_essence && rest.is_empty()
-}
-
-/// Whether a media type is one of JSON in UTF-8.
-pub fn is_json_media(media: &str) -> bool {
-    let mut parts = media.split(';').map(|part| part.trim().to_ascii_lowercase());
-    let essence = parts.next().unwrap_or_default();
-    let is_utf8 = |parameter: String| match parameter.split_once('=') {
-        Some(("charset", charset)) => ["utf-8", "utf8", "us-ascii"].contains(&charset.trim_matches('"')),
-        _ => true,
-    };
-    (essence == "application/json" || essence == "text/json" || essence.ends_with("+json")) && parts.all(is_utf8)
 }

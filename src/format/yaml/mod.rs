@@ -18,13 +18,6 @@ use crate::json::{DEPTH_MAX, pointer};
 use crate::judgement::Violations;
 use crate::problem::{Problem, ProblemType, Violation};
 
-/// Whether a media type, as `Content-Type` says it, is YAML's.
-pub fn is_media_type(text: &str) -> bool {
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    matches!(&*essence, "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml")
-        || essence.starts_with("application/") && essence.ends_with("+yaml")
-}
-
 /// The JSON text of the one YAML document in `source`, which begins on the line `first_line` of what the sender sees. The
 /// JSON takes at most `bytes_max` bytes.
 pub fn to_json(source: &[u8], first_line: usize, bytes_max: usize) -> Result<String, Problem> {

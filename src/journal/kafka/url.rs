@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
 use crate::journal::JournalError;
+use crate::query_string;
 
 /// What Sluicegate promises rests on these, so nobody else sets them.
 const OURS: [&str; 25] = [
@@ -70,8 +70,7 @@ fn stop(reason: impl Into<String>) -> JournalError {
 }
 
 fn decoded(text: &str, what: &str) -> Result<String, JournalError> {
-    let text = percent_decode_str(text).decode_utf8();
-    text.map(Into::into).map_err(|_| stop(format!("{what} is not UTF-8 once it is percent-decoded")))
+    query_string::decode_percent(text).ok_or_else(|| stop(format!("{what} is not UTF-8 once it is percent-decoded")))
 }
 
 impl Settings {
@@ -101,8 +100,7 @@ impl Settings {
             settings.property("sasl.username", decoded(name, "the user")?);
             settings.property("sasl.password", decoded(password, "the password")?);
         }
-        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        for (name, value) in query_string::pairs(query) {
             let name = decoded(name, "the name of a parameter")?;
             let value = decoded(value, &name)?;
             settings.set(&name, value)?;

@@ -5,12 +5,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use postgres_openssl::MakeTlsConnector;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 use super::tls::{self, Tls};
+use crate::query_string;
 use crate::store::StoreError;
 
 /// Where tables without a schema go.
@@ -73,12 +73,9 @@ impl Settings {
         let mut schema = SCHEMA_DEFAULT.to_owned();
         let mut tls = Tls::default();
         let mut theirs = Vec::new();
-        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let decoded = percent_decode_str(value)
-                .decode_utf8()
-                .map_err(|_| wrong(&format!("the value of {name} is not UTF-8")))?
-                .into_owned();
+        for (name, value) in query_string::pairs(query) {
+            let decoded = query_string::decode_percent(value);
+            let decoded = decoded.ok_or_else(|| wrong(&format!("the value of {name} is not UTF-8")))?;
             match name {
                 "schema" if decoded.is_empty() => return Err(wrong("schema names nothing")),
                 "schema" => schema = decoded,
@@ -86,7 +83,7 @@ impl Settings {
                 "sslrootcert" => tls.root = Some(decoded),
                 "sslcert" => tls.certificate = Some(decoded),
                 "sslkey" => tls.key = Some(decoded),
-                _ if KNOWN.contains(&name) => theirs.push(parameter),
+                _ if KNOWN.contains(&name) => theirs.push(format!("{name}={value}")),
                 // A `?` in a password begins what looks like a parameter.
                 _ if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {
                     return Err(wrong("a parameter's name is no word; in a password, `?` is written %3F and `@` %40"));
