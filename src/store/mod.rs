@@ -6,6 +6,7 @@ pub mod books;
 pub mod keys;
 pub mod made;
 pub mod moves;
+#[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod readable;
 pub mod rows;

@@ -80,17 +80,11 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("parts", &["panics", "shutdown"]),
     ("readiness", &["parts", "service", "task"]),
-<<<<<<< HEAD
     ("http::answer", &["budget", "journal", "problem", "store", "task"]),
     ("http::packing", &["budget", "format", "http::answer", "problem", "task"]),
     ("http::room", &["http::answer", "problem"]),
     ("http::body", &["budget", "format", "http::answer", "http::packing", "problem", "service"]),
-    ("http::doors", &["http::answer", "problem", "service"]),
-=======
-    ("http::answer", &["journal", "problem", "store"]),
-    ("http::body", &["format", "http::answer", "problem", "service"]),
     ("http::doors", &["excerpt", "http::answer", "problem", "service"]),
->>>>>>> 166b11b (The doors' import of excerpts, and the changelog)
     (
         "intake",
         &[
