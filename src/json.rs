@@ -4,6 +4,7 @@
 //! It builds no tree: a format asks for what it expects, and containers nobody asked about come back as the checked
 //! slice of the text they stood in.
 
+mod exponent;
 mod look;
 mod path;
 pub mod pointer;
@@ -11,6 +12,7 @@ mod tree;
 
 use std::borrow::Cow;
 
+pub use self::exponent::{zeros_added, zeros_in};
 pub use self::look::{at, check, elements, members};
 pub use self::path::Path;
 pub use self::tree::Tree;
@@ -114,10 +116,15 @@ impl Fault {
     }
 }
 
-/// Told of every member that is named twice in a container the reader walks through by itself.
+/// Told of every member that is named twice in a container the reader walks through by itself, and of exponents.
 pub trait Duplicates {
     /// `path` is the place of the second one.
     fn duplicate(&mut self, path: &Path<'_>);
+
+    /// The number `digits`, at `path`, is written with an exponent.
+    fn exponent(&mut self, path: &Path<'_>, digits: &str) {
+        let _ = (path, digits);
+    }
 }
 
 /// Looks away: for text that was judged before.
@@ -247,7 +254,7 @@ impl<'a> Reader<'a> {
                 self.word("false")?;
                 Json::Boolean(false)
             }
-            Kind::Number => Json::Number(self.number()?),
+            Kind::Number => Json::Number(self.counted(path, duplicates)?),
             Kind::Text => Json::Text(self.string()?),
             Kind::Array => {
                 self.skip(path, duplicates)?;
@@ -266,7 +273,7 @@ impl<'a> Reader<'a> {
             Kind::Null => self.word("null"),
             Kind::Boolean if self.byte() == Some(b't') => self.word("true"),
             Kind::Boolean => self.word("false"),
-            Kind::Number => self.number().map(drop),
+            Kind::Number => self.counted(path, duplicates).map(drop),
             Kind::Text => self.string().map(drop),
             Kind::Array => {
                 self.begin_array()?;
@@ -359,7 +366,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn number(&mut self) -> Read<&'a str> {
+    /// Reads a number, and tells of its exponent.
+    #[inline]
+    fn counted(&mut self, path: &Path<'_>, duplicates: &mut impl Duplicates) -> Read<&'a str> {
+        let (digits, has_exponent) = self.number()?;
+        if has_exponent {
+            duplicates.exponent(path, digits);
+        }
+        Ok(digits)
+    }
+
+    /// Reads a number: its text, and whether it has an exponent.
+    fn number(&mut self) -> Read<(&'a str, bool)> {
         let start = self.at;
         let bytes = self.text.as_bytes();
         let digits = |mut at: usize| {
@@ -377,7 +395,8 @@ impl<'a> Reader<'a> {
             sound &= end > at + 1;
             at = end;
         }
-        if let Some(b'e' | b'E') = bytes.get(at) {
+        let has_exponent = matches!(bytes.get(at), Some(b'e' | b'E'));
+        if has_exponent {
             let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
             let end = digits(at + 1 + sign);
             sound &= end > at + 1 + sign;
@@ -388,7 +407,7 @@ impl<'a> Reader<'a> {
             return Err(fault.unfinished_if(at == bytes.len()));
         }
         self.at = at;
-        Ok(&self.text[start..at])
+        Ok((&self.text[start..at], has_exponent))
     }
 
     /// Reads a string, whose opening quote comes next. Borrows unless something is escaped.

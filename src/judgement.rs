@@ -4,17 +4,17 @@
 
 mod names;
 mod tables;
+mod violations;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt;
 
 use self::names::SeenTables;
+pub use self::violations::{VIOLATIONS_MAX, Violations};
 use crate::change::{Cell, ColumnType, Family, TableName};
-use crate::json::{Duplicates, Json, Path};
-use crate::problem::{Problem, ProblemType, Violation};
-
-/// More violations than this are counted, but not described: whoever sends such a document has one mistake in a loop.
-pub const VIOLATIONS_MAX: usize = 50;
+use crate::json::{Duplicates, Json, Path, zeros_added, zeros_in};
+use crate::problem::Problem;
 
 /// SQLite takes at most 2,000 columns in a table and PostgreSQL 1,600; a row must also leave room for parameters.
 pub const COLUMNS_MAX: usize = 1_600;
@@ -57,6 +57,8 @@ pub struct Rules {
     pub identifier_bytes_max: usize,
     /// The key columns of updates that do not carry their key; empty when every update must.
     pub key_columns: Vec<String>,
+    /// How many digits the exponents of one document's numbers may unfold to.
+    pub digits_unfolded_max: usize,
 }
 
 impl Default for Rules {
@@ -68,6 +70,7 @@ impl Default for Rules {
             unknown_types_refused: false,
             identifier_bytes_max: 255,
             key_columns: Vec::new(),
+            digits_unfolded_max: 10_000,
         }
     }
 }
@@ -76,8 +79,9 @@ impl Default for Rules {
 #[derive(Debug)]
 pub struct Judge<'a, 'r> {
     rules: &'r Rules,
-    violations: Vec<Violation>,
-    count: usize,
+    violations: Violations,
+    /// The digits that exponents unfold to, so far.
+    unfolded: usize,
     names: SeenTables<'a>,
     /// The types met so far, so that each is read once.
     types: Vec<(Cow<'a, str>, ColumnType)>,
@@ -98,8 +102,8 @@ impl<'a, 'r> Judge<'a, 'r> {
     pub fn new(rules: &'r Rules) -> Self {
         Judge {
             rules,
-            violations: Vec::new(),
-            count: 0,
+            violations: Violations::default(),
+            unfolded: 0,
             names: SeenTables::default(),
             types: Vec::new(),
             spare: Spare::default(),
@@ -110,50 +114,35 @@ impl<'a, 'r> Judge<'a, 'r> {
     #[cold]
     #[inline(never)]
     pub fn violation(&mut self, path: &Path<'_>, detail: impl FnOnce() -> String) {
-        self.count += 1;
-        if self.violations.len() < VIOLATIONS_MAX {
-            self.violations.push(Violation { pointer: path.to_string(), detail: detail() });
-        }
+        self.violations.add(|| path.to_string(), detail);
     }
 
     /// Like [`Judge::violation`], at a place that is known by its JSON Pointer.
     #[cold]
     #[inline(never)]
     pub fn violation_at(&mut self, pointer: &str, detail: impl FnOnce() -> String) {
-        self.count += 1;
-        if self.violations.len() < VIOLATIONS_MAX {
-            self.violations.push(Violation { pointer: pointer.to_owned(), detail: detail() });
-        }
+        self.violations.add(|| pointer.to_owned(), detail);
     }
 
     /// How many violations there are, the undescribed ones included.
     pub fn count(&self) -> usize {
-        self.count
+        self.violations.count()
     }
 
-    /// The problem of a document that is not valid: how many violations there are, and the first [`VIOLATIONS_MAX`].
+    /// The problem of a document that is not valid.
     pub fn into_problem(self) -> Problem {
-        let count = self.count;
-        let detail = match count {
-            1 => "1 violation".into(),
-            _ if count > VIOLATIONS_MAX => {
-                format!("{count} violations, of which the first {VIOLATIONS_MAX} are listed")
-            }
-            _ => format!("{count} violations"),
-        };
-        let errors = self.violations;
-        Problem { errors, ..Problem::new(ProblemType::InvalidDocument, detail) }
+        self.violations.into_problem()
     }
 
     /// Judges the name of the table that an operation changes, at `path`.
     pub fn table(&mut self, path: &Path<'_>, table: &TableName<'a>, operation: Operation) {
         if !self.names.knows(table) {
-            let before = self.count;
+            let before = self.count();
             if let Some(schema) = &table.schema {
                 self.identifier(path, "schema", schema);
             }
             self.identifier(path, "table", &table.name);
-            if self.count > before {
+            if self.count() > before {
                 return;
             }
             if let Some(reserved) = tables::reserved(table) {
@@ -214,6 +203,9 @@ impl<'a, 'r> Judge<'a, 'r> {
     /// Reads a cell's value by its declared type.
     #[inline]
     pub fn cell(&mut self, path: &Path<'_>, name: Cow<'a, str>, column_type: ColumnType, json: Json<'a>) -> Cell<'a> {
+        if let Json::Text(text) = &json {
+            self.text_of(path, &column_type, text);
+        }
         let value = match column_type.read(json) {
             Ok(value) => value,
             Err(misfit) => {
@@ -229,6 +221,48 @@ impl<'a, 'r> Judge<'a, 'r> {
         let columns = &self.rules.key_columns;
         let cell = |column: &String| row.iter().find(|cell| cell.name == *column).cloned();
         columns.iter().map(cell).collect::<Option<Vec<_>>>().filter(|cells| !cells.is_empty())
+    }
+
+    /// Counts the exponents in a text that a column reads numbers from.
+    #[inline]
+    pub fn text_of(&mut self, place: impl fmt::Display, column_type: &ColumnType, text: &str) {
+        let family = column_type.family();
+        if matches!(family, Family::Decimal | Family::Json) && text.contains(['e', 'E']) {
+            self.unfold_text(place, family, text);
+        }
+    }
+
+    fn unfold_text(&mut self, place: impl fmt::Display, family: Family, text: &str) {
+        let digits = match family {
+            // What is no JSON is refused when it is read.
+            Family::Json => zeros_in(text),
+            // One number, or the elements of an array in PostgreSQL's notation.
+            _ => text
+                .split(['{', '}', ',', '"'])
+                .filter(|number| number.len() > 1)
+                .fold(0, |sum: usize, number| sum.saturating_add(zeros_added(number.trim_ascii()))),
+        };
+        self.unfold(place, digits);
+    }
+
+    /// Counts digits that an exponent unfolds to; a violation at the first place that is too much.
+    fn unfold(&mut self, place: impl fmt::Display, digits: usize) {
+        let max = self.rules.digits_unfolded_max;
+        let before = self.unfolded;
+        self.unfolded = before.saturating_add(digits);
+        if before <= max && self.unfolded > max {
+            self.violation_at(&place.to_string(), || {
+                format!(
+                    "written out, the numbers of the document take more than {max} digits for their exponents; \
+                     `limits.digits_unfolded_max` sets the limit"
+                )
+            });
+        }
+    }
+
+    /// Whether the numbers of the document can be worked with: none of them unfolds to more than they all may.
+    pub fn is_foldable(&self) -> bool {
+        self.unfolded <= self.rules.digits_unfolded_max
     }
 
     fn identifier(&mut self, path: &Path<'_>, what: &str, name: &str) {
@@ -247,5 +281,9 @@ impl<'a, 'r> Judge<'a, 'r> {
 impl Duplicates for Judge<'_, '_> {
     fn duplicate(&mut self, path: &Path<'_>) {
         self.violation(path, || "this member is named twice in its object".into());
+    }
+
+    fn exponent(&mut self, path: &Path<'_>, digits: &str) {
+        self.unfold(path, zeros_added(digits));
     }
 }

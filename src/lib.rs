@@ -27,6 +27,7 @@ pub mod journal;
 pub mod store;
 pub mod stream;
 
+pub mod budget;
 pub mod service;
 pub mod parts;
 pub mod readiness;

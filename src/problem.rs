@@ -58,7 +58,7 @@ catalogue! {
     MethodNotAllowed "method-not-allowed" 405 "The method is not allowed here."
         "The header Allow lists the methods that are.";
     RequestTimeout "request-timeout" 408 "The request took too long to arrive."
-        "Send the whole body within 30 seconds, or in smaller requests.";
+        "Send the whole body within 30 seconds, with no less than 4 KiB a second after the first 5, or in smaller requests.";
     NotApplied "not-applied" 409 "The document was accepted, but could not be applied."
         "It is kept as a dead letter with the reason. Mend what the reason names, then retry it: `sluicegate dead-letters retry ID`.";
     DocumentTooLarge "document-too-large" 413 "The document is too large."
@@ -79,6 +79,8 @@ catalogue! {
         "Accepted documents wait in the journal. /health/ready says what is wrong; a gateway without a store answers no question about it.";
     QueryTimeout "query-timeout" 503 "The question takes too long."
         "A statement that reads is stopped after 10 s. Ask for less: by conditions on the primary key or an indexed column, without `order`, or later.";
+    RowTooLarge "row-too-large" 507 "A row is too large to be answered."
+        "Ask for less of it: name fewer columns by `select`, or go into JSON by `->`. A condition on its key leaves it out.";
     UnknownColumn "unknown-column" 409 "A column does not exist."
         "Updates and deletes need their key columns; inserts and updates add the columns they set where the stream allows it (`allow.create`). Add the column, then retry the dead letter.";
     TypeConflict "type-conflict" 409 "A declared type conflicts with the column's type."
@@ -91,6 +93,8 @@ catalogue! {
         "The value has too many digits, is too long, or lies outside the range of the column's type.";
     InvalidValue "invalid-value" 409 "A value cannot be read as its column's type."
         "Mend the value, then retry: `sluicegate dead-letters retry ID --with FILE`.";
+    TooManyNames "too-many-names" 409 "The document would make too many tables or columns."
+        "Send it in parts, make the tables beforehand, or raise `limits.tables_per_document` and `limits.columns_per_document`, then retry the dead letter.";
     ConstraintViolated "constraint-violated" 409 "A constraint of the table was violated."
         "The detail names the constraint. Mend the document or the rows it collides with, then retry.";
     DatabaseRefused "database-refused" 409 "The database refused the document."
@@ -132,6 +136,9 @@ pub struct Violation {
     pub detail: String,
 }
 
+/// A longer detail is cut.
+const DETAIL_CHARS_MAX: usize = 2_000;
+
 /// A problem that happened: a type of the catalogue and what is known about this case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -153,7 +160,13 @@ impl Problem {
     /// A problem without places.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         let (title, status) = (kind.title().into(), kind.status());
-        Problem { kind, title, status, detail: detail.into(), errors: Vec::new() }
+        let mut detail = detail.into();
+        // It may quote a value, and be quoted itself.
+        if let Some((end, _)) = detail.char_indices().nth(DETAIL_CHARS_MAX) {
+            detail.truncate(end);
+            detail.push('…');
+        }
+        Problem { kind, title, status, detail, errors: Vec::new() }
     }
 }
 

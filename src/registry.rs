@@ -6,10 +6,12 @@ use std::sync::{Arc, OnceLock};
 use futures_util::future::BoxFuture;
 
 use crate::config::{BackendUrl, Schemes};
+#[cfg(feature = "kafka")]
 use crate::journal::kafka::{self, KafkaJournal};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, JournalError};
 use crate::sqlite;
+#[cfg(feature = "postgres")]
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
@@ -24,14 +26,33 @@ type OpenStore = for<'u> fn(&'u BackendUrl) -> BoxFuture<'u, Result<Arc<dyn Stor
 
 const JOURNALS: &[(&str, OpenJournal)] = &[
     ("sqlite", |url, _| Ok(Arc::new(SqliteJournal::open(Path::new(url.reveal_rest()))?))),
+    #[cfg(feature = "kafka")]
     ("kafka", |url, data| Ok(Arc::new(KafkaJournal::open(url.reveal_rest(), data)?))),
+    #[cfg(not(feature = "kafka"))]
+    ("kafka", |_, _| Err(JournalError::Stop(left_out("Kafka", "kafka")))),
 ];
 
 const STORES: &[(&str, OpenStore)] = &[
     ("sqlite", |url| Box::pin(async { Ok(Arc::new(SqliteStore::open(Path::new(url.reveal_rest()))?) as _) })),
-    ("postgres", |url| Box::pin(async { Ok(Arc::new(PostgresStore::open(url.reveal()).await?) as _) })),
-    ("postgresql", |url| Box::pin(async { Ok(Arc::new(PostgresStore::open(url.reveal()).await?) as _) })),
+    ("postgres", open_postgres),
+    ("postgresql", open_postgres),
 ];
+
+#[cfg(feature = "postgres")]
+fn open_postgres(url: &BackendUrl) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreError>> {
+    Box::pin(async { Ok(Arc::new(PostgresStore::open(url.reveal()).await?) as _) })
+}
+
+#[cfg(not(feature = "postgres"))]
+fn open_postgres(_: &BackendUrl) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreError>> {
+    Box::pin(async { Err(StoreError::Stop(left_out("PostgreSQL", "postgres"))) })
+}
+
+/// The mend for a backend that this program was built without.
+#[cfg(not(all(feature = "kafka", feature = "postgres")))]
+fn left_out(what: &str, feature: &str) -> String {
+    format!("this program was built without {what}: build it with `cargo build --release --features {feature}`")
+}
 
 /// Calls `use_them` with the schemes of URLs that name a backend.
 pub fn with_schemes<T>(use_them: impl FnOnce(&Schemes<'_>) -> T) -> T {
@@ -44,13 +65,13 @@ pub fn with_schemes<T>(use_them: impl FnOnce(&Schemes<'_>) -> T) -> T {
 pub fn versions() -> &'static str {
     static VERSIONS: OnceLock<String> = OnceLock::new();
     VERSIONS.get_or_init(|| {
-        format!(
-            "{}\nlibrdkafka {}\nSQLite {}\n{}",
-            env!("CARGO_PKG_VERSION"),
-            kafka::library_version(),
-            sqlite::library_version(),
-            openssl::version::version()
-        )
+        let mut versions = vec![env!("CARGO_PKG_VERSION").to_owned()];
+        #[cfg(feature = "kafka")]
+        versions.push(format!("librdkafka {}", kafka::library_version()));
+        versions.push(format!("SQLite {}", sqlite::library_version()));
+        #[cfg(any(feature = "kafka-tls", feature = "kafka-tls-system"))]
+        versions.push(openssl::version::version().to_owned());
+        versions.join("\n")
     })
 }
 

@@ -6,10 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
-
 pub use self::refusals::Refusals;
 use crate::apply::progress::Progress;
+use crate::budget::Budget;
 use crate::document::Position;
 use crate::intake::directory::health::Folders;
 use crate::journal::Journal;
@@ -20,9 +19,6 @@ use crate::store::books::Outcome;
 use crate::store::readable::Readable;
 use crate::store::{Store, StoreError};
 use crate::stream::Stream;
-
-/// The bytes of request bodies that may be in memory at one time, in KiB. What comes beyond is answered 503.
-const BODIES_KIB_MAX: usize = 48 << 10;
 
 /// How often a process that does not apply itself asks the store how far apply is.
 const ASK_EVERY: Duration = Duration::from_millis(20);
@@ -37,8 +33,8 @@ pub struct Service {
     pub is_gateway: bool,
     /// Whether this process applies them.
     pub is_applying: bool,
-    /// Bounds the bodies in memory: a permit is a KiB.
-    pub bodies: Arc<Semaphore>,
+    /// Bounds the bodies in memory.
+    pub bodies: Arc<Budget>,
     /// Says in the log which documents were refused.
     pub refusals: Refusals,
     /// Where documents go; a gateway may have none, or not yet.
@@ -98,7 +94,7 @@ impl Service {
         is_applying: bool,
     ) -> Self {
         let by_name = streams.iter().map(|served| (served.stream.name.to_string(), Arc::clone(served))).collect();
-        let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX));
+        let bodies = Arc::default();
         let store = store.map_or_else(OnceLock::new, OnceLock::from);
         let refusals = Refusals::default();
         Service {

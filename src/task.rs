@@ -1,8 +1,45 @@
-//! Where work that blocks its thread runs.
+//! Where work that blocks its thread, or takes long, runs.
 
 use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::store::StoreError;
+
+/// So many pieces of long work run at once, unpacking and judging large bodies: more would be no faster, and would keep
+/// the threads that answer from the processor.
+const ASIDE_MAX: usize = 2;
+
+/// Who waits longer for a turn is told to come back.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Work on so many bytes takes less than a millisecond, and is done at once.
+const ASIDE_BYTES_MIN: usize = 64 << 10;
+
+static TURNS: Semaphore = Semaphore::const_new(ASIDE_MAX);
+
+/// It was nobody's turn for [`TURN_TIMEOUT`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy;
+
+/// Waits for a turn at long work.
+pub async fn turn() -> Result<SemaphorePermit<'static>, Busy> {
+    match tokio::time::timeout(TURN_TIMEOUT, TURNS.acquire()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => Err(Busy),
+    }
+}
+
+/// Does work whose time goes with `bytes`: at once when they are few, else when it is its turn, while another thread
+/// takes over what this one had to answer.
+pub async fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> Result<T, Busy> {
+    if bytes <= ASIDE_BYTES_MIN {
+        return Ok(work());
+    }
+    let _turn = turn().await?;
+    Ok(tokio::task::block_in_place(work))
+}
 
 /// Runs store work that may block, away from the threads that answer requests.
 pub async fn blocking<T: Send + 'static>(

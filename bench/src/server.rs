@@ -30,7 +30,7 @@ pub(crate) fn sluicegate() -> Fallible<PathBuf> {
     if path.exists() {
         return Ok(path);
     }
-    let hint = "build it first: cargo build --release --workspace";
+    let hint = "build it first: cargo build --profile dist --workspace";
     Err(format!("there is no {}; {hint}", path.display()).into())
 }
 

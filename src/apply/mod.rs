@@ -264,8 +264,10 @@ impl Crew {
                 flow.batches = flow.batches.saturating_sub(1);
                 consumer.release(partition);
                 if let Some(next_offset) = next_offset {
-                    if flow.batches > 0 {
-                        self.progress.pending(partition, Pending::Batch);
+                    match flow.batches {
+                        // The worker may have been faster than its report.
+                        0 => self.progress.idle(partition),
+                        _ => self.progress.pending(partition, Pending::Batch),
                     }
                     consumer.commit(partition, next_offset).await;
                 }

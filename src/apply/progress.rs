@@ -55,9 +55,23 @@ impl Progress {
     /// The partition has something to do. It is measured from the first that it has not done.
     pub fn pending(&self, partition: i32, pending: Pending) {
         let mut partitions = self.partitions();
-        let entry = partitions.entry(partition).or_default();
+        let entry = match pending {
+            Pending::Claim => partitions.entry(partition).or_default(),
+            // One that is not here any more has nothing to do here.
+            Pending::Batch => {
+                let Some(entry) = partitions.get_mut(&partition) else { return };
+                entry
+            }
+        };
         let since = entry.pending.map_or_else(Instant::now, |(_, since)| since);
         entry.pending = Some((pending, since));
+    }
+
+    /// Every batch that was given out is in the store: whatever was still awaited has been overtaken.
+    pub fn idle(&self, partition: i32) {
+        if let Some(entry) = self.partitions().get_mut(&partition) {
+            entry.pending.take_if(|(pending, _)| *pending == Pending::Batch);
+        }
     }
 
     /// An attempt has failed, and is made again.
@@ -182,5 +196,29 @@ mod tests {
             step();
             assert!(waiting.has_changed().unwrap(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_report_that_comes_late_leaves_nothing_to_be_done() {
+        let is_pending = |progress: &Progress| progress.partitions().get(&0).is_some_and(|it| it.pending.is_some());
+        // Of two batches both are in the store before the reader hears of the first.
+        let progress = Progress::default();
+        progress.pending(0, Pending::Claim);
+        progress.claimed(0, 5, false);
+        progress.pending(0, Pending::Batch);
+        progress.advance(0, 9);
+        progress.pending(0, Pending::Batch);
+        assert!(is_pending(&progress));
+        progress.idle(0);
+        assert!(!is_pending(&progress));
+        // And of a partition that another process reads by then.
+        progress.stand_by(0);
+        progress.pending(0, Pending::Batch);
+        progress.idle(0);
+        assert_eq!(progress.next_offset(0), None);
+        // A claim is awaited until it is made.
+        progress.pending(0, Pending::Claim);
+        progress.idle(0);
+        assert!(is_pending(&progress));
     }
 }

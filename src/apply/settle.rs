@@ -5,11 +5,14 @@
 //! transaction, a connection that ends), the batch goes on in transactions of fewer documents, down to one, each with its
 //! position: so whoever is before the document in question is served, and it is tried by itself.
 
+use std::time::{Duration, Instant};
+
 use super::judged::{Documents, Judged, Read};
 use crate::clock;
 use crate::document::Receipt;
 use crate::problem::{Problem, ProblemType};
 use crate::record::Kept;
+use crate::shutdown::Stop;
 use crate::store::tries::Tries;
 use crate::store::{Claim, Document, Fate, Letter, Next, Store, StoreError, Tally, Transaction};
 use crate::stream::{OnFailure, Stream};
@@ -41,8 +44,19 @@ pub(super) struct Broken {
     pub(super) at: i64,
 }
 
-/// Applies a batch under `claim`.
-pub(super) async fn apply(store: &dyn Store, claim: &Claim, judged: &Judged, care: &Care) -> Result<Settled, Broken> {
+/// After this time a transaction is committed as far as it came: others who write to the same tables, or the same file, get
+/// their turn, and who asks the process to leave does not wait for the rest.
+const SLICE: Duration = Duration::from_secs(1);
+
+/// Applies a batch under `claim`; once it is to stop, as much of it as the running transaction comes to. What is left is
+/// read again by who goes on.
+pub(super) async fn apply(
+    store: &dyn Store,
+    claim: &Claim,
+    judged: &Judged,
+    care: &Care,
+    stop: &Stop,
+) -> Result<Settled, Broken> {
     let Read { stream, batch } = judged.borrow_owner();
     let Documents { documents, indices, unreadable } = judged.borrow_dependent();
     let again = again(stream, claim, documents);
@@ -69,7 +83,7 @@ pub(super) async fn apply(store: &dyn Store, claim: &Claim, judged: &Judged, car
         };
         match settled {
             Span::Held(problem) => return Ok(Settled { next_offset: settling.claim.next_offset, held: Some(problem) }),
-            Span::Done(reached) if reached == count => {
+            Span::Done(reached) if reached == count || stop.is_set() => {
                 return Ok(Settled { next_offset: settling.claim.next_offset, held: None });
             }
             Span::Done(reached) => (done, length) = (reached, length.saturating_mul(2).min(whole)),
@@ -91,8 +105,8 @@ enum Span {
 
 /// Where a transaction ended.
 enum Pass {
-    /// All of it is in the store.
-    Done,
+    /// All before this index is in the store, and nothing was wrong.
+    Done(usize),
     /// All before this index is in the store. The document there may have lost a race.
     Contested { at: usize, problem: Box<Problem> },
     /// Nothing of it remains, for the sake of the record at this index, if that is known.
@@ -134,7 +148,7 @@ impl<'s> Settling<'s> {
         let mut tries = Tries::begin();
         loop {
             let problem = match self.pass(from, to).await? {
-                Pass::Done => return Ok(Span::Done(to)),
+                Pass::Done(reached) => return Ok(Span::Done(reached)),
                 Pass::Held(problem) => return Ok(Span::Held(problem)),
                 Pass::Contested { at, .. } if !is_alone => return Ok(Span::Unclear { reached: at, of: 1 }),
                 Pass::Void { at, .. } if !is_alone => {
@@ -166,10 +180,11 @@ impl<'s> Settling<'s> {
         let mut run = self.begin().await?;
         let stopped = run.records((self.documents, self.indices, self.unreadable), from, to).await?;
         let (reached, pass) = match stopped {
-            Stopped::Never => (to, Pass::Done),
-            Stopped::Contested { at, .. } if at == from => return Ok(stopped.into_pass()),
-            Stopped::Contested { at, .. } | Stopped::Held { at, .. } => (at, stopped.into_pass()),
-            Stopped::Void { .. } => return Ok(stopped.into_pass()),
+            Stopped::Never => (to, stopped.into_pass(to)),
+            Stopped::Sliced { at } => (at, stopped.into_pass(to)),
+            Stopped::Contested { at, .. } if at == from => return Ok(stopped.into_pass(to)),
+            Stopped::Contested { at, .. } | Stopped::Held { at, .. } => (at, stopped.into_pass(to)),
+            Stopped::Void { .. } => return Ok(stopped.into_pass(to)),
         };
         match self.finish(run, reached).await {
             Ok(()) => Ok(pass),
@@ -182,7 +197,8 @@ impl<'s> Settling<'s> {
         let (store, stream) = (self.store, self.stream);
         let transaction = store.begin(&stream.apply, Some(&self.claim)).await?;
         let records = self.records;
-        Ok(Run { transaction, stream, records, tally: Tally::default(), set_aside: Vec::new() })
+        let (tally, set_aside) = (Tally::default(), Vec::new());
+        Ok(Run { transaction, stream, records, tally, set_aside, begun: Instant::now() })
     }
 
     /// Moves the position to before a record, and commits.
@@ -225,20 +241,36 @@ struct Run<'s> {
     records: &'s [Kept],
     tally: Tally,
     set_aside: Vec<(Receipt, ProblemType)>,
+    begun: Instant,
 }
 
 /// Where the work of a transaction ended.
 enum Stopped {
     Never,
-    Contested { at: usize, problem: Box<Problem> },
-    Void { at: Option<usize>, error: StoreError },
-    Held { at: usize, problem: Problem },
+    /// It has done enough for one transaction, before the record at this index.
+    Sliced {
+        at: usize,
+    },
+    Contested {
+        at: usize,
+        problem: Box<Problem>,
+    },
+    Void {
+        at: Option<usize>,
+        error: StoreError,
+    },
+    Held {
+        at: usize,
+        problem: Problem,
+    },
 }
 
 impl Stopped {
-    fn into_pass(self) -> Pass {
+    /// What it means when the records before `to` were to be applied.
+    fn into_pass(self, to: usize) -> Pass {
         match self {
-            Stopped::Never => Pass::Done,
+            Stopped::Never => Pass::Done(to),
+            Stopped::Sliced { at } => Pass::Done(at),
             Stopped::Contested { at, problem } => Pass::Contested { at, problem },
             Stopped::Void { at, error } => Pass::Void { at, error },
             Stopped::Held { problem, .. } => Pass::Held(problem),
@@ -273,11 +305,17 @@ impl Run<'_> {
         let mut done = 0;
         let mut length = documents.len();
         while done < documents.len() {
+            if self.is_enough() {
+                return Ok(Stopped::Sliced { at: indices[done] });
+            }
             let part = &documents[done..(done + length).min(documents.len())];
             let refusal = match self.transaction.apply(part).await {
                 Ok(fates) => {
                     self.count(&fates);
-                    done += part.len();
+                    done += fates.len();
+                    if fates.len() < part.len() {
+                        return Ok(Stopped::Sliced { at: indices[done] });
+                    }
                     length = (2 * part.len()).max(LENGTH_MIN);
                     continue;
                 }
@@ -307,6 +345,11 @@ impl Run<'_> {
             }
         }
         Ok(Stopped::Never)
+    }
+
+    /// Whether something was done, and it took so long that it should be committed.
+    fn is_enough(&self) -> bool {
+        self.tally != Tally::default() && self.begun.elapsed() >= SLICE
     }
 
     fn count(&mut self, fates: &[Fate]) {

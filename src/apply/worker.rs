@@ -88,7 +88,7 @@ impl Worker {
             self.claim_due().await;
             match tokio::time::timeout(self.until_due(), self.orders.recv()).await {
                 Ok(None) => return,
-                Ok(Some(order)) => self.obey(order).await,
+                Ok(Some(order)) => self.obey(order, &stop).await,
                 Err(_) => {}
             }
             // Also while other partitions keep this worker busy.
@@ -103,7 +103,7 @@ impl Worker {
         }
     }
 
-    async fn obey(&mut self, order: Order) {
+    async fn obey(&mut self, order: Order, stop: &Stop) {
         match order {
             Order::Assigned(partition) => {
                 self.partitions.insert(partition, State::Waiting { until: Instant::now(), attempts: 0 });
@@ -121,7 +121,7 @@ impl Worker {
                     && *current == seek
                 {
                     let (claim, since, attempts) = (claim.clone(), *since, *attempts);
-                    let state = match self.apply(claim, since, attempts, ahead).await {
+                    let state = match self.apply(claim, since, attempts, ahead, stop).await {
                         Ok(claim) => State::Running { claim, seek, since, attempts: 0 },
                         Err(waiting) => waiting,
                     };
@@ -217,7 +217,14 @@ impl Worker {
     }
 
     /// Applies one batch, and gives the claim as it is afterwards, or what the partition waits for.
-    async fn apply(&mut self, claim: Claim, since: Instant, attempts: u32, ahead: Ahead) -> Result<Claim, State> {
+    async fn apply(
+        &mut self,
+        claim: Claim,
+        since: Instant,
+        attempts: u32,
+        ahead: Ahead,
+        stop: &Stop,
+    ) -> Result<Claim, State> {
         let partition = ahead.partition();
         let Some(judged) = ahead.judged().await else {
             let error = StoreError::Later("a batch could not be judged; the log says why".into());
@@ -227,7 +234,7 @@ impl Worker {
             Ok(care) => care,
             Err(error) => return Err(self.wait(partition, error, attempts).await),
         };
-        match settle::apply(&*self.store, &claim, &judged, &care).await {
+        match settle::apply(&*self.store, &claim, &judged, &care, stop).await {
             Ok(Settled { next_offset, held: None }) => {
                 self.progress.advance(partition, next_offset);
                 Ok(Claim { next_offset, ..claim })

@@ -113,7 +113,9 @@ impl<'a> Finite<'a> {
     fn write_out(&self, is_zero: bool) -> String {
         let length = self.before.len() + self.after.len();
         let point = self.before.len() as i64 + self.exponent;
-        let mut text = String::with_capacity(length + self.exponent.unsigned_abs() as usize + 3);
+        // Zero has no zeros behind it, however many its exponent speaks of.
+        let zeros = if is_zero { 0 } else { self.exponent.unsigned_abs() };
+        let mut text = String::with_capacity(length + zeros as usize + 3);
         if self.negative && !is_zero {
             text.push('-');
         }
@@ -318,6 +320,8 @@ mod tests {
             ("-INFINITY", "-Infinity"),
             ("1e131071", "1e131071"),
             ("0e999999999", "0"),
+            ("0e281474976710656", "0"),
+            ("-0.0E+99999999999999999999", "0"),
         ] {
             check(text, None, 0, Ok(wanted));
         }

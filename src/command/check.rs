@@ -81,7 +81,7 @@ impl Check {
             say("store        ", Ok("none: documents are kept in the journal".into()));
         }
         for said in &config.streams {
-            let stream = match streams::stream(said, store.as_deref()) {
+            let stream = match streams::stream(said, &config.limits, store.as_deref()) {
                 Ok(stream) => stream,
                 Err(Failed::Error(error)) => {
                     say("stream       ", Err(error.to_string()));

@@ -176,21 +176,23 @@ async fn retry_letters(
     let mut failed = 0;
     filter.limit = PAGE;
     loop {
-        let letters = if ids.is_empty() {
-            outside.store()?.books().letters(&filter).await?
+        let positions: Vec<_> = if ids.is_empty() {
+            outside.store()?.books().letters(&filter).await?.into_iter().map(|listed| listed.position).collect()
         } else {
-            let mut letters = Vec::new();
+            let mut positions = Vec::new();
             for id in ids {
-                letters.push(find(outside, id).await?);
+                positions.push(find(outside, id).await?.position);
             }
-            letters.sort_by(|one, other| one.position.cmp(&other.position));
-            letters
+            positions.sort();
+            positions
         };
-        refuse_unknown_stream(outside, &filter, letters.is_empty() && filter.after.is_none())?;
-        let is_last = !ids.is_empty() || letters.len() < PAGE;
-        filter.after = letters.last().map(|letter| letter.position.clone());
-        for letter in letters {
-            let id = Receipt(letter.position.clone()).to_string();
+        refuse_unknown_stream(outside, &filter, positions.is_empty() && filter.after.is_none())?;
+        let is_last = !ids.is_empty() || positions.len() < PAGE;
+        filter.after = positions.last().cloned();
+        for position in positions {
+            let id = Receipt(position.clone()).to_string();
+            // Somebody else may have closed it meanwhile.
+            let Some(letter) = outside.store()?.books().letter(&position).await? else { continue };
             let stream = Arc::clone(outside.stream(letter.stream.as_str())?);
             let (store, mended) = (Arc::clone(outside.store()?), mended.clone());
             let retried = task::blocking(async move { retry(&*store, &stream, letter, mended).await }).await?;

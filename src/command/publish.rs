@@ -72,8 +72,15 @@ impl Publish {
             match flow.publish(source, reader).await? {
                 Left::AtTheEnd { is_whole } => is_done &= is_whole,
                 Left::AtRefusal => return Err(Failed::Said),
-                Left::BySignal => {
+                Left::BySignal { waiting: 0 } => {
                     return Err(Failed::Error("interrupted; what was read whole is published".into()));
+                }
+                Left::BySignal { waiting } => {
+                    let words = format!(
+                        "interrupted while {waiting} documents waited for the journal; publish them again, with their \
+                         keys they are applied once"
+                    );
+                    return Err(Failed::Error(words.into()));
                 }
             }
         }

@@ -24,11 +24,15 @@ const SCHEMA_BYTES_MAX: u64 = 16 << 20;
 
 /// Builds the streams of a configuration for `store`.
 pub(super) fn streams(config: &Config, store: Option<&dyn Store>) -> Result<Vec<Arc<Stream>>, Failed> {
-    config.streams.iter().map(|said| stream(said, store)).collect()
+    config.streams.iter().map(|said| stream(said, &config.limits, store)).collect()
 }
 
 /// Builds one stream of a configuration for `store`.
-pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result<Arc<Stream>, Failed> {
+pub(super) fn stream(
+    said: &config::Stream,
+    most: &config::Limits,
+    store: Option<&dyn Store>,
+) -> Result<Arc<Stream>, Failed> {
     let limits = store.map_or(LIMITS_UNKNOWN, Store::limits);
     let name = StreamName::parse(&said.name)?;
     refuse_reserved(said, &limits)?;
@@ -57,9 +61,8 @@ pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result
         unknown_types_refused: said.unknown_types == UnknownTypes::Reject,
         identifier_bytes_max: limits.identifier_bytes_max,
         key_columns: said.key_columns.clone(),
+        digits_unfolded_max: most.digits_unfolded_max,
     };
-    let json_indexes = said.table.iter().filter(|_| said.document_index);
-    let document_bytes_max = usize::try_from(said.document_bytes_max).unwrap_or(usize::MAX);
     Ok(Arc::new(Stream {
         name,
         topic: TopicName::parse(&said.topic)?,
@@ -68,14 +71,10 @@ pub(super) fn stream(said: &config::Stream, store: Option<&dyn Store>) -> Result
             config::From::Beginning => Where::Beginning,
             config::From::End => Where::End,
         },
-        gate: Gate { takes, rules, key, document_bytes_max },
+        gate: Gate { takes, rules, key, document_bytes_max: said.document_bytes_max as usize },
         table,
         queries: said.queries,
-        apply: ApplyRules {
-            create: said.allow.create,
-            keys: said.keys.clone().into_iter().collect(),
-            json_indexes: json_indexes.map(|table| (table.clone(), said.document_column.clone())).collect(),
-        },
+        apply: apply_rules(said, most),
         on_failure: match said.on_failure {
             config::OnFailure::SetAside => OnFailure::SetAside,
             config::OnFailure::Stop => OnFailure::Stop,
@@ -123,6 +122,18 @@ fn refuse_reserved(said: &config::Stream, limits: &Limits) -> Result<(), Failed>
         said.name
     );
     Err(Failed::Error(detail.into()))
+}
+
+/// How the documents of a stream are applied.
+fn apply_rules(said: &config::Stream, most: &config::Limits) -> ApplyRules {
+    let json_indexes = said.table.iter().filter(|_| said.document_index);
+    ApplyRules {
+        create: said.allow.create,
+        keys: said.keys.clone().into_iter().collect(),
+        json_indexes: json_indexes.map(|table| (table.clone(), said.document_column.clone())).collect(),
+        new_tables_max: most.tables_per_document,
+        new_columns_max: most.columns_per_document,
+    }
 }
 
 fn operation(said: &config::Operation) -> Operation {

@@ -279,6 +279,12 @@ impl<'n> Field<'n> {
         self.unit("a size such as 1MiB", units::parse_size, problems)
     }
 
+    /// A whole number, 0 or greater.
+    pub(super) fn count(&self, problems: &mut Problems) -> Option<usize> {
+        let parse = |text: &str| text.parse().map_err(|_| "is no whole number from 0 on".to_owned());
+        self.unit("a whole number such as 100", parse, problems)
+    }
+
     /// A duration.
     pub(super) fn period(&self, problems: &mut Problems) -> Option<Duration> {
         self.unit("a duration such as 7d", units::parse_period, problems)

@@ -109,9 +109,10 @@ fn resolve(
         *schema = folder.join(&schema);
     }
     let log = resolve_log(said.log.unwrap_or_default(), overrides, problems);
+    let limits = said.limits.unwrap_or_default();
     let Said { read, allowed_hosts, allowed_origins, .. } = said;
     let file = file.map(Path::to_owned);
-    Config { file, listen, data, journal, store, streams, log, read, allowed_hosts, allowed_origins }
+    Config { file, listen, data, journal, store, streams, log, read, allowed_hosts, allowed_origins, limits }
 }
 
 fn resolve_log(mut log: Log, overrides: &Overrides, problems: &mut Problems) -> Log {

@@ -7,6 +7,7 @@
 
 mod choice;
 mod log;
+mod limits;
 mod stream;
 mod units;
 mod url;
@@ -35,6 +36,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 
+pub use self::limits::Limits;
 pub use self::load::load;
 pub use self::log::{Log, LogFormat};
 pub use self::problem::{ConfigError, Origin, Problem};
@@ -112,6 +114,8 @@ pub struct Config {
     #[schemars(extend("x-default" = "none", "examples" = [["https://console.example"]]))]
     #[schemars(skip_serializing)]
     pub allowed_origins: Vec<String>,
+    /// What one document may ask for. The limits that are not here are constants; `docs/http.md` lists them.
+    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -129,6 +133,7 @@ impl Default for Config {
             read: Read::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }

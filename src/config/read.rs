@@ -7,7 +7,7 @@ use super::problem::Problems;
 use super::read_stream::{Claims, read_stream, set};
 use super::schema::{CONFIG, READ};
 use super::tree::Node;
-use super::{BackendUrl, Log, Read, Schemes, Stream, log, refuse};
+use super::{BackendUrl, Limits, Log, Read, Schemes, Stream, limits, log, refuse};
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -21,6 +21,7 @@ pub(super) struct Said {
     pub read: Read,
     pub allowed_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
+    pub limits: Option<Limits>,
 }
 
 /// Reads the whole file; what is wrong is reported.
@@ -51,6 +52,7 @@ pub(super) fn read(root: &Node, schemes: &Schemes<'_>, problems: &mut Problems) 
     let origins = fields.take("allowed_origins");
     let example = "[\"https://console.example\"]";
     said.allowed_origins = origins.map(|field| field.judged(example, refuse::origin, problems)).unwrap_or_default();
+    said.limits = fields.take("limits").and_then(|field| limits::read(&field, problems));
     said
 }
 

@@ -426,9 +426,19 @@ fn every_setting_is_in_the_template_and_loads_when_uncommented() {
             shown = shown.replacen(line, &line.replacen("# ", "", 1), 1);
         }
     }
-    for setting in
-        ["listen", "data", "journal", "store", "log", "allow", "  tables", "  operations", "  create", "actions"]
-    {
+    for setting in [
+        "listen",
+        "data",
+        "journal",
+        "store",
+        "log",
+        "limits",
+        "allow",
+        "  tables",
+        "  operations",
+        "  create",
+        "actions",
+    ] {
         assert!(shown.contains(&format!("# {setting}:")), "{setting}");
         shown = shown.replacen(&format!("# {setting}:"), &format!("{setting}:"), 1);
     }
@@ -454,7 +464,7 @@ fn every_setting_of_the_schema_is_explained() {
         settings.sum()
     }
     let schema = schema();
-    assert_eq!(check(&schema, ""), 48);
+    assert_eq!(check(&schema, ""), 52);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let stream = &schema["properties"]["streams"]["additionalProperties"];
     assert_eq!(stream["required"], serde_json::json!(["takes"]));

@@ -4,9 +4,11 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value};
 
+use crate::budget::Crowded;
 use crate::journal::{AppendError, JournalError, Outcome};
 use crate::problem::{Problem, ProblemType};
 use crate::store::{Next, StoreError};
+use crate::task::Busy;
 
 /// What streams take, most of them.
 pub const TAKEN: &str = "application/json, application/x-ndjson, application/yaml, application/cloudevents+json";
@@ -126,6 +128,23 @@ impl From<AppendError> for Failure {
                 Failure::new(ProblemType::JournalUnavailable, detail).with("kept", kept).retry_after(seconds)
             }
         }
+    }
+}
+
+impl From<Crowded> for Failure {
+    fn from(_: Crowded) -> Self {
+        Failure::new(ProblemType::Overloaded, "too many bodies are being received at once")
+            .with("kept", "no")
+            .retry_after(1)
+            .last()
+    }
+}
+
+impl From<Busy> for Failure {
+    fn from(_: Busy) -> Self {
+        Failure::new(ProblemType::Overloaded, "too many large bodies are being judged at once")
+            .with("kept", "no")
+            .retry_after(2)
     }
 }
 

@@ -15,6 +15,7 @@ use tower::Service as _;
 
 use super::answer::Failure;
 use super::doors::{self, Doors, HEADER_BYTES_MAX, Pass};
+use super::pace::Paced;
 use super::socket::{Returned, Socket};
 use super::target::Encoding;
 use crate::service::Caller;
@@ -64,7 +65,7 @@ pub async fn serve(listener: TcpListener, routes: Router, doors: Arc<Doors>, sto
             }
         });
         let returned = Returned::default();
-        let socket = Encoding::new(Socket::new(stream, returned.clone()));
+        let socket = Encoding::new(Paced::new(Socket::new(stream, returned.clone())));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
         tokio::spawn(async move {
             let ended = connection.await;

@@ -94,7 +94,7 @@ async fn json_body(service: &Service, bytes_max: usize, head: &Parts, body: Body
         let detail = "the values of this action come from a body of application/json";
         return Err(Failure::new(ProblemType::UnsupportedMediaType, detail));
     }
-    let received = body::read(service, &head.headers, body, bytes_max).await?;
+    let received = body::read(service, head, body, bytes_max).await?;
     let text = std::str::from_utf8(&received.bytes);
     let text = text.map_err(|_| Failure::new(ProblemType::NotJson, "the body is not UTF-8"))?;
     if !text.trim_ascii().is_empty() {

@@ -10,6 +10,9 @@ use crate::problem::Problem;
 use crate::record::{Headers, Record};
 use crate::stream::Stream;
 
+/// The documents of one YAML body, as JSON with their aliases written out.
+const YAML_BYTES_MAX: usize = 16 << 20;
+
 /// A document before the gate.
 #[derive(Debug)]
 pub(super) struct Arrived {
@@ -48,9 +51,14 @@ pub(super) fn without_mark(body: Bytes) -> Bytes {
 
 /// The documents that stand in a body.
 pub(super) fn parts(body: &Bytes, layout: Layout, bytes_max: usize) -> impl Iterator<Item = Part> {
+    // What aliases make of a body is bounded as the body is.
+    let mut left = YAML_BYTES_MAX.max(bytes_max);
     pieces(body, layout, bytes_max).map(move |piece| {
         let document = judging(|| match layout {
-            Layout::Yaml => piece.document(layout, bytes_max).map(|json| Bytes::from(json.into_owned())),
+            Layout::Yaml => piece.document(layout, bytes_max.min(left)).map(|json| {
+                left -= json.len();
+                Bytes::from(json.into_owned())
+            }),
             _ => piece.document(layout, bytes_max).map(|_| body.slice_ref(piece.bytes)),
         });
         Part { line: piece.line, lines: piece.lines, index: None, document: document.map(Arrived::plain) }

@@ -9,12 +9,22 @@ use super::arrived::{Part, judge};
 use super::request::Ask;
 use crate::document::{Position, Receipt};
 use crate::http::answer::{Answer, Failure, json as json_answer};
+use crate::http::room;
 use crate::problem::{Problem, ProblemType};
+use crate::record::Record;
 use crate::service::{Served, Service};
 use crate::store::books::Outcome;
+use crate::stream::Stream;
+use crate::task;
 
 /// So many documents are taken in one body: their results are held in memory until the last is judged.
-const DOCUMENTS_MAX: usize = 20_000;
+pub(super) const DOCUMENTS_MAX: usize = 20_000;
+
+/// What problems take at most in one answer, in bytes; further ones are named by their type alone.
+const PROBLEMS_BYTES_MAX: usize = 1 << 20;
+
+/// What a document takes in an answer, with its receipt or a problem that is only named.
+const FATE_BYTES: usize = 400;
 
 /// What became of one piece of the body.
 #[derive(Debug, Default, Serialize)]
@@ -46,40 +56,23 @@ struct Summary {
     results: Vec<Fate>,
 }
 
-pub(super) async fn post(
+pub(super) async fn post<P: Iterator<Item = Part>>(
     service: &Service,
     served: &Served,
     route: Option<&str>,
     ask: &Ask,
-    parts: impl Iterator<Item = Part>,
+    length: usize,
+    parts: impl FnOnce() -> Result<P, Problem>,
 ) -> Answer {
     let stream = &served.stream;
     let record_bytes_max = service.journal.record_bytes_max();
-    let mut fates = Vec::new();
-    let mut records = Vec::new();
-    for Part { line, lines, index, document } in parts {
-        if fates.len() == DOCUMENTS_MAX {
-            let detail = format!("the body holds more than {DOCUMENTS_MAX} documents; send them in several bodies");
-            return Err(Failure::new(ProblemType::DocumentTooLarge, detail));
-        }
-        // The number of the document, refused ones counted: several may stand on a line, and one on several.
-        let number = fates.len() + 1;
-        let key = ask.idempotency_key.as_ref().map(|key| format!("{key}:{number}"));
-        let mut fate = Fate { index, line, lines, status: "rejected", ..Fate::default() };
-        match document.and_then(|arrived| judge(stream, arrived, key, record_bytes_max)) {
-            Ok((record, _)) => {
-                records.push(record);
-                fate.status = if ask.is_dry_run { "valid" } else { "accepted" };
-            }
-            Err(problem) => {
-                service.refusals.note(stream, super::via(route), &problem);
-                fate.problem = Some(problem);
-            }
-        }
-        fates.push(fate);
-    }
+    let judging = Judging { service, stream, via: super::via(route), ask, record_bytes_max };
+    let judged = task::aside(length, || judge_all(&judging, parts()?)).await?;
+    let Judged { mut fates, records, mut described } = judged?;
+    // Known before anything is kept: what is kept must be answered.
+    let room = room::room(fates.len() * FATE_BYTES + described.bytes).await?;
     if ask.is_dry_run || records.is_empty() {
-        return Ok(answer(fates));
+        return Ok(room::keep(answer(fates), room));
     }
     let positions = service.journal.append(&stream.topic, records).await?;
     let mut accepted: Vec<_> = fates.iter_mut().filter(|fate| fate.problem.is_none()).zip(positions).collect();
@@ -88,17 +81,86 @@ pub(super) async fn post(
     }
     let wait = ask.wait.or(stream.wait.filter(|_| route.is_some())).filter(|_| service.store().is_some());
     if let Some(wait) = wait {
-        note_outcomes(service, served, &mut accepted, Instant::now() + wait).await;
+        note_outcomes(service, served, &mut accepted, &mut described, Instant::now() + wait).await;
     }
-    let mut response = answer(fates);
+    let mut response = room::keep(answer(fates), room);
     if let Some(applied) = wait.and_then(|wait| HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok()) {
         response.headers_mut().insert("preference-applied", applied);
     }
     Ok(response)
 }
 
+/// The documents of a body, judged.
+struct Judged {
+    fates: Vec<Fate>,
+    records: Vec<Record>,
+    described: Described,
+}
+
+/// By what they are judged, and who is told.
+struct Judging<'r> {
+    service: &'r Service,
+    stream: &'r Stream,
+    via: &'r str,
+    ask: &'r Ask,
+    record_bytes_max: usize,
+}
+
+fn judge_all(by: &Judging<'_>, parts: impl Iterator<Item = Part>) -> Result<Judged, Failure> {
+    let Judging { service, stream, via, ask, record_bytes_max } = *by;
+    let mut judged = Judged { fates: Vec::new(), records: Vec::new(), described: Described::default() };
+    for Part { line, lines, index, document } in parts {
+        if judged.fates.len() == DOCUMENTS_MAX {
+            let detail = format!("the body holds more than {DOCUMENTS_MAX} documents; send them in several bodies");
+            return Err(Failure::new(ProblemType::DocumentTooLarge, detail));
+        }
+        // The number of the document, refused ones counted: several may stand on a line, and one on several.
+        let number = judged.fates.len() + 1;
+        let key = ask.idempotency_key.as_ref().map(|key| format!("{key}:{number}"));
+        let mut fate = Fate { index, line, lines, status: "rejected", ..Fate::default() };
+        match document.and_then(|arrived| judge(stream, arrived, key, record_bytes_max)) {
+            Ok((record, _)) => {
+                judged.records.push(record);
+                fate.status = if ask.is_dry_run { "valid" } else { "accepted" };
+            }
+            Err(problem) => {
+                service.refusals.note(stream, via, &problem);
+                fate.problem = Some(judged.described.take(problem));
+            }
+        }
+        judged.fates.push(fate);
+    }
+    Ok(judged)
+}
+
+/// How much the problems of one answer take.
+#[derive(Debug, Default)]
+struct Described {
+    bytes: usize,
+}
+
+impl Described {
+    /// The problem, as much of it as there is room for.
+    fn take(&mut self, mut problem: Problem) -> Problem {
+        let errors = problem.errors.iter().map(|error| error.pointer.len() + error.detail.len() + FATE_BYTES / 10);
+        self.bytes += problem.detail.len() + errors.sum::<usize>();
+        if self.bytes > PROBLEMS_BYTES_MAX {
+            problem.errors = Vec::new();
+            "not described: the answer describes so many already".clone_into(&mut problem.detail);
+        }
+        self.bytes = self.bytes.min(PROBLEMS_BYTES_MAX + 1);
+        problem
+    }
+}
+
 /// Notes the outcomes that are known by the deadline.
-async fn note_outcomes(service: &Service, served: &Served, accepted: &mut [(&mut Fate, Position)], deadline: Instant) {
+async fn note_outcomes(
+    service: &Service,
+    served: &Served,
+    accepted: &mut [(&mut Fate, Position)],
+    described: &mut Described,
+    deadline: Instant,
+) {
     if !served.stream.is_applied() {
         return;
     }
@@ -115,7 +177,7 @@ async fn note_outcomes(service: &Service, served: &Served, accepted: &mut [(&mut
             }
             Some(Outcome::DeadLettered { problem }) => {
                 fate.status = "dead-lettered";
-                fate.problem = Some(problem);
+                fate.problem = Some(described.take(problem));
             }
             _ => {}
         }

@@ -23,10 +23,15 @@ use crate::format::lines::Layout;
 use crate::gate::Takes;
 use crate::http::answer::{Answer, Failure, respond};
 use crate::http::body;
+use crate::http::room;
 use crate::problem::{Problem, ProblemType};
 use crate::record::{Headers, Record};
 use crate::service::{Served, Service};
 use crate::stream::Stream;
+use crate::task;
+
+/// Reading YAML takes so many times what judging the same bytes of JSON does.
+const YAML_WEIGHT: usize = 16;
 
 /// `POST /v1/streams/{stream}`
 pub async fn by_name(
@@ -79,49 +84,53 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
         Media::Event => one_max.saturating_add(one_max / 3).saturating_add(events::ATTRIBUTES_BYTES_MAX),
         Media::Lines | Media::Yaml | Media::Events => body::BATCH_BYTES_MAX,
     };
-    let body = body::read(service, &head.headers, body, bytes_max).await?;
+    let body::Received { bytes, share } = body::read(service, &head, body, bytes_max).await?;
     let one = |document| match ask.is_event {
         true => events::binary(&head.headers, document),
         false => Ok(Arrived::plain(document)),
     };
-    match ask.media {
+    let length = bytes.len();
+    let response = match ask.media {
         Media::Json => {
-            let document = one(arrived::without_mark(body.bytes.clone()));
+            let document = one(arrived::without_mark(bytes));
             // It is a part of the connection's buffer, and the connection would need another one while this waits.
             drop(head);
-            single::post(service, served, route, &ask, document).await
+            single::post(service, served, route, &ask, length, || document).await
         }
         Media::Lines => {
             let layout = match stream.gate.takes {
                 Takes::Changes { .. } => Layout::Values,
                 Takes::Events { .. } => Layout::Lines,
             };
-            batch::post(service, served, route, &ask, parts(&body.bytes, layout, one_max)).await
+            batch::post(service, served, route, &ask, length, || Ok(parts(&bytes, layout, one_max))).await
         }
         Media::Yaml => {
             // Several documents in one body are answered like several lines.
-            let mut parts = parts(&body.bytes, Layout::Yaml, one_max);
-            let first: Vec<Part> = parts.by_ref().take(2).collect();
-            if first.len() > 1 && !ask.is_event {
-                return batch::post(service, served, route, &ask, first.into_iter().chain(parts)).await;
+            let read = || parts(&bytes, Layout::Yaml, one_max).take(batch::DOCUMENTS_MAX + 1).collect::<Vec<Part>>();
+            let mut parts = task::aside(length.saturating_mul(YAML_WEIGHT), read).await?;
+            if parts.len() > 1 && !ask.is_event {
+                batch::post(service, served, route, &ask, length, || Ok(parts.into_iter())).await
+            } else {
+                let none = |what| Err(Problem::new(ProblemType::NotJson, format!("the body holds {what}")));
+                let document = match (parts.len(), parts.pop()) {
+                    (1, Some(part)) => part.document.and_then(|arrived| one(arrived.bytes)),
+                    (0, _) => none("no YAML document"),
+                    _ => none("several YAML documents, and an event has one as its data"),
+                };
+                single::post(service, served, route, &ask, length, || document).await
             }
-            let none = |what| Err(Problem::new(ProblemType::NotJson, format!("the body holds {what}")));
-            let document = match (first.len(), first.into_iter().next()) {
-                (1, Some(part)) => part.document.and_then(|arrived| one(arrived.bytes)),
-                (0, _) => none("no YAML document"),
-                _ => none("several YAML documents, and an event has one as its data"),
-            };
-            single::post(service, served, route, &ask, document).await
         }
         Media::Event => {
-            let document = events::structured(&arrived::without_mark(body.bytes.clone()));
-            single::post(service, served, route, &ask, document).await
+            let bytes = arrived::without_mark(bytes);
+            single::post(service, served, route, &ask, length, || events::structured(&bytes)).await
         }
         Media::Events => {
-            let body = arrived::without_mark(body.bytes.clone());
-            batch::post(service, served, route, &ask, events::batch(&body)?).await
+            let bytes = arrived::without_mark(bytes);
+            batch::post(service, served, route, &ask, length, || events::batch(&bytes)).await
         }
-    }
+    };
+    // An answer that repeats the document is as heavy as it.
+    Ok(room::keep(response?, share))
 }
 
 /// The record of a document that was found valid.

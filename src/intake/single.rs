@@ -1,10 +1,11 @@
 //! A request with one document.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::arrived::{Arrived, judge};
 use super::request::Ask;
@@ -15,19 +16,26 @@ use crate::record::Kept;
 use crate::service::{Served, Service};
 use crate::store::books::Outcome;
 use crate::stream::Reply;
+use crate::task;
 
 pub(super) async fn post(
     service: &Service,
     served: &Served,
     route: Option<&str>,
     ask: &Ask,
-    document: Result<Arrived, Problem>,
+    length: usize,
+    document: impl FnOnce() -> Result<Arrived, Problem>,
 ) -> Answer {
     let stream = &served.stream;
     let reply = if route.is_some() { stream.reply } else { Reply::Receipt };
-    let sent = document.as_ref().map(|arrived| arrived.bytes.clone()).unwrap_or_default();
     let record_bytes_max = service.journal.record_bytes_max();
-    let judged = document.and_then(|arrived| judge(stream, arrived, ask.idempotency_key.clone(), record_bytes_max));
+    let judge = || {
+        let document = document();
+        let sent = document.as_ref().map(|arrived| arrived.bytes.clone()).unwrap_or_default();
+        let key = ask.idempotency_key.clone();
+        (sent, document.and_then(|arrived| judge(stream, arrived, key, record_bytes_max)))
+    };
+    let (sent, judged) = task::aside(length, judge).await?;
     let (kept, changes) = match judged {
         Ok(judged) => judged,
         Err(problem) if reply == Reply::Echo && problem.status != 413 => {
@@ -173,14 +181,27 @@ async fn wait_for(
     })
 }
 
+/// So many dry runs are made at once: each holds a connection to the store, or its lock.
+const DRY_RUNS_MAX: usize = 2;
+
+/// Who waits longer for a turn is told to come back.
+const DRY_RUN_WAIT: Duration = Duration::from_secs(2);
+
+static DRY_RUNS: Semaphore = Semaphore::const_new(DRY_RUNS_MAX);
+
 /// Applies the document in a transaction that is thrown away.
 async fn dry_run(service: &Service, served: &Served, changes: usize, record: crate::record::Record) -> Answer {
     let mut answer = json!({"status": "valid", "changes": changes});
     let stream = std::sync::Arc::clone(&served.stream);
     if let Some(store) = service.store().cloned().filter(|_| stream.is_applied()) {
+        let Ok(Ok(turn)) = tokio::time::timeout(DRY_RUN_WAIT, DRY_RUNS.acquire()).await else {
+            let detail = format!("{DRY_RUNS_MAX} dry runs are being made");
+            return Err(Failure::new(ProblemType::Overloaded, detail).with("kept", "no").retry_after(1));
+        };
         let position = Position { topic: stream.topic.clone(), partition: 0, offset: 0 };
         let kept = Kept { position, record };
-        let (count, statements, problem) = crate::task::blocking(async move {
+        let (count, statements, problem) = task::blocking(async move {
+            let _turn = turn;
             let mut document =
                 stream.read(&kept).map_err(|problem| crate::store::StoreError::Document(Box::new(problem)))?;
             document.idempotency = None;

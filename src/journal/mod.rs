@@ -2,6 +2,7 @@
 //!
 //! A backend is one module here and one line in the registry. Intake appends, apply consumes; neither knows the other.
 
+#[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod memory;
 pub mod sqlite;

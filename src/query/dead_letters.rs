@@ -16,12 +16,14 @@ use crate::document::{Receipt, StreamName};
 use crate::format::yaml;
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::http::body;
+use crate::http::room;
 use crate::media_type::{self, Kind};
 use crate::problem::ProblemType;
 use crate::query_string::encode;
 use crate::service::Service;
 use crate::store::Letter;
-use crate::store::books::LetterFilter;
+use crate::store::books::{LetterFilter, Listed};
+use crate::store::rows::PAGE_BYTES_MAX;
 use crate::task;
 
 /// How many letters a page holds when nothing is said, and at most.
@@ -31,10 +33,14 @@ const PAGE_MAX: usize = 1_000;
 /// So many letters are retried by one request; the answer says how many are left.
 const RETRIES_MAX: usize = 1_000;
 
+/// What a letter takes in a list besides its reason.
+const SUMMARY_BYTES: usize = 500;
+
 /// `GET /v1/dead-letters`
 pub async fn list(State(service): State<Arc<Service>>, uri: Uri) -> Response<Body> {
     let list = async {
         let (mut filter, parameters) = filter(uri.query(), PAGE)?;
+        let mut room = room::room(2 * PAGE_BYTES_MAX).await?;
         let limit = filter.limit;
         filter.limit += 1;
         let mut letters = store(&service)?.books().letters(&filter).await?;
@@ -44,8 +50,9 @@ pub async fn list(State(service): State<Arc<Service>>, uri: Uri) -> Response<Bod
         {
             return Err(service.unknown_stream(stream.as_str()).into());
         }
-        let next = (letters.len() > limit).then(|| {
-            letters.truncate(limit);
+        let fitting = limit.min(fitting(&letters));
+        let next = (letters.len() > fitting).then(|| {
+            letters.truncate(fitting);
             let mut link = String::from("/v1/dead-letters?");
             for (name, value) in parameters.iter().filter(|(name, _)| name != "after") {
                 link.push_str(&format!("{}={}&", encode(name), encode(value)));
@@ -54,16 +61,32 @@ pub async fn list(State(service): State<Arc<Service>>, uri: Uri) -> Response<Bod
             link + &format!("after={}", encode(&last.unwrap_or_default()))
         });
         let letters: Vec<_> = letters.iter().map(summary).collect();
-        Ok(json_answer(StatusCode::OK, json!({"dead_letters": letters, "next": next}).to_string()))
+        let text = json!({"dead_letters": letters, "next": next}).to_string();
+        room.shrink(text.len());
+        Ok(room::keep(json_answer(StatusCode::OK, text), room))
     };
     respond(list.await)
+}
+
+/// How many of the letters take no more than a page, one at least: the reasons of each may be long.
+fn fitting(letters: &[Listed]) -> usize {
+    let mut bytes = 0;
+    let end = letters.iter().position(|letter| {
+        bytes += letter.problem.detail.len() + SUMMARY_BYTES;
+        bytes > PAGE_BYTES_MAX
+    });
+    end.unwrap_or(letters.len()).max(1)
 }
 
 /// `GET /v1/dead-letters/{id}`
 pub async fn show(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Response<Body> {
     let show = async {
+        // The document, as it is kept and as it is answered.
+        let mut room = room::room(2 * PAGE_BYTES_MAX).await?;
         let letter = find(&service, &id).await?;
-        Ok(json_answer(StatusCode::OK, whole(&letter).to_string()))
+        let text = whole(&letter).to_string();
+        room.shrink(text.len());
+        Ok(room::keep(json_answer(StatusCode::OK, text), room))
     };
     respond(show.await)
 }
@@ -93,12 +116,15 @@ pub async fn retry_one(
         let bytes_max =
             service.stream(letter.stream.as_str()).map_or(0, |served| served.stream.gate.document_bytes_max);
         let (head, body) = request.into_parts();
-        let body = body::read(&service, &head.headers, body, bytes_max).await?.bytes;
+        let body = body::read(&service, &head, body, bytes_max).await?.bytes;
         let media_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let mended = match (body.is_empty(), media_type.is_some_and(|media| media_type::read(media).kind == Kind::Yaml))
         {
             (true, _) => None,
-            (false, true) => Some(yaml::to_json(&body, 1, bytes_max)?.into()),
+            (false, true) => {
+                let read = || yaml::to_json(&body, 1, bytes_max);
+                Some(task::aside(usize::MAX, read).await??.into())
+            }
             (false, false) => Some(body),
         };
         let retried = try_again(&service, letter, mended).await?;
@@ -123,9 +149,12 @@ pub async fn retry_all(State(service): State<Arc<Service>>, uri: Uri) -> Respons
         letters.truncate(filter.limit - 1);
         let mut results = Vec::with_capacity(letters.len());
         let mut applied = 0;
-        for letter in letters {
-            let id = Receipt(letter.position.clone()).to_string();
-            let retried = try_again(&service, letter, None).await?;
+        for listed in letters {
+            let id = Receipt(listed.position.clone()).to_string();
+            let retried = match store(&service)?.books().letter(&listed.position).await? {
+                Some(letter) => try_again(&service, letter, None).await?,
+                None => Retried::Gone,
+            };
             applied += usize::from(retried == Retried::Applied);
             results.push(result(&id, &retried));
         }
@@ -201,7 +230,7 @@ fn filter(query: Option<&str>, limit: usize) -> Result<(LetterFilter, Parameters
 }
 
 /// A letter without its document.
-pub fn summary(letter: &Letter) -> Value {
+pub fn summary(letter: &Listed) -> Value {
     json!({
         "id": Receipt(letter.position.clone()).to_string(),
         "stream": letter.stream.as_str(),
@@ -209,13 +238,13 @@ pub fn summary(letter: &Letter) -> Value {
         "detail": letter.problem.detail,
         "set_aside_at": clock::rfc3339(letter.set_aside_ms),
         "attempts": letter.attempts,
-        "bytes": letter.record.value.len(),
+        "bytes": letter.bytes,
     })
 }
 
 /// A letter whole.
 pub fn whole(letter: &Letter) -> Value {
-    let mut value = summary(letter);
+    let mut value = summary(&Listed::of(letter));
     value["problem"] = serde_json::to_value(&letter.problem).unwrap_or_default();
     value["received_at"] = clock::rfc3339(letter.record.timestamp_ms).into();
     value["headers"] = serde_json::to_value(&letter.record.headers).unwrap_or_default();

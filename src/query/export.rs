@@ -27,6 +27,9 @@ const PAGE_ROWS: usize = 1_000;
 /// … and in another order the table may have to be sorted anew for each page.
 const SORTED_PAGE_ROWS: usize = 10_000;
 
+/// … of at most so many bytes, unless one row is larger: an export holds three of them while a slow client reads.
+const PAGE_BYTES: usize = 1 << 20;
+
 /// So many exports run at once. Each holds two pages in memory.
 const EXPORTS_MAX: usize = 8;
 
@@ -112,6 +115,7 @@ impl Export {
     async fn page(&mut self) -> Result<Page, Failure> {
         let page_rows = if self.query.order.is_empty() { PAGE_ROWS } else { SORTED_PAGE_ROWS };
         self.query.limit = self.left.min(page_rows);
+        self.query.bytes_max = PAGE_BYTES;
         let page = tables::ask(Arc::clone(&self.store), self.query.clone()).await?;
         self.left -= page.rows.len();
         self.query.after.clone_from(&page.next);

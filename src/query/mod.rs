@@ -3,6 +3,7 @@
 pub mod csv;
 pub mod dead_letters;
 mod export;
+mod heavy;
 pub mod health;
 pub mod parameters;
 pub mod postgrest;

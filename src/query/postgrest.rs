@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::heavy::Heavy;
 use super::parameters::{self, bad};
 use super::quoting::{items, quoted, shown, step_of, unquoted};
 use crate::change::{ColumnType, Family, Scalar};
@@ -27,6 +28,9 @@ const ORDERS_MAX: usize = 16;
 /// The values of one `in`.
 const IN_VALUES_MAX: usize = 1_000;
 
+/// The things that one `select` names.
+const SELECTED_MAX: usize = 2_000;
+
 /// The words of the operators, as they stand before the first dot of a condition.
 const OPERATORS: &str = "eq, neq, gt, gte, lt, lte, like, ilike, in, is, and not before any of them";
 
@@ -43,12 +47,15 @@ pub fn plan(
     let limit = if is_whole { usize::MAX } else { PAGE_ROWS };
     let mut query = RowQuery { limit, ..RowQuery::of(table, columns) };
     let mut said: Vec<&str> = Vec::new();
+    let mut heavy = Heavy::default();
     for (name, value) in parameters {
         // A column may bear the name of a parameter; its condition then shows what is meant.
         let is_column = || asked.column(name).is_some() && is_condition(value);
         let is_ours = matches!(name.as_str(), "select" | "order" | "limit" | "after" | "offset") && !is_column();
         if !is_ours {
-            query.filters.push(asked.filter(name, value)?);
+            let filter = asked.filter(name, value)?;
+            heavy.add(name, &filter.operator)?;
+            query.filters.push(filter);
             if query.filters.len() > FILTERS_MAX {
                 return Err(bad(name, &format!("there are more than {FILTERS_MAX} conditions")));
             }
@@ -139,11 +146,15 @@ impl Asked<'_> {
         for item in items("select", list)? {
             if item == "*" {
                 select.extend(self.columns.iter().map(Selected::column));
-                continue;
+            } else {
+                select.push(self.selected(item)?);
             }
-            select.push(self.selected(item)?);
+            if select.len() > SELECTED_MAX {
+                return Err(bad("select", &format!("it names more than {SELECTED_MAX} things")));
+            }
         }
-        if let Some(twice) = (1..select.len()).find(|at| select[..*at].iter().any(|one| one.name == select[*at].name)) {
+        let mut names = std::collections::HashSet::new();
+        if let Some(twice) = (0..select.len()).find(|at| !names.insert(&*select[*at].name)) {
             let why = format!("{:?} is named twice; another name is given by NAME:COLUMN", select[twice].name);
             return Err(bad("select", &why));
         }

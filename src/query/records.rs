@@ -12,15 +12,16 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use super::parameters::bad;
 use super::postgrest::{holds_nul, plan};
 use super::quoting::in_quotes;
-use super::tables::{ask, link};
+use super::tables::{ask, joined, link};
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
 use crate::http::body;
+use crate::http::room;
 use crate::json::{Duplicates, Json, Path, Reader};
 use crate::media_type;
 use crate::near;
 use crate::problem::ProblemType;
 use crate::service::Service;
-use crate::store::rows::{PAGE_ROWS_MAX, Page};
+use crate::store::rows::{PAGE_ROWS_MAX, Page, ROW_BYTES_MAX};
 use crate::stream::Target;
 
 /// The largest question.
@@ -46,7 +47,7 @@ async fn answer(service: &Service, request: Request, read: fn(&str, &str) -> Res
     };
     let (head, body) = request.into_parts();
     check_type(&head.headers)?;
-    let body = body::read(service, &head.headers, body, QUESTION_BYTES_MAX).await?;
+    let body = body::read(service, &head, body, QUESTION_BYTES_MAX).await?;
     let text = std::str::from_utf8(&body.bytes).map_err(|_| not_json("the body is not UTF-8"))?;
     let parameters = read(text, document_column)?;
 
@@ -58,11 +59,14 @@ async fn answer(service: &Service, request: Request, read: fn(&str, &str) -> Res
     }
     let mut query = plan(&listed.name, &columns, &parameters, false)?;
     query.limit = PAGE_ROWS_MAX;
+    let mut room = room::room(ROW_BYTES_MAX).await?;
     let Page { rows, next } = ask(store, query).await?;
     if rows.is_empty() {
         return Err(none());
     }
-    let mut response = json_answer(StatusCode::OK, format!("[{}]", rows.join(",")));
+    let text = joined("[", rows, "]");
+    room.shrink(text.len());
+    let mut response = room::keep(json_answer(StatusCode::OK, text), room);
     if let Some(after) = next {
         // A list has no place for a link, so it stands where the web puts it (RFC 8288). Encoded, it is plain ASCII.
         let link = format!("<{}>; rel=\"next\"", link(table, &parameters, &after)?);

@@ -13,12 +13,13 @@ use super::parameters::{self, bad};
 use super::postgrest::plan;
 use super::store;
 use crate::http::answer::{Answer, Failure, json as json_answer, respond};
+use crate::http::room;
 use crate::near;
 use crate::problem::ProblemType;
 use crate::query_string::encode;
 use crate::service::Service;
 use crate::store::readable::Readable;
-use crate::store::rows::{Column, Listed, Page, READ_TIMEOUT, RowQuery, Rows};
+use crate::store::rows::{Column, Listed, Page, READ_TIMEOUT, ROW_BYTES_MAX, RowQuery, Rows};
 use crate::store::{Store, StoreError};
 
 /// So many questions are put to the store at once; further ones wait.
@@ -76,10 +77,28 @@ pub async fn rows(
 
 async fn page(store: Arc<dyn Store>, query: RowQuery, parameters: &[(String, String)]) -> Answer {
     let table = query.table.clone();
+    let mut room = room::room(ROW_BYTES_MAX).await?;
     let Page { rows, next } = ask(store, query).await?;
     let next = next.map(|after| link(&table, parameters, &after)).transpose()?;
     let next = serde_json::Value::from(next);
-    Ok(json_answer(StatusCode::OK, format!(r#"{{"rows":[{}],"next":{next}}}"#, rows.join(","))))
+    let text = joined(r#"{"rows":["#, rows, &format!(r#"],"next":{next}}}"#));
+    room.shrink(text.len());
+    Ok(room::keep(json_answer(StatusCode::OK, text), room))
+}
+
+/// Rows behind one another. Each is let go once it is written, so that they are not in memory twice.
+pub(super) fn joined(begin: &str, rows: Vec<String>, end: &str) -> String {
+    let bytes: usize = rows.iter().map(|row| row.len() + 1).sum();
+    let mut text = String::with_capacity(begin.len() + bytes + end.len());
+    text.push_str(begin);
+    for (index, row) in rows.into_iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(&row);
+    }
+    text.push_str(end);
+    text
 }
 
 /// Puts one question to the store, when it is its turn. It goes on to its end though nobody waits for it any more, so

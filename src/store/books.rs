@@ -16,8 +16,8 @@ pub trait Books: Send + Sync {
     /// What became of the document at `position`.
     async fn outcome(&self, stream: &StreamName, position: &Position) -> Result<Outcome, StoreError>;
 
-    /// Dead letters in the order of their positions.
-    async fn letters(&self, filter: &LetterFilter) -> Result<Vec<Letter>, StoreError>;
+    /// Dead letters in the order of their positions, without their documents: a list of those would fill the memory.
+    async fn letters(&self, filter: &LetterFilter) -> Result<Vec<Listed>, StoreError>;
 
     /// One dead letter.
     async fn letter(&self, position: &Position) -> Result<Option<Letter>, StoreError>;
@@ -115,6 +115,38 @@ pub enum Outcome {
         problem: Problem,
     },
     Dropped,
+}
+
+/// A dead letter in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The stream it came by.
+    pub stream: StreamName,
+    /// Where the journal kept it; also its id and its receipt.
+    pub position: Position,
+    /// The reason, without the places.
+    pub problem: Problem,
+    /// When it was set aside, in milliseconds since 1970.
+    pub set_aside_ms: i64,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// What its document takes.
+    pub bytes: u64,
+}
+
+impl Listed {
+    /// A letter as a list has it.
+    pub fn of(letter: &Letter) -> Self {
+        let Letter { stream, position, record, problem, set_aside_ms, attempts } = letter;
+        Listed {
+            stream: stream.clone(),
+            position: position.clone(),
+            problem: Problem { errors: Vec::new(), ..problem.clone() },
+            set_aside_ms: *set_aside_ms,
+            attempts: *attempts,
+            bytes: record.value.len() as u64,
+        }
+    }
 }
 
 /// Which dead letters.

@@ -4,7 +4,9 @@
 
 pub mod books;
 pub mod keys;
+pub mod made;
 pub mod moves;
+#[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod readable;
 pub mod rows;
@@ -72,7 +74,8 @@ pub trait Store: Send + Sync {
 /// One transaction: what it did is there after [`Transaction::commit`], whole, or not at all.
 #[async_trait]
 pub trait Transaction: Send {
-    /// Applies documents in order, all of them or, on failure, none. `Ok` tells the fate of each.
+    /// Applies documents in order, all of them or, on failure, none. `Ok` tells the fate of each; of the first ones only
+    /// (one at least) when it is time to commit, and let others have their turn.
     async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal>;
 
     /// Looks now at what would be looked at by [`Transaction::commit`] only, for whoever does not commit.
@@ -152,7 +155,7 @@ pub struct Claim {
 }
 
 /// How documents of one stream are applied.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ApplyRules {
     /// Whether tables and columns may be created.
     pub create: bool,
@@ -161,6 +164,17 @@ pub struct ApplyRules {
     /// The columns of JSON that searches go through, by table name: where the database has an index for that, the column
     /// gets one, in a table that is there already too.
     pub json_indexes: HashMap<String, String>,
+    /// How many tables one document may make.
+    pub new_tables_max: usize,
+    /// How many columns and indexes one document may make, those of new tables included.
+    pub new_columns_max: usize,
+}
+
+impl Default for ApplyRules {
+    fn default() -> Self {
+        let (keys, json_indexes) = (HashMap::new(), HashMap::new());
+        ApplyRules { create: false, keys, json_indexes, new_tables_max: 100, new_columns_max: 1_000 }
+    }
 }
 
 impl ApplyRules {

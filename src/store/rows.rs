@@ -9,12 +9,16 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::change::{ColumnType, Value};
+use crate::problem::ProblemType;
 
 /// The most rows one page holds.
 pub const PAGE_ROWS_MAX: usize = 1_000;
 
 /// A page ends early at so many bytes of rows, so that large documents do not fill the memory.
 pub const PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// A larger row is not given: what is asked of it must be less.
+pub const ROW_BYTES_MAX: usize = 8 << 20;
 
 /// A statement that reads rows is stopped after this time: a question must not keep the database from its work.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +40,8 @@ pub trait Rows: Send + Sync {
     }
 
     /// One page of a table's rows, which holds no lock and no snapshot once it is there. It may end before
-    /// [`RowQuery::limit`], at [`PAGE_BYTES_MAX`]; then [`Page::next`] says where to go on.
+    /// [`RowQuery::limit`], at [`RowQuery::bytes_max`]; then [`Page::next`] says where to go on. A first row that cannot be
+    /// given is a problem of the type `row-too-large`; before a later one the page ends.
     async fn page(&self, query: &RowQuery) -> Result<Page, StoreError>;
 }
 
@@ -76,6 +81,8 @@ pub struct RowQuery {
     pub order: Vec<Order>,
     /// How many rows at most.
     pub limit: usize,
+    /// The page ends early at so many bytes of rows; at least one row it holds.
+    pub bytes_max: usize,
     /// Where the page before ended.
     pub after: Option<String>,
 }
@@ -84,12 +91,12 @@ impl RowQuery {
     /// Asks for all columns of a table.
     pub fn of(table: &str, columns: &[Column]) -> Self {
         let select = columns.iter().map(Selected::column).collect();
-        RowQuery { table: table.into(), select, limit: PAGE_ROWS_MAX, ..RowQuery::default() }
+        RowQuery { table: table.into(), select, limit: PAGE_ROWS_MAX, bytes_max: PAGE_BYTES_MAX, ..RowQuery::default() }
     }
 }
 
 /// A column, or what stands in a JSON column at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Field {
     /// The column.
     pub column: String,
@@ -119,7 +126,7 @@ impl Field {
 }
 
 /// A step on the way into JSON, as PostgreSQL's `->` takes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// The member of an object.
     Member(String),
@@ -213,4 +220,13 @@ pub struct Page {
     pub rows: Vec<String>,
     /// Where the next page begins; none when there is none.
     pub next: Option<String>,
+}
+
+/// A row that takes too much, alone.
+pub fn row_too_large() -> StoreError {
+    let detail = format!(
+        "the next row takes more than {} MiB as it is asked for; name fewer columns by `select`, or go into them by `->`",
+        ROW_BYTES_MAX >> 20
+    );
+    StoreError::document(ProblemType::RowTooLarge, detail)
 }

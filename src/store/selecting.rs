@@ -46,6 +46,11 @@ pub trait Dialect {
         operand.to_owned()
     }
 
+    /// An expression of the row's place, behind which what is given of the row begins.
+    fn begins(&self, expression: String) -> String {
+        expression
+    }
+
     /// An expression of type `kind`, as the answer gives it.
     fn given(&self, expression: String, kind: &ColumnType) -> String {
         let _ = kind;
@@ -77,6 +82,21 @@ pub fn places(query: &RowQuery, ties: &[Tie]) -> usize {
     query.order.len() + ties.len()
 }
 
+/// The fields that a question gives, each once, and which of them each of the selected is: a field under many names is
+/// read once.
+pub fn fields(query: &RowQuery) -> (Vec<&Field>, Vec<usize>) {
+    let mut fields: Vec<&Field> = Vec::new();
+    let mut known = std::collections::HashMap::new();
+    let each = query.select.iter().map(|selected| {
+        *known.entry(&selected.field).or_insert_with(|| {
+            fields.push(&selected.field);
+            fields.len() - 1
+        })
+    });
+    let each = each.collect();
+    (fields, each)
+}
+
 /// Writes the statement that gives the rows of `table` (as it stands in SQL) behind the place `after`, whose values are
 /// [`places`] many, and none where the row had NULL. It asks for one row more than the limit, which tells whether there
 /// is a next page.
@@ -91,9 +111,12 @@ pub fn statement<D: Dialect>(
     let keys: Vec<_> = query.order.iter().map(|order| writer.key(order)).collect();
     let mut given: Vec<_> = keys.iter().map(|key| dialect.place(&key.operand)).collect();
     given.extend(ties.iter().map(|tie| dialect.place(&tie.expression)));
-    for selected in &query.select {
-        let expression = writer.expression(&selected.field);
-        given.push(dialect.given(expression, &selected.field.kind()));
+    if let Some(last) = given.pop() {
+        given.push(dialect.begins(last));
+    }
+    for field in fields(query).0 {
+        let expression = writer.expression(field);
+        given.push(dialect.given(expression, &field.kind()));
     }
     let mut conditions: Vec<_> = query.filters.iter().map(|filter| writer.condition(filter)).collect();
     conditions.extend(after.map(|after| writer.behind(&keys, ties, after)));

@@ -46,7 +46,10 @@ pub(super) enum Left {
         is_whole: bool,
     },
     AtRefusal,
-    BySignal,
+    BySignal {
+        /// So many documents were read that the journal has not taken, as far as is known.
+        waiting: usize,
+    },
 }
 
 /// Takes sources into one stream's topic.
@@ -100,7 +103,7 @@ impl<'s> Flow<'s> {
         loop {
             let chunk = tokio::select! {
                 chunk = chunks.recv() => chunk.transpose()?.unwrap_or_default(),
-                () = self.signals.next() => return Ok(Left::BySignal),
+                () = self.signals.next() => return Ok(Left::BySignal { waiting: 0 }),
             };
             let is_all = chunk.is_empty();
             documents.push(&chunk);
@@ -178,7 +181,7 @@ impl<'s> Flow<'s> {
             waiting.tell(&error);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.signals.next() => return Ok(Some(Left::BySignal)),
+                () = self.signals.next() => return Ok(Some(Left::BySignal { waiting: group.len() })),
             }
         }
     }

@@ -1,13 +1,16 @@
 //! After an append of which nobody can tell: the journal itself says what of it is there.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::document::{Position, TopicName};
 use crate::journal::{Journal, JournalError};
 
 /// How long a wait for records that must be there lasts.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Records that do not come for so long are asked for anew: retention may have removed them, or the journal is away again.
+const READ_MAX: Duration = Duration::from_secs(10);
 
 /// Where the records with these ids stand, of those that were appended behind `ends`.
 pub(super) async fn found(
@@ -30,8 +33,15 @@ pub(super) async fn found(
     }
     let from: Vec<_> = left.iter().map(|(partition, from, _)| (*partition, *from)).collect();
     let mut follower = journal.follow(topic, &from).await?;
+    let mut heard = Instant::now();
     while !left.is_empty() {
-        let Some(batch) = follower.next(PATIENCE).await? else { continue };
+        let Some(batch) = follower.next(PATIENCE).await? else {
+            if heard.elapsed() >= READ_MAX {
+                return Err(JournalError::Later("what was appended last cannot be read back".into()));
+            }
+            continue;
+        };
+        heard = Instant::now();
         for kept in batch.records {
             if ids.contains(kept.record.headers.id.as_str()) {
                 found.entry(kept.record.headers.id).or_insert(kept.position);

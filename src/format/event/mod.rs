@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use self::columns::{ATTRIBUTE, At, RecordColumn};
 use self::walk::Wanted;
-use crate::change::{Action, Cell, Change, ChangeSet, ColumnType, TableName, Value};
+use crate::change::{Action, Cell, Change, ChangeSet, ColumnType, Family, TableName, Value};
 use crate::document::Receipt;
 use crate::json::{Fault, Path, Reader, Tree};
 use crate::judgement::Judge;
@@ -76,7 +76,10 @@ impl EventRules {
             Some(schema) => {
                 let tree: Tree<'a> = walker.walk(&Path::ROOT, Some(&self.wanted), judge)?;
                 reader.finish()?;
-                schema.judge(text, &tree, judge);
+                // Rules of numbers calculate with their digits.
+                if judge.is_foldable() {
+                    schema.judge(text, &tree, judge);
+                }
             }
             None if self.has_table || !self.columns.is_empty() => {
                 walker.walk::<()>(&Path::ROOT, Some(&self.wanted), judge)?;
@@ -85,6 +88,13 @@ impl EventRules {
             None => {
                 reader.skip(&Path::ROOT, judge)?;
                 reader.finish()?;
+            }
+        }
+        for (column, found) in self.columns.iter().zip(&found) {
+            let (At::Document(pointer), Some(text)) = (&column.at, found) else { continue };
+            // A number was counted by the walk; one in a string is one to its column only.
+            if text.starts_with(['"', '[']) && column.column_type.family() == Family::Decimal {
+                judge.text_of(pointer, &column.column_type, text);
             }
         }
         let values = self.columns.iter().zip(found).map(|(column, found)| {

@@ -167,6 +167,7 @@ fn refuse_what_no_table_holds<'a>(value: &Json<'a>, path: &Path<'_>, judge: &mut
     match value {
         // A string without escapes cannot hold U+0000: JSON has it escaped.
         Json::Text(Cow::Owned(text)) if text.contains('\0') => judge.violation(path, || nul("the text")),
+        Json::Number(_) if !judge.is_foldable() => {}
         Json::Number(digits) if digits.len() > 100 || digits.contains(['e', 'E']) => {
             if let Err(misfit) = ColumnType::parse("numeric").read(Json::Number(digits)) {
                 judge.violation(path, || misfit.to_string());

@@ -15,7 +15,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 use self::scalar::Plain;
 use crate::excerpt::{self, VALUE_CHARS};
 use crate::json::{DEPTH_MAX, pointer};
-use crate::judgement::VIOLATIONS_MAX;
+use crate::judgement::Violations;
 use crate::problem::{Problem, ProblemType, Violation};
 
 /// The JSON text of the one YAML document in `source`, which begins on the line `first_line` of what the sender sees. The
@@ -33,8 +33,7 @@ pub fn to_json(source: &[u8], first_line: usize, bytes_max: usize) -> Result<Str
         bytes_max,
         first_line,
         is_begun: false,
-        violations: Vec::new(),
-        count: 0,
+        violations: Violations::default(),
     };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
@@ -75,8 +74,7 @@ struct Writer {
     bytes_max: usize,
     first_line: usize,
     is_begun: bool,
-    violations: Vec<Violation>,
-    count: usize,
+    violations: Violations,
 }
 
 impl Writer {
@@ -127,13 +125,7 @@ impl Writer {
     }
 
     fn finish(self) -> Result<String, Problem> {
-        if self.count == 0 {
-            return Ok(self.out);
-        }
-        let detail = if self.count == 1 { "1 violation".into() } else { format!("{} violations", self.count) };
-        let mut problem = Problem::new(ProblemType::InvalidDocument, detail);
-        problem.errors = self.violations;
-        Err(problem)
+        if self.violations.count() == 0 { Ok(self.out) } else { Err(self.violations.into_problem()) }
     }
 
     fn enter(&mut self, is_mapping: bool, anchor: usize, tag: Option<&Tag>, at: Marker) -> Result<(), Problem> {
@@ -245,11 +237,9 @@ impl Writer {
 
     #[cold]
     fn violation(&mut self, at: Marker, what: &str) {
-        self.count += 1;
-        if self.violations.len() < VIOLATIONS_MAX {
-            let detail = format!("{what} ({})", place(at, self.first_line));
-            self.violations.push(Violation { pointer: self.pointer(), detail });
-        }
+        let mut violations = std::mem::take(&mut self.violations);
+        violations.add(|| self.pointer(), || format!("{what} ({})", place(at, self.first_line)));
+        self.violations = violations;
     }
 
     /// Where the present node stands, as a JSON Pointer.

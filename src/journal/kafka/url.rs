@@ -144,6 +144,13 @@ impl Settings {
     /// Asks librdkafka whether it knows the properties.
     fn check(&self) -> Result<(), JournalError> {
         for (name, value) in &self.properties {
+            if !HAS_TLS && needs_tls(name, value) {
+                return Err(stop(format!(
+                    "`{name}` asks for TLS or SCRAM, and this program was built without them for Kafka: build it with \
+                     `cargo build --release --features kafka-tls`, or `kafka-tls-system` for the system's OpenSSL; a user \
+                     and a password are sent in the clear with `security.protocol=sasl_plaintext`"
+                )));
+            }
             let checked = ClientConfig::new().set(name, value).create_native_config();
             match checked {
                 Ok(_) => {}
@@ -195,6 +202,19 @@ impl Settings {
     }
 }
 
+/// Whether the librdkafka of this program has OpenSSL, on which its TLS and SCRAM rest.
+const HAS_TLS: bool = cfg!(any(feature = "kafka-tls", feature = "kafka-tls-system"));
+
+/// Whether a property of librdkafka is of use only with OpenSSL.
+fn needs_tls(name: &str, value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    match name {
+        "security.protocol" => value.ends_with("ssl"),
+        "sasl.mechanism" | "sasl.mechanisms" => value.starts_with("scram"),
+        _ => name.starts_with("ssl."),
+    }
+}
+
 /// A duration such as `10s` or `1500ms`.
 fn period(text: &str) -> Option<Duration> {
     match text.strip_suffix("ms") {
@@ -231,6 +251,27 @@ mod tests {
             ("security.protocol", "sasl_plaintext"),
         ] {
             assert_eq!(config.get(name), Some(value));
+        }
+    }
+
+    #[test]
+    fn what_needs_tls_is_known_and_without_it_the_build_is_named_that_has_it() {
+        for (rest, is_tls) in [
+            ("a?security.protocol=SSL", true),
+            ("a?security.protocol=sasl_ssl", true),
+            ("user:pass@a", true),
+            ("a?sasl.mechanisms=SCRAM-SHA-512", true),
+            ("a?ssl.ca.location=/etc/ssl/cert.pem", true),
+            ("a?security.protocol=plaintext", false),
+            ("user:pass@a?security.protocol=sasl_plaintext", false),
+            ("a?compression.type=zstd", false),
+        ] {
+            match parsed(rest) {
+                Ok(_) => assert!(HAS_TLS || !is_tls, "{rest}"),
+                Err(reason) => {
+                    assert!(!HAS_TLS && is_tls && reason.contains("--features kafka-tls"), "{rest}: {reason}");
+                }
+            }
         }
     }
 

@@ -166,7 +166,7 @@ pub(super) fn is_read(connection: &rusqlite::Connection, topic: i64, group: &str
         .prepare_cached("SELECT owner, leased_until_ms FROM groups WHERE topic = ?1 AND name = ?2")?
         .query_row((topic, group), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(matches!(holder, Some((Some(holder), until_ms)) if until_ms > clock::now_ms() && !is_gone(&holder)))
+    Ok(matches!(holder, Some((Some(holder), until_ms)) if is_live(until_ms, clock::now_ms()) && !is_gone(&holder)))
 }
 
 /// The namespace in which this process's id means something. Containers that share the file do not share it.

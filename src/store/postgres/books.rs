@@ -8,7 +8,7 @@ use super::connection::{Connection, column};
 use super::schema::{LOCK, lock_of};
 use super::{PostgresStore, keys, letters, moves};
 use crate::document::{BadName, Position, StreamName, TopicName};
-use crate::store::books::{Audit, Books, Counters, LetterFilter, Outcome, Standing};
+use crate::store::books::{Audit, Books, Counters, LetterFilter, Listed, Outcome, Standing};
 use crate::store::moves::{Move, Moved};
 use crate::store::{Letter, Place, StoreError};
 
@@ -121,7 +121,7 @@ impl Books for PostgresStore {
         letters::outcome(&connection, &quote(&self.settings.schema), stream, position).await
     }
 
-    async fn letters(&self, filter: &LetterFilter) -> Result<Vec<Letter>, StoreError> {
+    async fn letters(&self, filter: &LetterFilter) -> Result<Vec<Listed>, StoreError> {
         let connection = self.pool.lend().await?;
         letters::list(&connection, &quote(&self.settings.schema), filter).await
     }

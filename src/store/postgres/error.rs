@@ -89,9 +89,9 @@ pub(super) fn unreachable(error: Error, server: &str) -> StoreError {
     let mut source = std::error::Error::source(&error);
     let mut is_network = error.is_closed();
     while let Some(cause) = source {
-        is_network |= cause.is::<std::io::Error>();
-        if let Some(tls) = cause.downcast_ref::<openssl::ssl::Error>() {
-            is_network |= tls.io_error().is_some();
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            // What TLS does not like about the other side comes as one, too, and does not heal.
+            is_network |= !io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
         }
         source = cause.source();
     }

@@ -8,11 +8,25 @@ use super::connection::{Connection, column};
 use crate::document::{Position, StreamName};
 use crate::problem::{Problem, ProblemType};
 use crate::record::Record;
-use crate::store::books::{LetterFilter, Outcome};
+use crate::store::books::{LetterFilter, Listed, Outcome};
 use crate::store::{Letter, StoreError};
 
 const LETTER: &str = r#"SELECT stream, topic, "partition", "offset", key, value, headers, timestamp_ms, problem,
     set_aside_ms, attempts FROM {s}."_sluicegate_dead_letters" WHERE NOT is_dropped"#;
+
+const LISTED: &str = r#"SELECT stream, topic, "partition", "offset", problem, set_aside_ms, attempts,
+    octet_length(value)::int8 FROM {s}."_sluicegate_dead_letters" WHERE NOT is_dropped"#;
+
+fn listed(row: &Row) -> Result<Listed, StoreError> {
+    Ok(Listed {
+        stream: stream_of(row, 0)?,
+        position: Position { topic: topic_of(row, 1)?, partition: column(row, 2)?, offset: column(row, 3)? },
+        problem: Problem { errors: Vec::new(), ..problem(column(row, 4)?) },
+        set_aside_ms: column(row, 5)?,
+        attempts: column(row, 6)?,
+        bytes: column::<i64>(row, 7)?.unsigned_abs(),
+    })
+}
 
 fn problem(text: &str) -> Problem {
     serde_json::from_str(text)
@@ -39,9 +53,9 @@ pub(super) async fn list(
     connection: &Connection,
     schema: &str,
     filter: &LetterFilter,
-) -> Result<Vec<Letter>, StoreError> {
+) -> Result<Vec<Listed>, StoreError> {
     let sql = format!(
-        r#"{LETTER} AND ($1::text IS NULL OR stream = $1) AND ($2::text IS NULL OR reason = $2)
+        r#"{LISTED} AND ($1::text IS NULL OR stream = $1) AND ($2::text IS NULL OR reason = $2)
            AND ($3::text IS NULL OR (topic COLLATE "C", "partition", "offset") > ($3, $4::int4, $5::int8))
            ORDER BY topic COLLATE "C", "partition", "offset" LIMIT $6"#
     );
@@ -60,7 +74,7 @@ pub(super) async fn list(
             ],
         )
         .await?;
-    rows.iter().map(letter).collect()
+    rows.iter().map(listed).collect()
 }
 
 pub(super) async fn find(

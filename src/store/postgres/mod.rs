@@ -5,6 +5,7 @@
 
 mod books;
 mod catalogue;
+mod certificate;
 mod claim;
 mod codes;
 mod connection;

@@ -55,6 +55,11 @@ impl Planner<'_> {
         }
         if !needed.is_empty() {
             self.plans.changes += 1;
+            let (_, row, _) = change.parts();
+            match table {
+                None => self.plans.made.note(1, row.len(), self.rules)?,
+                Some(_) => self.plans.made.note(0, needed.len(), self.rules)?,
+            }
             for sql in &needed {
                 match sql.starts_with("CREATE INDEX") {
                     true => self.connection.run_long(sql).await?,

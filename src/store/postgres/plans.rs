@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 use super::catalogue::{Place, Table};
 use super::sql::{cell, keeps_key};
 use crate::change::{Change, ColumnType, Family, Value};
+use crate::store::made::Made;
 
 /// So many shapes are kept. A sender that makes up new ones all the time costs time, not memory.
 const PLANS_MAX: usize = 1_000;
@@ -26,18 +27,29 @@ pub(super) struct Plans {
     plans: FxHashMap<u64, Arc<Plan>>,
     /// The plan that was used last: batches are often of one shape.
     last: Option<Arc<Plan>>,
-    made: u32,
+    count: u32,
     since: Instant,
     /// How often a table or an index was made or changed. A transaction that is undone must forget what it saw since.
     pub(super) changes: u64,
     /// Whether idempotency keys are looked for before they are noted, since some of the last ones were known.
     pub(super) is_asking_for_keys: bool,
+    /// What the present document and the present run of them have made.
+    pub(super) made: Made,
 }
 
 impl Default for Plans {
     fn default() -> Self {
         let (tables, plans) = (FxHashMap::default(), FxHashMap::default());
-        Plans { tables, plans, last: None, made: 0, since: Instant::now(), changes: 0, is_asking_for_keys: false }
+        Plans {
+            tables,
+            plans,
+            last: None,
+            count: 0,
+            since: Instant::now(),
+            changes: 0,
+            is_asking_for_keys: false,
+            made: Made::default(),
+        }
     }
 }
 
@@ -175,8 +187,8 @@ impl Plans {
         if self.plans.len() >= PLANS_MAX {
             self.plans.clear();
         }
-        self.made = self.made.wrapping_add(1);
-        let plan = Arc::new(make(self.made, Shape::of(change)));
+        self.count = self.count.wrapping_add(1);
+        let plan = Arc::new(make(self.count, Shape::of(change)));
         self.plans.insert(hash(change), Arc::clone(&plan));
         plan
     }

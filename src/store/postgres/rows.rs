@@ -5,6 +5,7 @@
 //! that changes may meet it twice, or not.
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -14,11 +15,11 @@ use super::dialect::Postgres;
 use super::error::failed;
 use super::text::write_json;
 use super::{IDENTIFIER_BYTES_MAX, PostgresStore};
-use crate::change::{TableName, reserved};
+use crate::change::{ColumnType, TableName, reserved};
 use crate::problem::ProblemType;
 use crate::store::StoreError;
-use crate::store::rows::{Column, Listed, PAGE_BYTES_MAX, Page, READ_TIMEOUT, RowQuery, Rows};
-use crate::store::selecting::{Statement, Tie, places, statement};
+use crate::store::rows::{Column, Listed, Page, READ_TIMEOUT, ROW_BYTES_MAX, RowQuery, Rows, row_too_large};
+use crate::store::selecting::{Statement, Tie, fields, places, statement};
 
 /// So many rows are fetched first, to see how large they are; and so many at most at once.
 const FIRST_ROWS: usize = 16;
@@ -74,7 +75,7 @@ impl Rows for PostgresStore {
         let timeout = READ_TIMEOUT.as_millis();
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout =";
         connection.run(&format!("{begin} {timeout}")).await?;
-        let declare = format!("DECLARE page NO SCROLL CURSOR FOR {sql}");
+        let declare = format!("DECLARE page NO SCROLL CURSOR FOR {}", weighed(&sql, places, fields(query).0.len()));
         ask(&connection, &declare, &values).await?;
         let page = fetch(&connection, query, places).await?;
         connection.run("COMMIT").await?;
@@ -83,52 +84,144 @@ impl Rows for PostgresStore {
     }
 }
 
-/// Fetches the rows of the cursor until the page is full.
-async fn fetch(connection: &Connection, query: &RowQuery, places: usize) -> Result<Page, StoreError> {
-    let kinds: Vec<_> = query.select.iter().map(|selected| selected.field.kind()).collect();
-    let mut page = Page::default();
-    let mut bytes = 0;
-    let mut last: Option<Row> = None;
-    loop {
-        let wanted = match page.rows.len() {
-            0 => FIRST_ROWS,
-            // As many as fill the page, if the rows go on as they were.
-            count => (PAGE_BYTES_MAX.saturating_sub(bytes) / (bytes / count).max(1) + 1).min(FETCH_ROWS_MAX),
-        };
-        let rows = ask(connection, &format!("FETCH FORWARD {wanted} FROM page"), &[]).await?;
-        let is_end = rows.len() < wanted;
-        for row in rows {
-            if page.rows.len() == query.limit || bytes >= PAGE_BYTES_MAX {
-                page.next = last.map(|last| write_place(&last, places)).transpose()?;
-                return Ok(page);
-            }
-            let mut text = String::from("{");
-            for (index, (selected, kind)) in query.select.iter().zip(&kinds).enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                text.push_str(&serde_json::Value::from(selected.name.as_str()).to_string());
-                text.push(':');
-                write_json(&mut text, column(&row, places + index)?, kind);
-            }
-            text.push('}');
-            bytes += text.len();
-            page.rows.push(text);
-            last = Some(row);
-        }
-        if is_end {
-            return Ok(page);
-        }
+/// The statement `sql`, with whether each row is too large behind its place: the fields of such a row stay where they are.
+fn weighed(sql: &str, places: usize, fields: usize) -> String {
+    let names = |prefix: &'static str, count: usize| (0..count).map(move |at| format!("{prefix}{at}"));
+    let all: Vec<_> = names("p", places).chain(names("f", fields)).collect();
+    let mut given: Vec<_> = names("p", places).collect();
+    given.push("s.weight > $MAX".to_owned());
+    given.extend(names("f", fields).map(|field| format!("CASE WHEN s.weight <= $MAX THEN {field} END")));
+    let mut weight = String::from("0::bigint");
+    for field in names("f", fields) {
+        weight.push_str(&format!(" + coalesce(octet_length({field}), 0)"));
     }
+    // OFFSET keeps the sum from being written out in place of each mention.
+    format!(
+        "SELECT {} FROM ({sql}) AS q({}), LATERAL (SELECT {weight} AS weight OFFSET 0) AS s",
+        given.join(", "),
+        all.join(", ")
+    )
+    .replace("$MAX", &ROW_BYTES_MAX.to_string())
+}
+
+/// A page that fills.
+struct Filling<'q> {
+    query: &'q RowQuery,
+    each: Vec<usize>,
+    kinds: Vec<ColumnType>,
+    places: usize,
+    page: Page,
+    bytes: usize,
+    last: Option<Row>,
+}
+
+impl Filling<'_> {
+    /// Takes a row. False when the page ends before it.
+    fn take(&mut self, row: Row) -> Result<bool, StoreError> {
+        if self.page.rows.len() == self.query.limit || self.bytes >= self.query.bytes_max {
+            return Ok(false);
+        }
+        let is_large = column::<Option<bool>>(&row, self.places)?.unwrap_or(false);
+        let text = if is_large { None } else { self.object(&row)? };
+        let Some(text) = text else { return self.passes_over() };
+        if self.bytes > 0 && self.bytes + text.len() > self.query.bytes_max {
+            return Ok(false);
+        }
+        self.bytes += text.len();
+        self.page.rows.push(text);
+        self.last = Some(row);
+        Ok(true)
+    }
+
+    /// A row cannot be given: the page ends before it, and whoever asks for it is told.
+    fn passes_over(&self) -> Result<bool, StoreError> {
+        if self.bytes == 0 { Err(row_too_large()) } else { Ok(false) }
+    }
+
+    /// A row as a JSON object; none when it is too large.
+    fn object(&self, row: &Row) -> Result<Option<String>, StoreError> {
+        let mut text = String::from("{");
+        for (index, (selected, field)) in self.query.select.iter().zip(&self.each).enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(&serde_json::Value::from(selected.name.as_str()).to_string());
+            text.push(':');
+            let value: Option<&str> = column(row, self.places + 1 + field)?;
+            if text.len() + value.map_or(0, str::len) > ROW_BYTES_MAX {
+                return Ok(None);
+            }
+            write_json(&mut text, value, &self.kinds[*field]);
+        }
+        text.push('}');
+        Ok(Some(text).filter(|text| text.len() <= ROW_BYTES_MAX))
+    }
+
+    fn end(mut self, has_more: bool) -> Result<Page, StoreError> {
+        if has_more {
+            self.page.next = self.last.map(|last| write_place(&last, self.places)).transpose()?;
+        }
+        Ok(self.page)
+    }
+}
+
+/// Fetches the rows of the cursor until the page is full. They come one by one, and no more at once than twice as many as
+/// there were before: what is fetched and not needed costs time only.
+async fn fetch(connection: &Connection, query: &RowQuery, places: usize) -> Result<Page, StoreError> {
+    let (fields, each) = fields(query);
+    let kinds = fields.iter().map(|field| field.kind()).collect();
+    let page = Page::default();
+    let mut filling = Filling { query, each, kinds, places, page, bytes: 0, last: None };
+    let mut wanted = FIRST_ROWS;
+    loop {
+        let fetch = format!("FETCH FORWARD {wanted} FROM page");
+        let none: [&(dyn ToSql + Sync); 0] = [];
+        let rows = connection.patient(connection.client().query_raw(&fetch, none)).await.map_err(said)?;
+        let mut rows = std::pin::pin!(rows);
+        let mut count = 0;
+        loop {
+            let row = match connection.patient(rows.try_next()).await {
+                Ok(Some(row)) => row,
+                Ok(None) => break,
+                Err(Some(error)) if is_out_of_room(&error) => {
+                    filling.passes_over()?;
+                    return filling.end(true);
+                }
+                Err(error) => return Err(said(error)),
+            };
+            count += 1;
+            if !filling.take(row)? {
+                return filling.end(true);
+            }
+        }
+        if count < wanted {
+            return filling.end(false);
+        }
+        wanted = (2 * wanted).min(FETCH_ROWS_MAX);
+    }
+}
+
+/// Whether PostgreSQL has no room for a value that is asked for: a text of it holds 1 GB at most.
+fn is_out_of_room(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|said| match said.code().code() {
+        "53200" | "54000" => true,
+        "XX000" => said.message().contains("memory alloc"),
+        _ => false,
+    })
 }
 
 /// Runs a statement of a question, and says what its failure means for who asked. It is not kept prepared: few questions
 /// are asked twice, and a cursor's rows look different each time.
 async fn ask(connection: &Connection, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-    match connection.patient(connection.client().query(sql, values)).await {
-        Ok(rows) => Ok(rows),
-        Err(None) => Err(silent()),
-        Err(Some(error)) => Err(match error.code().map(|code| code.code().to_owned()).as_deref() {
+    connection.patient(connection.client().query(sql, values)).await.map_err(said)
+}
+
+/// What a failure means for who asked.
+fn said(error: Option<tokio_postgres::Error>) -> StoreError {
+    match error {
+        None => silent(),
+        Some(error) if is_out_of_room(&error) => row_too_large(),
+        Some(error) => match error.code().map(|code| code.code().to_owned()).as_deref() {
             Some("57014") => {
                 let detail = "the question takes too long, and was stopped; ask for less, by conditions on a key, or without order";
                 StoreError::document(ProblemType::QueryTimeout, detail)
@@ -137,7 +230,7 @@ async fn ask(connection: &Connection, sql: &str, values: &[&(dyn ToSql + Sync)])
                 StoreError::Document(problem) => StoreError::document(ProblemType::BadQuery, problem.detail),
                 other => other,
             },
-        }),
+        },
     }
 }
 

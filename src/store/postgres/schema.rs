@@ -52,7 +52,9 @@ CREATE INDEX "_sluicegate_key_rows_by_age" ON {s}."_sluicegate_key_rows"
 "#;
 
 /// Takes over the keys of version 1, which were kept by their text. Those that begin with a control character have no age.
+/// Locked first: a process of that version must not note a key between the look at them and their end.
 const KEYS_OF_1: &str = r#"
+LOCK TABLE {s}."_sluicegate_keys" IN ACCESS EXCLUSIVE MODE;
 INSERT INTO {s}."_sluicegate_key_rows"
     SELECT encode(substr(sha256(convert_to(stream, 'UTF8') || '\x00'::bytea || key), 1, 16), 'hex')::uuid,
         encode(substr(digest, 1, 16), 'hex')::uuid,
@@ -94,7 +96,8 @@ pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<Str
     }
     let quoted = quote(schema);
     connection.note_transaction(true);
-    connection.run("BEGIN").await?;
+    // What was committed while the lock was waited for is seen, whatever the role's default is.
+    connection.run("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     connection.execute("SELECT pg_advisory_xact_lock($1, $2)", &[&LOCK, &lock_of(schema)]).await?;
     let known_version = known(connection, schema).await?.map(|(_, version)| version);
     if known_version.is_some_and(|version| version < VERSION) {

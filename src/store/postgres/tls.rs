@@ -1,15 +1,22 @@
-//! TLS as libpq's `sslmode` names it, by OpenSSL.
+//! TLS as libpq's `sslmode` names it, by rustls.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode};
-use postgres_openssl::MakeTlsConnector;
+use rustls::ClientConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::certificate::{Checked, Trust};
 use crate::store::StoreError;
 
-/// Where distributions keep the certificates they trust. The OpenSSL in this program knows none of these places itself.
+/// Where distributions keep the certificates they trust.
 const SYSTEM_ROOTS: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -64,46 +71,71 @@ impl Mode {
 }
 
 /// Builds what makes a connection's TLS.
-pub(super) fn connector(tls: &Tls) -> Result<MakeTlsConnector, StoreError> {
-    let failed = |what: &str, error: openssl::error::ErrorStack| {
-        StoreError::Stop(format!("TLS for the store cannot be set up: {what}: {error}"))
+pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, StoreError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed("rustls", error))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(checked(tls, provider)?));
+    let config = match (&tls.certificate, &tls.key) {
+        (None, None) => builder.with_no_client_auth(),
+        (Some(certificate), Some(key)) => {
+            let chain = certificates("sslcert", certificate)?;
+            let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(&format!("sslkey {key}"), error))?;
+            builder
+                .with_client_auth_cert(chain, secret)
+                .map_err(|error| failed(&format!("sslcert {certificate} with sslkey {key}"), error))?
+        }
+        (None, Some(_)) => return Err(stop("sslkey has no certificate beside it: name one with sslcert".into())),
+        (Some(_), None) => return Err(stop("sslcert has no key beside it: name one with sslkey".into())),
     };
-    let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(|error| failed("OpenSSL", error))?;
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// What is looked at in the server's certificate.
+fn checked(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Checked, StoreError> {
     // With a root, `require` looks at the chain, as libpq does for compatibility.
     let is_chain_verified =
         matches!(tls.mode, Mode::VerifyCa | Mode::VerifyFull) || tls.mode == Mode::Require && tls.root.is_some();
-    if is_chain_verified {
-        let system = || SYSTEM_ROOTS.iter().copied().find(|path| Path::new(path).exists());
-        let root = match tls.root.as_deref() {
-            None | Some("system") => system(),
-            named => named,
-        };
-        let Some(root) = root else {
-            let places = SYSTEM_ROOTS.join(", ");
-            return Err(StoreError::Stop(format!(
-                "the store's certificate cannot be verified: there is none of {places}; name a file with sslrootcert"
-            )));
-        };
-        let unreadable = |error| StoreError::Stop(format!("sslrootcert {root} cannot be read: {error}"));
-        crate::disk::open(root.as_ref()).map_err(unreadable)?;
-        builder.set_ca_file(root).map_err(|error| failed(&format!("sslrootcert {root}"), error))?;
-        builder.set_verify(SslVerifyMode::PEER);
-    } else {
-        builder.set_verify(SslVerifyMode::NONE);
+    if !is_chain_verified {
+        return Ok(Checked { provider, trust: None, is_name_verified: false });
     }
-    if let Some(certificate) = &tls.certificate {
-        builder
-            .set_certificate_chain_file(certificate)
-            .map_err(|error| failed(&format!("sslcert {certificate}"), error))?;
+    let system = || SYSTEM_ROOTS.iter().copied().find(|path| Path::new(path).exists());
+    let root = match tls.root.as_deref() {
+        None | Some("system") => system(),
+        named => named,
+    };
+    let Some(root) = root else {
+        let places = SYSTEM_ROOTS.join(", ");
+        return Err(stop(format!(
+            "the store's certificate cannot be verified: there is none of {places}; name a file with sslrootcert"
+        )));
+    };
+    let trust = Trust::new(certificates("sslrootcert", root)?)
+        .map_err(|error| failed(&format!("sslrootcert {root}"), error))?;
+    Ok(Checked { provider, trust: Some(trust), is_name_verified: tls.mode == Mode::VerifyFull })
+}
+
+/// Reads the certificates of a PEM file.
+fn certificates(parameter: &str, path: &str) -> Result<Vec<CertificateDer<'static>>, StoreError> {
+    let what = || format!("{parameter} {path}");
+    let read: Result<Vec<_>, _> = CertificateDer::pem_reader_iter(opened(&what(), path)?).collect();
+    let found = read.map_err(|error| failed(&what(), error))?;
+    if found.is_empty() {
+        return Err(failed(&what(), "the file holds no certificate (PEM)"));
     }
-    if let Some(key) = &tls.key {
-        builder.set_private_key_file(key, SslFiletype::PEM).map_err(|error| failed(&format!("sslkey {key}"), error))?;
-    }
-    let mut connector = MakeTlsConnector::new(builder.build());
-    let is_name_verified = tls.mode == Mode::VerifyFull;
-    connector.set_callback(move |connect, _| {
-        connect.set_verify_hostname(is_name_verified);
-        Ok(())
-    });
-    Ok(connector)
+    Ok(found)
+}
+
+fn opened(what: &str, path: &str) -> Result<BufReader<File>, StoreError> {
+    crate::disk::open(path.as_ref()).map(BufReader::new).map_err(|error| failed(what, error))
+}
+
+fn failed(what: &str, error: impl std::fmt::Display) -> StoreError {
+    stop(format!("TLS for the store cannot be set up: {what}: {error}"))
+}
+
+fn stop(words: String) -> StoreError {
+    StoreError::Stop(words)
 }

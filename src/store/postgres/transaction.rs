@@ -47,6 +47,8 @@ pub(super) struct PostgresTransaction<'s> {
     has_deferred: bool,
     /// The count of [`super::plans::Plans::changes`] at the beginning.
     changes: u64,
+    /// The document before which the run of them was cut off: what came before it is made again, without the rest.
+    cut_at: Option<usize>,
 }
 
 impl<'s> PostgresTransaction<'s> {
@@ -66,6 +68,7 @@ impl<'s> PostgresTransaction<'s> {
             is_fresh,
             has_deferred: false,
             changes,
+            cut_at: None,
         }
     }
 
@@ -112,6 +115,10 @@ impl<'s> PostgresTransaction<'s> {
         for (index, document) in documents.iter().enumerate() {
             if fates[index] != Fate::Applied {
                 continue;
+            }
+            if !self.desk.both().1.made.begins(index, self.rules) {
+                self.cut_at = Some(index);
+                return Err(Refusal::new(StoreError::Later("the run of documents was cut off".into()), None));
             }
             let its = |error| Refusal::new(error, Some(index));
             // What a document needs is made before its first row: a table with rows that a constraint has yet to look at
@@ -227,10 +234,11 @@ impl<'s> PostgresTransaction<'s> {
 
 #[async_trait]
 impl Transaction for PostgresTransaction<'_> {
-    async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
+    async fn apply(&mut self, mut documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
         let mut is_single = false;
         loop {
             let is_whole = self.mark();
+            self.desk.both().1.made.begin();
             let (changes, was_asking) = (self.desk.both().1.changes, self.desk.both().1.is_asking_for_keys);
             let refusal = match self.attempt(documents, is_single).await {
                 Ok(fates) => {
@@ -241,6 +249,11 @@ impl Transaction for PostgresTransaction<'_> {
                 }
                 Err(refusal) => refusal,
             };
+            if let Some(at) = self.cut_at.take() {
+                self.undo(is_whole, changes).await.map_err(|error| Refusal::new(error, None))?;
+                documents = &documents[..at];
+                continue;
+            }
             if !was_asking && self.desk.both().1.is_asking_for_keys {
                 // Keys were believed to be new, and are looked for this time.
                 self.undo(is_whole, changes).await.map_err(|error| Refusal::new(error, None))?;

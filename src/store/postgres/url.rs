@@ -5,9 +5,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use postgres_openssl::MakeTlsConnector;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::tls::{self, Tls};
 use crate::query_string;
@@ -60,7 +60,7 @@ const KNOWN: &[&str] = &[
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) config: Config,
-    pub(super) connector: MakeTlsConnector,
+    pub(super) connector: MakeRustlsConnect,
     pub(super) schema: String,
     /// Host and database, for errors.
     pub(super) server: String,

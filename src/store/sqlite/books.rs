@@ -8,12 +8,16 @@ use super::{SqliteStore, failed, keys, moves};
 use crate::document::{Position, StreamName, TopicName};
 use crate::problem::{Problem, ProblemType};
 use crate::record::Record;
-use crate::store::books::{Audit, Books, Counters, LetterFilter, Outcome, Standing};
+use crate::store::books::{Audit, Books, Counters, LetterFilter, Listed, Outcome, Standing};
 use crate::store::moves::{Move, Moved};
 use crate::store::{Letter, Place, StoreError};
 
 const STANDING: &str = r#"SELECT stream, topic, "partition", journal, first_offset, next_offset, epoch, owner, halted,
     applied, duplicates, dead_lettered, dropped, lost, gaps, carried, duplicates_pruned FROM "_sluicegate_positions""#;
+
+/// The length of a document is known without reading it.
+const LISTED: &str = r#"SELECT stream, topic, "partition", "offset", problem, set_aside_ms, attempts, length(value)
+    FROM "_sluicegate_dead_letters" WHERE is_dropped = 0"#;
 
 const LETTER: &str = r#"SELECT stream, topic, "partition", "offset", key, value, headers, timestamp_ms, problem,
     set_aside_ms, attempts FROM "_sluicegate_dead_letters" WHERE is_dropped = 0"#;
@@ -50,25 +54,40 @@ fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
     })
 }
 
+fn problem(text: &str) -> Problem {
+    serde_json::from_str(text)
+        .unwrap_or_else(|_| Problem::new(ProblemType::UnreadableRecord, "the reason cannot be read"))
+}
+
+/// The position in the second column and the two behind it.
+fn position(row: &Row<'_>) -> rusqlite::Result<Position> {
+    let topic = TopicName::parse(row.get_ref(1)?.as_str()?).map_err(bad_name)?;
+    Ok(Position { topic, partition: row.get(2)?, offset: row.get(3)? })
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    Ok(Listed {
+        stream: StreamName::parse(row.get_ref(0)?.as_str()?).map_err(bad_name)?,
+        position: position(row)?,
+        problem: Problem { errors: Vec::new(), ..problem(row.get_ref(4)?.as_str()?) },
+        set_aside_ms: row.get(5)?,
+        attempts: row.get(6)?,
+        bytes: row.get::<_, i64>(7)?.unsigned_abs(),
+    })
+}
+
 fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
     let headers: String = row.get(6)?;
-    let problem: String = row.get(8)?;
-    let problem = serde_json::from_str(&problem)
-        .unwrap_or_else(|_| Problem::new(ProblemType::UnreadableRecord, "the reason cannot be read"));
     Ok(Letter {
         stream: StreamName::parse(row.get_ref(0)?.as_str()?).map_err(bad_name)?,
-        position: Position {
-            topic: TopicName::parse(row.get_ref(1)?.as_str()?).map_err(bad_name)?,
-            partition: row.get(2)?,
-            offset: row.get(3)?,
-        },
+        position: position(row)?,
         record: Record {
             key: row.get::<_, Option<Vec<u8>>>(4)?.map(Bytes::from),
             value: Bytes::from(row.get::<_, Vec<u8>>(5)?),
             headers: serde_json::from_str(&headers).unwrap_or_default(),
             timestamp_ms: row.get(7)?,
         },
-        problem,
+        problem: problem(row.get_ref(8)?.as_str()?),
         set_aside_ms: row.get(9)?,
         attempts: row.get(10)?,
     })
@@ -91,11 +110,7 @@ fn outcome(connection: &Connection, stream: &StreamName, position: &Position) ->
         .map_err(failed)?;
     match aside {
         Some((_, true)) => return Ok(Outcome::Dropped),
-        Some((problem, false)) => {
-            let problem = serde_json::from_str(&problem)
-                .unwrap_or_else(|_| Problem::new(ProblemType::UnreadableRecord, "the reason cannot be read"));
-            return Ok(Outcome::DeadLettered { problem });
-        }
+        Some((reason, false)) => return Ok(Outcome::DeadLettered { problem: problem(&reason) }),
         None => {}
     }
     let next_offset: Option<i64> = connection
@@ -143,12 +158,12 @@ impl Books for SqliteStore {
         self.readers.read(move |connection| outcome(connection, &stream, &position)).await
     }
 
-    async fn letters(&self, filter: &LetterFilter) -> Result<Vec<Letter>, StoreError> {
+    async fn letters(&self, filter: &LetterFilter) -> Result<Vec<Listed>, StoreError> {
         let filter = filter.clone();
         self.readers
             .read(move |connection| {
                 let sql = format!(
-                    r#"{LETTER} AND (?1 IS NULL OR stream = ?1) AND (?2 IS NULL OR reason = ?2)
+                    r#"{LISTED} AND (?1 IS NULL OR stream = ?1) AND (?2 IS NULL OR reason = ?2)
                        AND (?3 IS NULL OR (topic, "partition", "offset") > (?3, ?4, ?5))
                        ORDER BY topic, "partition", "offset" LIMIT ?6"#
                 );
@@ -162,7 +177,7 @@ impl Books for SqliteStore {
                     i64::try_from(filter.limit).unwrap_or(i64::MAX),
                 );
                 let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
-                let found = statement.query_map(parameters, letter).map_err(failed)?;
+                let found = statement.query_map(parameters, listed).map_err(failed)?;
                 found.collect::<rusqlite::Result<_>>().map_err(failed)
             })
             .await

@@ -4,7 +4,7 @@ use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
 
 use super::bind::to_sql;
 use super::catalogue::quote;
-use super::functions::{self, AT, LIKE};
+use super::functions::{self, AT, GIVE, LIKE, ROOM, ROW};
 use super::order::{DECIMAL, JSON, MOMENT};
 use crate::change::{ColumnType, Family, Value};
 use crate::store::rows::Step;
@@ -47,6 +47,21 @@ impl Dialect for Sqlite {
             Family::Json => format!("{expression} COLLATE {JSON}"),
             Family::Decimal => format!("{expression} COLLATE {DECIMAL}"),
             Family::Date | Family::Timestamp => format!("{expression} COLLATE {MOMENT}"),
+            _ => expression,
+        }
+    }
+
+    fn begins(&self, expression: String) -> String {
+        format!("{ROW}({expression})")
+    }
+
+    /// What may be large is counted before SQLite holds it: a row of many such columns would fill the memory.
+    fn given(&self, expression: String, kind: &ColumnType) -> String {
+        match kind.family() {
+            _ if expression.starts_with(AT) => format!("{GIVE}({expression})"),
+            Family::Text | Family::Json | Family::Bytes | Family::Unknown | Family::Decimal => {
+                format!("CASE WHEN {ROOM}(octet_length({expression})) THEN {expression} END")
+            }
             _ => expression,
         }
     }

@@ -37,10 +37,14 @@ pub(super) fn failed(error: rusqlite::Error) -> StoreError {
     };
     let code = error.sqlite_error_code();
     if code == Some(ErrorCode::OperationInterrupted) {
-        let detail =
-            "the question takes too long, and was stopped; ask for less, by conditions on a key, or without order";
-        return StoreError::document(QueryTimeout, detail);
+        return too_long();
     }
     let row = CODES.iter().find(|(known, ..)| Some(*known) == code);
     StoreError::document(row.map_or(DatabaseRefused, |(_, kind, _)| *kind), message)
+}
+
+/// A question was stopped.
+pub(super) fn too_long() -> StoreError {
+    let detail = "the question takes too long, and was stopped; ask for less, by conditions on a key, or without order";
+    StoreError::document(QueryTimeout, detail)
 }

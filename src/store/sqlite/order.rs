@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use rusqlite::Connection;
 
+use super::clock::Clock;
 use crate::change::decimal;
 use crate::json::{self, Json};
 
@@ -17,10 +18,18 @@ pub(super) const MOMENT: &str = "moment";
 /// The collation of JSON.
 pub(super) const JSON: &str = "json";
 
-/// Gives a connection the collations that only questions use; that of decimals every connection has.
-pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
-    connection.create_collation(MOMENT, moments)?;
-    connection.create_collation(JSON, jsons)
+/// Gives a connection the collations that questions use; they compare no longer than its clock allows.
+pub(super) fn register(connection: &Connection, clock: &Clock) -> rusqlite::Result<()> {
+    let timed = |compare: fn(&str, &str) -> Ordering| {
+        let clock = clock.clone();
+        move |a: &str, b: &str| match clock.allows(a.len() + b.len()) {
+            true => compare(a, b),
+            false => Ordering::Equal,
+        }
+    };
+    connection.create_collation(MOMENT, timed(moments))?;
+    connection.create_collation(DECIMAL, timed(decimal::compare))?;
+    connection.create_collation(JSON, timed(jsons))
 }
 
 /// Days and moments in the canonical notation: years before ours and beyond 9999 have their place, and both infinities.

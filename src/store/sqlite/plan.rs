@@ -13,6 +13,7 @@ use super::catalogue::{Catalogue, Table, declared, digits, in_the_way, quote, sq
 use super::error::failed;
 use crate::change::{Action, Cell, Change, ColumnType, Family, Key, TableName};
 use crate::problem::ProblemType;
+use crate::store::made::Made;
 use crate::store::{ApplyRules, StoreError};
 
 /// So many shapes are kept. A sender that makes up new ones all the time costs time, not memory.
@@ -25,6 +26,8 @@ pub(super) struct Plans {
     plans: FxHashMap<u64, Plan>,
     /// How often a table or an index was made or changed. A transaction that is undone must forget what it saw since.
     pub(super) changes: u64,
+    /// What the present document and the present run of them have made.
+    pub(super) made: Made,
 }
 
 /// How a change of one shape is made.
@@ -156,6 +159,12 @@ impl Plans {
             }
             (Some(table), _) => additions(table, change, rules)?,
         };
+        if known_was_missing(&ddl) {
+            let (_, row, _) = change.parts();
+            self.made.note(1, row.len(), rules)?;
+        } else {
+            self.made.note(0, ddl.len(), rules)?;
+        }
         for sql in &ddl {
             self.changes += 1;
             connection.execute_batch(sql).map_err(failed)?;
@@ -191,6 +200,7 @@ impl Plans {
         }
         let sql = statement(table, change);
         if let Some(sql) = missing_index(table, change) {
+            self.made.note(0, 1, rules)?;
             self.changes += 1;
             connection.execute_batch(&sql).map_err(failed)?;
             ran(&sql);

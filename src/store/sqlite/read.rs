@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::clock::Clock;
 use super::{check, failed, functions, order};
 use crate::sqlite::OpenFile;
 use crate::store::StoreError;
@@ -32,28 +33,19 @@ pub(super) struct Readers {
 #[derive(Debug)]
 struct Reader {
     connection: Connection,
-    deadline: Arc<Mutex<Option<Instant>>>,
+    clock: Clock,
 }
 
 impl Reader {
     /// Opens the file so that nothing can be written, and teaches SQLite what questions need.
     fn open(file: &OpenFile) -> Result<Self, StoreError> {
         let mut connection = crate::sqlite::connect_reading(file.path(), CACHE_KIB).map_err(failed)?;
-        super::collate_decimals(&connection)?;
-        order::register(&connection).map_err(failed)?;
-        functions::register(&connection).map_err(failed)?;
-        let deadline: Arc<Mutex<Option<Instant>>> = Arc::default();
-        let clock = Arc::clone(&deadline);
-        let is_late = move || {
-            let deadline = *clock.lock().unwrap_or_else(PoisonError::into_inner);
-            deadline.is_some_and(|deadline| Instant::now() >= deadline)
-        };
-        connection.progress_handler(STEPS, Some(is_late)).map_err(failed)?;
-        Ok(Reader { connection, deadline })
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+        let clock = Clock::default();
+        order::register(&connection, &clock).map_err(failed)?;
+        functions::register(&connection, &clock).map_err(failed)?;
+        let watch = clock.clone();
+        connection.progress_handler(STEPS, Some(move || watch.is_late())).map_err(failed)?;
+        Ok(Reader { connection, clock })
     }
 }
 
@@ -95,10 +87,13 @@ impl Readers {
             check(&readers.file)?;
             let idle = readers.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let reader = idle.map_or_else(|| Reader::open(&readers.file), Ok)?;
-            reader.set_deadline(timeout.map(|timeout| Instant::now() + timeout));
+            reader.clock.set(timeout.map(|timeout| Instant::now() + timeout));
             let transaction = reader.connection.unchecked_transaction().map_err(failed)?;
             let value = work(&transaction)?;
             drop(transaction);
+            if reader.clock.has_given_up() {
+                return Err(super::error::too_long());
+            }
             let mut idle = readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < IDLE_MAX {
                 idle.push(reader);

@@ -1,18 +1,21 @@
 //! Reading rows from SQLite.
 
 use async_trait::async_trait;
-use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, Row};
 
 use super::bind::{write_stored, write_text};
 use super::catalogue::{Table, load, quote, sqlite_name};
 use super::dialect::{Sqlite, is_ordered};
+use super::functions::TOO_LARGE;
 use super::{SqliteStore, cursor, failed};
-use crate::change::{TableName, reserved};
+use crate::change::{ColumnType, TableName, reserved};
 use crate::problem::ProblemType;
 use crate::store::StoreError;
-use crate::store::rows::{Column, Comparison, Field, Listed, Operator, PAGE_BYTES_MAX, Page, RowQuery, Rows};
-use crate::store::selecting::{Tie, places, statement};
+use crate::store::rows::{
+    Column, Comparison, Field, Listed, Operator, Page, ROW_BYTES_MAX, RowQuery, Rows, row_too_large,
+};
+use crate::store::selecting::{Tie, fields, places, statement};
 
 #[async_trait]
 impl Rows for SqliteStore {
@@ -101,12 +104,34 @@ fn page(connection: &Connection, query: &RowQuery) -> Result<Page, StoreError> {
     let asked = statement(&Sqlite, query, &quote(&table.name), &ties, after);
     let mut statement = connection.prepare_cached(&asked.sql).map_err(refused)?;
     let mut rows = statement.query(rusqlite::params_from_iter(asked.values)).map_err(refused)?;
-    let kinds: Vec<_> = query.select.iter().map(|selected| selected.field.kind()).collect();
+    let (fields, each) = fields(query);
+    let kinds: Vec<_> = fields.iter().map(|field| field.kind()).collect();
     let mut page = Page::default();
     let mut place = Vec::new();
     let mut bytes = 0;
-    while let Some(row) = rows.next().map_err(refused)? {
-        if page.rows.len() == query.limit || bytes >= PAGE_BYTES_MAX {
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            // Who asks for the next page is told.
+            Err(error) if is_too_large(&error) && bytes > 0 => {
+                page.next = Some(cursor::write(&place));
+                break;
+            }
+            Err(error) => return Err(refused(error)),
+        };
+        if page.rows.len() == query.limit || bytes >= query.bytes_max {
+            page.next = Some(cursor::write(&place));
+            break;
+        }
+        let Some(text) = object(row, query, &each, &kinds, places)? else {
+            if bytes == 0 {
+                return Err(row_too_large());
+            }
+            page.next = Some(cursor::write(&place));
+            break;
+        };
+        if bytes > 0 && bytes + text.len() > query.bytes_max {
             page.next = Some(cursor::write(&place));
             break;
         }
@@ -114,20 +139,41 @@ fn page(connection: &Connection, query: &RowQuery) -> Result<Page, StoreError> {
         for index in 0..places {
             place.push(row.get::<_, Sql>(index).map_err(refused)?);
         }
-        let mut text = String::from("{");
-        for (index, (selected, kind)) in query.select.iter().zip(&kinds).enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            write_text(&mut text, &selected.name);
-            text.push(':');
-            write_stored(&mut text, row.get_ref(places + index).map_err(refused)?, kind);
-        }
-        text.push('}');
         bytes += text.len();
         page.rows.push(text);
     }
     Ok(page)
+}
+
+/// A row as a JSON object; none when it is too large.
+fn object(
+    row: &Row<'_>,
+    query: &RowQuery,
+    each: &[usize],
+    kinds: &[ColumnType],
+    places: usize,
+) -> Result<Option<String>, StoreError> {
+    let mut text = String::from("{");
+    for (index, (selected, field)) in query.select.iter().zip(each).enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        write_text(&mut text, &selected.name);
+        text.push(':');
+        let value = row.get_ref(places + field).map_err(refused)?;
+        let bytes = value.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len);
+        if text.len() + bytes > ROW_BYTES_MAX {
+            return Ok(None);
+        }
+        write_stored(&mut text, value, &kinds[*field]);
+    }
+    text.push('}');
+    Ok(Some(text).filter(|text| text.len() <= ROW_BYTES_MAX))
+}
+
+/// Whether a statement was given up at a row that SQLite itself would not have had room for.
+fn is_too_large(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(_, Some(message)) if message.contains(TOO_LARGE))
 }
 
 /// Looks once more, in the transaction that reads: to SQLite a name in quotes that is no column is a text.
@@ -173,6 +219,9 @@ fn bad(name: &str, why: &str) -> StoreError {
 
 /// What an error of SQLite says about a question.
 fn refused(error: rusqlite::Error) -> StoreError {
+    if is_too_large(&error) {
+        return row_too_large();
+    }
     match failed(error) {
         StoreError::Document(problem) if problem.kind != ProblemType::QueryTimeout => {
             StoreError::document(ProblemType::BadQuery, problem.detail)

@@ -1,6 +1,7 @@
 //! One write transaction on the store's file.
 
 use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
@@ -16,6 +17,9 @@ use crate::problem::ProblemType;
 use crate::store::{
     ApplyRules, Claim, Closing, Document, Fate, Idempotency, Letter, Refusal, StoreError, Tally, Transaction,
 };
+
+/// After this time a run of documents ends, and is committed: another stream, or another process, gets its turn.
+const RUN_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(super) struct SqliteTransaction<'s> {
     writer: OwnedMutexGuard<Writer>,
@@ -146,7 +150,13 @@ impl Transaction for SqliteTransaction<'_> {
         self.writer.connection.execute_batch("SAVEPOINT documents").map_err(whole)?;
         let (changes, noted) = (self.writer.plans.changes, self.noted.count());
         let mut fates = Vec::with_capacity(documents.len());
+        let begin = Instant::now();
+        self.writer.plans.made.begin();
         for (index, document) in documents.iter().enumerate() {
+            let is_late = index > 0 && begin.elapsed() >= RUN_TIMEOUT;
+            if is_late || !self.writer.plans.made.begins(index, self.rules) {
+                break;
+            }
             match self.apply_one(document) {
                 Ok(Fate::Duplicate { of }) => {
                     let sql = r#"INSERT OR IGNORE INTO "_sluicegate_duplicates" VALUES (?1, ?2, ?3, ?4, ?5, ?6)"#;

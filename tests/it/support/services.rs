@@ -39,6 +39,9 @@ pub(crate) fn kafka() -> Option<String> {
 /// The port of the same Kafka that wants TLS and a password, and the certificate to trust.
 #[track_caller]
 pub(crate) fn kafka_tls() -> Option<(String, String)> {
+    if !cfg!(any(feature = "kafka-tls", feature = "kafka-tls-system")) {
+        return missing("it is built without TLS for Kafka: --features kafka-tls");
+    }
     Some((found("SLUICEGATE_TEST_KAFKA_TLS", "kafka")?, found("SLUICEGATE_TEST_CA", "kafka")?))
 }
 

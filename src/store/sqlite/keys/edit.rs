@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::row::{self, BYTES, LASTING, Row};
+use super::row::{self, BYTES, Row};
 use super::run::{Run, span};
 use super::{count_change, known_number};
 use crate::clock;
@@ -81,21 +81,16 @@ fn runs(connection: &Connection, [from_ms, to_ms]: [i64; 2]) -> Result<Vec<i64>,
 /// Changes the rows of a run, which goes when none is left. What is in memory of it stays right: a filter and the first
 /// keys of pages may speak of rows that are gone.
 fn edit_run(connection: &Connection, run: i64, keep: &mut impl FnMut(&mut Row) -> bool) -> Result<u64, StoreError> {
-    let (mut left, mut newest_ms) = (0, i64::MIN);
+    let mut left = 0_u64;
     let gone = edit_table(connection, "pages", span(run), &mut |row| {
         let is_kept = keep(row);
-        if is_kept {
-            left += 1;
-            newest_ms = if row.noted_ms == LASTING { newest_ms } else { newest_ms.max(row.noted_ms) };
-        }
+        left += u64::from(is_kept);
         is_kept
     })?;
-    match left {
-        0 => Run::remove(connection, run)?,
-        _ => {
-            let sql = r#"UPDATE "_sluicegate_key_runs" SET newest_ms = ?2 WHERE id = ?1"#;
-            connection.execute(sql, (run, newest_ms)).map_err(failed)?;
-        }
+    // The time of its newest row stays as it was, even when that row is gone: with an earlier one, a partition that has
+    // been there already would pass the run over, and leave its rows in it for ever.
+    if left == 0 {
+        Run::remove(connection, run)?;
     }
     Ok(gone)
 }

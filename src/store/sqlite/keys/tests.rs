@@ -200,3 +200,23 @@ fn filters_beyond_their_memory_are_done_without() {
     let unknown = (0..1_000).filter(|n| side.keys.find(&side.connection, u128::MAX / 1_000 * n).unwrap().is_some());
     assert_eq!(unknown.count(), 0);
 }
+
+#[test]
+fn a_run_goes_when_its_last_partition_has_forgotten_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = crate::sqlite::connect(&folder.path().join("keys.db"), 1 << 10).unwrap();
+    connection.execute_batch(TABLES).unwrap();
+    let number = number_of(&connection, &stream(0)).unwrap();
+    let row = |key, partition, noted_ms| Row { key, digest: 0, stream: number, partition, offset: 0, noted_ms };
+    // The newest row of the run is one partition's, and the other's are older than what it has forgotten already.
+    write_run(&connection, vec![row(1, 0, 150), row(2, 1, 50)]).unwrap();
+    let mut gone = 0;
+    for before_ms in [100, 200] {
+        for partition in [0, 1] {
+            gone += prune(&connection, &place(0, partition), before_ms).unwrap();
+        }
+    }
+    let sql = r#"SELECT count(*) FROM "_sluicegate_key_pages""#;
+    let pages: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!((gone, pages), (2, 0));
+}
