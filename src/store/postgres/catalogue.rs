@@ -303,14 +303,15 @@ impl Ground {
     }
 }
 
-/// Looks at the place where a table is about to be made. Each table is also a type: another type's name is taken.
+/// Looks at the place where a table is about to be made. Each table is also a type: another type's name is taken. (That of
+/// a relation is none of those: another session may have made the very table at this moment.)
 pub(super) async fn ground(connection: &Connection, place: &Place) -> Result<Ground, StoreError> {
     let sql = "SELECT n.oid IS NOT NULL,
                    coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE'),
                        has_database_privilege(current_database(), 'CREATE')),
                    quote_ident(current_user), quote_ident(current_database()),
                    (SELECT t.typtype::text FROM pg_type t WHERE t.typnamespace = n.oid AND t.typname = $2
-                       AND NOT EXISTS (SELECT 1 FROM pg_type e WHERE e.typarray = t.oid))
+                       AND t.typrelid = 0 AND NOT EXISTS (SELECT 1 FROM pg_type e WHERE e.typarray = t.oid))
                FROM (SELECT 1) AS one LEFT JOIN pg_namespace n ON n.nspname = $1";
     let Some(row) = connection.row(sql, &[&place.schema, &place.name]).await? else {
         return Err(StoreError::Later("the catalogue does not answer".into()));
