@@ -11,7 +11,7 @@ use crate::apply::progress::Progress;
 use crate::budget::Budget;
 use crate::document::Position;
 use crate::intake::directory::health::Folders;
-use crate::journal::Journal;
+use crate::journal::{Journal, Log};
 use crate::near;
 use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
@@ -29,6 +29,8 @@ pub struct Service {
     pub streams: Vec<Arc<Served>>,
     /// Where documents are kept.
     pub journal: Arc<dyn Journal>,
+    /// The journal, if it is a log.
+    pub log: Option<Arc<dyn Log>>,
     /// Whether this process takes documents.
     pub is_gateway: bool,
     /// Whether this process applies them.
@@ -89,6 +91,7 @@ impl Service {
     pub fn new(
         streams: Vec<Arc<Served>>,
         journal: Arc<dyn Journal>,
+        log: Option<Arc<dyn Log>>,
         store: Option<Arc<dyn Store>>,
         is_gateway: bool,
         is_applying: bool,
@@ -100,6 +103,7 @@ impl Service {
         Service {
             streams,
             journal,
+            log,
             is_gateway,
             is_applying,
             bodies,
@@ -201,7 +205,9 @@ impl Service {
     /// What became of the document at `position`. None when there can be no such document.
     pub async fn outcome(&self, served: &Served, position: &Position) -> Result<Option<Outcome>, StoreError> {
         let later = |error: crate::journal::JournalError| StoreError::Later(error.to_string());
-        let extents = self.journal.extents(&position.topic).await.map_err(later)?;
+        // Without a log there are no such positions.
+        let Some(log) = &self.log else { return Ok(None) };
+        let extents = log.extents(&position.topic).await.map_err(later)?;
         let extent = extents.iter().find(|extent| extent.partition == position.partition);
         if extent.is_none_or(|extent| position.offset >= extent.end || position.offset < 0) {
             return Ok(None);

@@ -68,7 +68,8 @@ async fn journal_to_rows(folder: &Path, store: &Path, document: fn(i64) -> Strin
     }
     let progress = Arc::new(Progress::default());
     let store = Arc::new(SqliteStore::open(store)?);
-    let applier = Applier { stream, journal, store, progress: Arc::clone(&progress) };
+    let retention = Arc::clone(&journal).retention();
+    let applier = Applier { stream, journal, retention, store, progress: Arc::clone(&progress) };
     run(applier, &progress, DOCUMENTS.now()).await
 }
 

@@ -10,8 +10,8 @@ use sluicegate::apply::progress::Progress;
 use sluicegate::change::ChangeSet;
 use sluicegate::document::{Position, StreamName, TopicName};
 use sluicegate::intake::files::FileKey;
-use sluicegate::journal::Journal;
 use sluicegate::journal::sqlite::SqliteJournal;
+use sluicegate::journal::{Journal, Log};
 use sluicegate::record::{EVENT_KEY, Record};
 use sluicegate::store::sqlite::SqliteStore;
 use sluicegate::store::{Document, Fate, Idempotency, Store};
@@ -51,7 +51,7 @@ pub(crate) fn measure() -> Fallible {
 }
 
 /// Compares the kinds in a store, with so many documents of each in a round.
-pub(crate) async fn compare(store: Arc<dyn Store>, journal: Arc<dyn Journal>, documents: i64) -> Fallible {
+pub(crate) async fn compare(store: Arc<dyn Store>, journal: Arc<dyn Log>, documents: i64) -> Fallible {
     let stream = Arc::new(events::people()?);
     journal.open_topic(&stream.topic, stream.retention_bytes).await?;
     remember(&*store).await?;
@@ -62,9 +62,11 @@ pub(crate) async fn compare(store: Arc<dyn Store>, journal: Arc<dyn Journal>, do
             append(&*journal, &stream, next..end, *name).await?;
             let progress = Arc::new(Progress::default());
             let (stream, journal, store) = (Arc::clone(&stream), Arc::clone(&journal), Arc::clone(&store));
+            let retention = Arc::clone(&journal).retention();
             let before = cpu_seconds("self")?;
             let seconds =
-                run(Applier { stream, journal, store, progress: Arc::clone(&progress) }, &progress, end).await?;
+                run(Applier { stream, journal, retention, store, progress: Arc::clone(&progress) }, &progress, end)
+                    .await?;
             rates[at].push(documents as f64 / seconds);
             cpu[at].push((cpu_seconds("self")? - before) * 1e6 / documents as f64);
             next = end;

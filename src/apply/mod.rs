@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use self::judged::Ahead;
 use self::progress::{Pending, Progress};
 use self::worker::{Order, PAUSE_FIRST, PAUSE_MAX, Report, Worker};
-use crate::journal::{Batch, Consumer, Delivery, Extent, Journal, JournalError, Retention};
+use crate::journal::{Batch, Consumer, Delivery, Extent, JournalError, Log, Retention, RetentionLimits};
 use crate::panics;
 use crate::shutdown::Stop;
 use crate::store::{Place, Store};
@@ -44,7 +44,9 @@ pub struct Applier {
     /// The stream.
     pub stream: Arc<Stream>,
     /// Where its documents are kept.
-    pub journal: Arc<dyn Journal>,
+    pub journal: Arc<dyn Log>,
+    /// What removes their old records there, if that is ours to do.
+    pub retention: Option<Arc<dyn Retention>>,
     /// Where they go.
     pub store: Arc<dyn Store>,
     /// Where others see how far it is.
@@ -183,11 +185,9 @@ impl Applier {
 
     /// Removes what the limits let go.
     async fn tidy(&self) {
-        if self.stream.is_foreign {
-            return;
-        }
-        let limits = Retention { age: self.stream.retention_age, bytes_max: self.stream.retention_bytes };
-        if let Err(error) = self.journal.retain(&self.stream.topic, limits, true).await {
+        let Some(retention) = self.retention.as_ref().filter(|_| !self.stream.is_foreign) else { return };
+        let limits = RetentionLimits { age: self.stream.retention_age, bytes_max: self.stream.retention_bytes };
+        if let Err(error) = retention.retain(&self.stream.topic, limits, true).await {
             tracing::warn!(stream = %self.stream.name, %error, "Old records could not be removed.");
         }
     }

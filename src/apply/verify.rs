@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::journal::{Extent, Journal};
+use crate::journal::{Extent, Log, Retention};
 use crate::store::books::{Audit, Standing};
 use crate::store::{Place, Store};
 use crate::stream::Stream;
@@ -29,7 +29,8 @@ pub struct Balance {
 
 /// Balances a stream. The error says what could not be read.
 pub async fn balance(
-    journal: &dyn Journal,
+    journal: &dyn Log,
+    retention: Option<&dyn Retention>,
     store: Option<&dyn Store>,
     stream: &Stream,
 ) -> Result<Vec<Balance>, Box<dyn std::error::Error + Send + Sync>> {
@@ -57,7 +58,11 @@ pub async fn balance(
     let extents = journal.extents(&stream.topic).await?;
     let mut balances = Vec::new();
     for extent in &extents {
-        let records = journal.count(&stream.topic, extent.partition).await?;
+        // Where others remove records, some offsets may hold none.
+        let records = match retention {
+            Some(retention) => retention.count(&stream.topic, extent.partition).await?,
+            None => None,
+        };
         // Records are appended and removed meanwhile: only what is missing on both sides of the count is missing.
         let now = journal.extents(&stream.topic).await?.into_iter().find(|now| now.partition == extent.partition);
         let missing = missing_records(extent, now.as_ref(), records);

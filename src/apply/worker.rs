@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::settle::{self, Broken, Care, Settled};
 use super::suspicion::Suspicion;
 use crate::clock;
-use crate::journal::{Extent, Journal, JournalError};
+use crate::journal::{Extent, JournalError, Log};
 use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
 use crate::store::{Claim, ClaimRequest, Next, Place, Store, StoreError};
@@ -59,7 +59,7 @@ pub(super) enum Report {
 /// Applies the partitions that it is ordered to.
 pub(super) struct Worker {
     pub(super) stream: Arc<Stream>,
-    pub(super) journal: Arc<dyn Journal>,
+    pub(super) journal: Arc<dyn Log>,
     pub(super) store: Arc<dyn Store>,
     pub(super) progress: Arc<Progress>,
     pub(super) orders: mpsc::UnboundedReceiver<Order>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{Done, Failed, Global};
-use super::{door, streams, wiring};
+use super::{capability, door, streams, wiring};
 use crate::config::Config;
 use crate::journal::Journal;
 use crate::registry;
@@ -101,6 +101,11 @@ impl Check {
                 false => format!("POST {}", routes.join(" and ")),
             };
             say("stream       ", Ok(format!("{}: {comes}, {goes}", stream.name)));
+            if journal.as_ref().is_some_and(|journal| Arc::clone(journal).log().is_none())
+                && let Some(words) = capability::lacks_log(&stream, config.store.is_some())
+            {
+                say("stream       ", Err(words));
+            }
             if let Some(journal) = journal.as_ref().filter(|_| !stream.is_foreign)
                 && let Err(error) = journal.check_topic(&stream.topic).await
             {

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each a wiring of the parts.
 
 mod backup;
+mod capability;
 mod check;
 mod dead_letters;
 mod door;

@@ -78,8 +78,8 @@ async fn list(outside: &Outside, global: &Global) -> Done {
     let mut items = Vec::new();
     for stream in outside.streams.iter().filter(|stream| stream.is_applied()) {
         let own = group_of(stream, &**outside.store()?);
-        let readers = outside.journal.groups(&stream.topic).await?;
-        for extent in outside.journal.extents(&stream.topic).await? {
+        let readers = outside.log()?.groups(&stream.topic).await?;
+        for extent in outside.log()?.extents(&stream.topic).await? {
             let standing = standings
                 .iter()
                 .find(|standing| standing.place.stream == stream.name && standing.place.partition == extent.partition);
@@ -115,7 +115,7 @@ async fn list(outside: &Outside, global: &Global) -> Done {
 
 /// The partitions that are meant: the one that is named, or all.
 async fn extents(outside: &Outside, stream: &Stream, partition: Option<i32>) -> Result<Vec<Extent>, Failed> {
-    let mut extents = outside.journal.extents(&stream.topic).await?;
+    let mut extents = outside.log()?.extents(&stream.topic).await?;
     extents.retain(|extent| partition.is_none_or(|partition| partition == extent.partition));
     if extents.is_empty() {
         let which = partition.map_or_else(String::new, |partition| format!(" {partition}"));
@@ -133,7 +133,7 @@ async fn standing(outside: &Outside, place: &Place) -> Result<Option<Standing>, 
 /// that is applied is missing, and where nothing is lost it does not look so.
 async fn look(outside: &Outside, place: &Place) -> Result<(Option<Standing>, Extent), Failed> {
     let standing = standing(outside, place).await?;
-    let extents = outside.journal.extents(&place.topic).await?;
+    let extents = outside.log()?.extents(&place.topic).await?;
     let extent = extents.into_iter().find(|extent| extent.partition == place.partition);
     let gone = || Failed::Error(format!("topic {} has no partition {} any more", place.topic, place.partition).into());
     Ok((standing, extent.ok_or_else(gone)?))
@@ -248,11 +248,11 @@ fn a_move(standing: Option<&Standing>, start: i64, to: i64, journal: &str, why: 
 async fn forget(outside: &Outside, stream: &str, yes: bool) -> Done {
     let stream = outside.stream(stream)?;
     let own = group_of(stream, &**outside.store()?);
-    let mut others = outside.journal.groups(&stream.topic).await?;
+    let mut others = outside.log()?.groups(&stream.topic).await?;
     others.retain(|group| *group != own);
     for group in &others {
         ask(&format!("{group} reads {}, and what it has not read may go then", stream.topic), yes)?;
-        outside.journal.forget_group(&stream.topic, group).await?;
+        outside.log()?.forget_group(&stream.topic, group).await?;
         eprintln!("{group}: forgotten");
     }
     if others.is_empty() {
@@ -264,7 +264,7 @@ async fn forget(outside: &Outside, stream: &str, yes: bool) -> Done {
 async fn accept_loss(outside: &Outside, stream: &str, yes: bool) -> Done {
     let stream = outside.stream(stream)?;
     let mut is_any = false;
-    for Extent { partition, .. } in outside.journal.extents(&stream.topic).await? {
+    for Extent { partition, .. } in outside.log()?.extents(&stream.topic).await? {
         let place = Place { stream: stream.name.clone(), topic: stream.topic.clone(), partition };
         let journal = outside.journal.identity();
         is_any |= move_it(outside, &place, yes, |standing, extent| {

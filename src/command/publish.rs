@@ -46,7 +46,7 @@ impl Publish {
             let words = format!("the stream {} reads a topic that others write, and takes nothing in", stream.name);
             return Err(Failed::Usage(words));
         }
-        let mut flow = Flow::new(&*outside.journal, stream, report)?;
+        let mut flow = Flow::new(&**outside.log()?, stream, report)?;
         let mut is_done = true;
         for path in &self.files {
             let is_input = path == Path::new("-");

@@ -20,9 +20,9 @@ pub(super) struct ReceiptOf {
 impl ReceiptOf {
     pub(super) async fn run(self, global: &Global) -> Done {
         let config = global.load()?;
-        let Outside { journal, store, streams } = wiring::open_existing(&config).await?;
+        let Outside { journal, log, store, streams, .. } = wiring::open_existing(&config).await?;
         let served = streams.into_iter().map(|stream| Arc::new(Served::new(stream)));
-        let service = Service::new(served.collect(), journal, store, false, false);
+        let service = Service::new(served.collect(), journal, log, store, false, false);
         let unknown = || Failed::Error(format!("no document can have the receipt {:?}", self.id).into());
         let receipt = Receipt::parse(&self.id).ok_or_else(unknown)?;
         let served = service.stream_of_topic(&receipt.0).ok_or_else(unknown)?;

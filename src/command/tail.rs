@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::Output;
-use super::{Done, Failed, Global, wiring};
+use super::{Done, Failed, Global, capability, wiring};
 use crate::document::TopicName;
 use crate::journal::Extent;
 use crate::near;
@@ -72,6 +72,7 @@ impl Tail {
         wiring::must_exist([Some(&config.journal)])?;
         let topic = TopicName::parse(&self.topic)?;
         let journal = registry::open_journal(&config.journal, &config.data)?;
+        let journal = journal.log().ok_or_else(capability::no_log)?;
         let mut extents = journal.extents(&topic).await?;
         if extents.is_empty() {
             let known = config.streams.iter().map(|stream| stream.topic.as_str());

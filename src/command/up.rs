@@ -77,18 +77,19 @@ impl Up {
         if roles.is_applying {
             outside.store()?;
         }
-        let Outside { journal, store, streams } = outside;
+        let Outside { journal, log, retention, store, streams } = outside;
         if self.role.contains(&Role::Watch) && streams.iter().all(|stream| stream.directories.is_empty()) {
             return Err(Failed::Usage("no stream has `directories` to watch".into()));
         }
         let served = streams.into_iter().map(|stream| Arc::new(Served::new(stream))).collect();
-        let service = Service::new(served, journal, store, roles.is_gateway, roles.is_applying);
+        let service = Service::new(served, journal, log, store, roles.is_gateway, roles.is_applying);
         let service = Arc::new(service.showing(readable(&config)));
 
         // Before anybody is told that it runs, and may ask it to leave.
         let mut signals = Signals::listen_for_long()?;
         let health = Arc::new(Health::default());
-        let list = List { config: &config, roles: &roles, service: &service, health: &health };
+        let list =
+            List { config: &config, roles: &roles, service: &service, health: &health, retention: retention.as_ref() };
         let (doors_stopper, doors_stop) = shutdown::channel();
         service.ends_with(doors_stop.clone());
         let (stopper, stop) = shutdown::channel();

@@ -35,10 +35,11 @@ impl Verify {
         for name in &self.streams {
             outside.stream(name)?;
         }
+        let (log, retention) = (outside.log()?, outside.retention.as_deref());
         let mut balances = Vec::new();
         for stream in &outside.streams {
             if self.streams.is_empty() || self.streams.iter().any(|name| name == stream.name.as_str()) {
-                balances.extend(balance(&*outside.journal, outside.store.as_deref(), stream).await?);
+                balances.extend(balance(&**log, retention, outside.store.as_deref(), stream).await?);
             }
         }
         let items: Vec<Value> = balances.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;

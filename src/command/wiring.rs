@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::streams::streams;
-use super::{Done, Failed};
+use super::{Done, Failed, capability};
 use crate::config::{BackendUrl, Config};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Log, Retention};
 use crate::near;
 use crate::registry;
 use crate::store::{Store, StoreError};
@@ -16,6 +16,10 @@ use crate::stream::Stream;
 /// The outside of the program, opened.
 pub(super) struct Outside {
     pub(super) journal: Arc<dyn Journal>,
+    /// The journal, if it is a log. What of the streams needs one was refused otherwise.
+    pub(super) log: Option<Arc<dyn Log>>,
+    /// What removes the journal's old records, if that is ours to do.
+    pub(super) retention: Option<Arc<dyn Retention>>,
     pub(super) store: Option<Arc<dyn Store>>,
     pub(super) streams: Vec<Arc<Stream>>,
 }
@@ -91,6 +95,13 @@ pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Out
         },
     };
     let streams = streams(config, store.as_deref())?;
+    let (log, retention) = (Arc::clone(&journal).log(), Arc::clone(&journal).retention());
+    let lacks_log = |stream: &Arc<Stream>| capability::lacks_log(stream, config.store.is_some());
+    if log.is_none()
+        && let Some(words) = streams.iter().find_map(lacks_log)
+    {
+        return Err(Failed::Error(words.into()));
+    }
     for stream in streams.iter().filter(|stream| !stream.is_foreign) {
         loop {
             match journal.open_topic(&stream.topic, stream.retention_bytes).await {
@@ -99,7 +110,7 @@ pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Out
             }
         }
     }
-    Ok(Outside { journal, store, streams })
+    Ok(Outside { journal, log, retention, store, streams })
 }
 
 /// Opens a store, and waits until it can be reached.
@@ -137,6 +148,11 @@ impl Outside {
     /// The store, for commands that cannot do without.
     pub(super) fn store(&self) -> Result<&Arc<dyn Store>, Failed> {
         self.store.as_ref().ok_or_else(no_store)
+    }
+
+    /// The journal as a log, for commands that cannot do without.
+    pub(super) fn log(&self) -> Result<&Arc<dyn Log>, Failed> {
+        self.log.as_ref().ok_or_else(capability::no_log)
     }
 
     /// The stream that the command line names.

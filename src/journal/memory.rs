@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{AppendError, Batch, Consumer, Delivery, Extent, Follower, Journal, JournalError, Retention};
+use super::{
+    AppendError, Batch, Consumer, Delivery, Extent, Follower, Journal, JournalError, Log, Retention, RetentionLimits,
+};
 use crate::clock;
 use crate::document::{Position, TopicName};
 use crate::record::{Kept, Record};
@@ -108,6 +110,21 @@ impl Journal for MemoryJournal {
         Ok((first..first + count).map(position).collect())
     }
 
+    async fn check(&self) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn log(self: Arc<Self>) -> Option<Arc<dyn Log>> {
+        Some(self)
+    }
+
+    fn retention(self: Arc<Self>) -> Option<Arc<dyn Retention>> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Log for MemoryJournal {
     async fn subscribe(
         &self,
         topic: &TopicName,
@@ -147,11 +164,24 @@ impl Journal for MemoryJournal {
         Ok(topics.get(topic).map(extent).into_iter().collect())
     }
 
-    async fn count(&self, topic: &TopicName, _partition: i32) -> Result<Option<i64>, JournalError> {
-        Ok(self.shared.topics().get(topic).map(|log| offset(log.records.len())))
+    async fn groups(&self, topic: &TopicName) -> Result<Vec<String>, JournalError> {
+        let topics = self.shared.topics();
+        let mut names: Vec<_> = topics.get(topic).into_iter().flat_map(|log| log.groups.keys().cloned()).collect();
+        names.sort();
+        Ok(names)
     }
 
-    async fn retain(&self, topic: &TopicName, limits: Retention, is_read: bool) -> Result<u64, JournalError> {
+    async fn forget_group(&self, topic: &TopicName, group: &str) -> Result<(), JournalError> {
+        if let Some(log) = self.shared.topics().get_mut(topic) {
+            log.groups.remove(group);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Retention for MemoryJournal {
+    async fn retain(&self, topic: &TopicName, limits: RetentionLimits, is_read: bool) -> Result<u64, JournalError> {
         let mut topics = self.shared.topics();
         let Some(log) = topics.get_mut(topic) else { return Ok(0) };
         let needed = log.groups.values().map(|group| group.next_offset).min();
@@ -172,22 +202,8 @@ impl Journal for MemoryJournal {
         Ok(removed as u64)
     }
 
-    async fn groups(&self, topic: &TopicName) -> Result<Vec<String>, JournalError> {
-        let topics = self.shared.topics();
-        let mut names: Vec<_> = topics.get(topic).into_iter().flat_map(|log| log.groups.keys().cloned()).collect();
-        names.sort();
-        Ok(names)
-    }
-
-    async fn forget_group(&self, topic: &TopicName, group: &str) -> Result<(), JournalError> {
-        if let Some(log) = self.shared.topics().get_mut(topic) {
-            log.groups.remove(group);
-        }
-        Ok(())
-    }
-
-    async fn check(&self) -> Result<(), JournalError> {
-        Ok(())
+    async fn count(&self, topic: &TopicName, _partition: i32) -> Result<Option<i64>, JournalError> {
+        Ok(self.shared.topics().get(topic).map(|log| offset(log.records.len())))
     }
 }
 

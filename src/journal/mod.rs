@@ -1,4 +1,4 @@
-//! The durable log between the gate and the store.
+//! The durable journal between the gate and the store.
 //!
 //! A backend is one module here and one line in the registry. Intake appends, apply consumes; neither knows the other.
 
@@ -7,6 +7,7 @@ pub mod kafka;
 pub mod memory;
 pub mod sqlite;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +15,8 @@ use async_trait::async_trait;
 use crate::document::{Position, TopicName};
 use crate::record::{Kept, Record};
 
-/// A durable log of topics.
+/// Keeps documents, topic by topic, durably: what intake needs of one. What else a journal can do is asked of it once, at
+/// start: whether it is a [`Log`], and whether [`Retention`] is its own.
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Tells this journal from any other, also from one that was made anew at the same place.
@@ -30,6 +32,27 @@ pub trait Journal: Send + Sync {
     /// it twice appends twice.
     async fn append(&self, topic: &TopicName, records: Vec<Record>) -> Result<Vec<Position>, AppendError>;
 
+    /// Fails when documents cannot be appended now.
+    async fn check(&self) -> Result<(), JournalError>;
+
+    /// Fails when documents cannot be appended to a topic now, for a reason that is the topic's own. One that is yet to be
+    /// made is well.
+    async fn check_topic(&self, topic: &TopicName) -> Result<(), JournalError> {
+        let _ = topic;
+        Ok(())
+    }
+
+    /// This journal as a log; none for one whose records have no offsets.
+    fn log(self: Arc<Self>) -> Option<Arc<dyn Log>>;
+
+    /// What removes its old records; none where that is not ours to do, as with a server that does it by settings of its
+    /// own.
+    fn retention(self: Arc<Self>) -> Option<Arc<dyn Retention>>;
+}
+
+/// A journal whose records stand in partitions, one after the other, at offsets, and can be read from any of them again.
+#[async_trait]
+pub trait Log: Journal {
     /// Reads a topic as a member of `group`. Of all members at most one is assigned a partition at a time, as far as
     /// the journal can tell; the store's fence makes it certain. A batch has at most `records_max` records.
     async fn subscribe(
@@ -46,28 +69,22 @@ pub trait Journal: Send + Sync {
     /// What the partitions of a topic hold. Empty when there is no such topic.
     async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError>;
 
-    /// Counts the records of a partition, one by one; none where that cannot be told.
-    async fn count(&self, topic: &TopicName, partition: i32) -> Result<Option<i64>, JournalError>;
-
-    /// Removes what the limits let go, but nothing that a group has not read; of a topic that nobody is to read
-    /// (`is_read` false) the limits alone decide. Gives how many records went.
-    async fn retain(&self, topic: &TopicName, limits: Retention, is_read: bool) -> Result<u64, JournalError>;
-
-    /// The names of the groups that read a topic, and for which it is kept.
+    /// The names of the groups that read a topic.
     async fn groups(&self, topic: &TopicName) -> Result<Vec<String>, JournalError>;
 
-    /// Keeps nothing for a group any more. A member that still reads brings it back.
+    /// Forgets a group, and keeps nothing for it any more. A member that still reads brings it back.
     async fn forget_group(&self, topic: &TopicName, group: &str) -> Result<(), JournalError>;
+}
 
-    /// Fails when documents cannot be appended now.
-    async fn check(&self) -> Result<(), JournalError>;
+/// What a journal does whose records are in files of its own.
+#[async_trait]
+pub trait Retention: Send + Sync {
+    /// Removes what the limits let go, but nothing that a group has not read; of a topic that nobody is to read
+    /// (`is_read` false) the limits alone decide. Gives how many records went.
+    async fn retain(&self, topic: &TopicName, limits: RetentionLimits, is_read: bool) -> Result<u64, JournalError>;
 
-    /// Fails when documents cannot be appended to a topic now, for a reason that is the topic's own. One that is yet to be
-    /// made is well.
-    async fn check_topic(&self, topic: &TopicName) -> Result<(), JournalError> {
-        let _ = topic;
-        Ok(())
-    }
+    /// Counts the records of a partition, one by one; none when there is no such topic.
+    async fn count(&self, topic: &TopicName, partition: i32) -> Result<Option<i64>, JournalError>;
 }
 
 /// One member of a group that reads a topic.
@@ -141,7 +158,7 @@ pub struct Extent {
 
 /// How much of a topic is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
+pub struct RetentionLimits {
     /// Older records may go.
     pub age: Duration,
     /// The oldest records may go while the topic is larger.

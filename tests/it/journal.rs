@@ -1,7 +1,7 @@
 //! The contract of a journal: one list of promises, and every journal keeps each of them.
 //!
-//! A new journal is one line in [`every_journal`], and one in [`every_journal_that_retains`] if it removes old records
-//! itself: Kafka's brokers do. What only one journal promises stands in `journal/sqlite.rs` and `journal/kafka*.rs`.
+//! A new journal is one line in [`every_journal`], one in [`every_log`] if its records have offsets, and one in
+//! [`every_journal_that_retains`] if it removes old records itself: Kafka's brokers do. What only one journal promises stands in `journal/sqlite.rs` and `journal/kafka*.rs`.
 
 #[path = "journal/sqlite.rs"]
 mod file;
@@ -20,14 +20,17 @@ use sluicegate::document::TopicName;
 use sluicegate::journal::kafka::KafkaJournal;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::journal::sqlite::SqliteJournal;
-use sluicegate::journal::{Consumer, Delivery, Extent, Journal, JournalError, Retention};
+use sluicegate::journal::{Consumer, Delivery, Extent, Journal, JournalError, Log, Retention, RetentionLimits};
 use sluicegate::record::{Headers, Kept, Record};
 
 use crate::support::services;
 
 use self::retention::{
-    age_lets_old_records_go, retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read,
-    size_lets_the_oldest_records_go, the_size_limit_holds_however_many_records_have_gone,
+    a_follower_begins_where_the_topic_holds_records, age_lets_old_records_go, nothing_is_kept_for_a_follower,
+    nothing_is_kept_for_a_group_that_is_forgotten, records_are_counted_one_by_one,
+    retention_does_not_pass_a_group_that_still_reads,
+    retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read, size_lets_the_oldest_records_go,
+    the_size_limit_holds_however_many_records_have_gone, what_is_gone_is_not_read_and_its_offsets_are_not_given_again,
 };
 
 /// Everything that is waited for comes long before.
@@ -36,13 +39,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Long enough to show that nothing comes.
 const A_MOMENT: Duration = Duration::from_millis(60);
 
-const FOREVER: Retention = Retention { age: Duration::from_secs(1 << 40), bytes_max: u64::MAX };
-const NOTHING: Retention = Retention { age: FOREVER.age, bytes_max: 0 };
+const FOREVER: RetentionLimits = RetentionLimits { age: Duration::from_secs(1 << 40), bytes_max: u64::MAX };
+const NOTHING: RetentionLimits = RetentionLimits { age: FOREVER.age, bytes_max: 0 };
 
 /// A journal to be tested, and the folder it lives in.
 struct Tested {
     journal: Arc<dyn Journal>,
     _folder: Option<tempfile::TempDir>,
+}
+
+/// A log, and what removes its old records.
+struct Retaining {
+    log: Arc<dyn Log>,
+    retention: Arc<dyn Retention>,
+}
+
+impl Tested {
+    fn journal(&self) -> Arc<dyn Journal> {
+        Arc::clone(&self.journal)
+    }
+
+    fn log(&self) -> Arc<dyn Log> {
+        self.journal().log().unwrap()
+    }
+
+    fn retaining(&self) -> Retaining {
+        Retaining { log: self.log(), retention: self.journal().retention().unwrap() }
+    }
 }
 
 fn open_memory() -> Option<Tested> {
@@ -63,12 +86,12 @@ fn open_kafka() -> Option<Tested> {
 }
 
 macro_rules! suite {
-    ($journal:ident, $open:path: $($promise:ident)+) => {
+    ($journal:ident, $open:path, $ask:path: $($promise:ident)+) => {
         mod $journal {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
                 let Some(tested) = $open() else { return };
-                super::$promise(&tested.journal).await;
+                super::$promise(&$ask(&tested)).await;
             })+
         }
     };
@@ -76,21 +99,33 @@ macro_rules! suite {
 
 macro_rules! every_journal {
     ($($promise:ident)+) => {
-        suite!(memory, super::open_memory: $($promise)+);
-        suite!(sqlite, super::open_sqlite: $($promise)+);
-        suite!(kafka, super::open_kafka: $($promise)+);
+        suite!(memory, super::open_memory, super::Tested::journal: $($promise)+);
+        suite!(sqlite, super::open_sqlite, super::Tested::journal: $($promise)+);
+        suite!(kafka, super::open_kafka, super::Tested::journal: $($promise)+);
+    };
+}
+
+macro_rules! every_log {
+    ($($promise:ident)+) => {
+        suite!(memory_log, super::open_memory, super::Tested::log: $($promise)+);
+        suite!(sqlite_log, super::open_sqlite, super::Tested::log: $($promise)+);
+        suite!(kafka_log, super::open_kafka, super::Tested::log: $($promise)+);
     };
 }
 
 macro_rules! every_journal_that_retains {
     ($($promise:ident)+) => {
-        suite!(memory_retains, super::open_memory: $($promise)+);
-        suite!(sqlite_retains, super::open_sqlite: $($promise)+);
+        suite!(memory_retains, super::open_memory, super::Tested::retaining: $($promise)+);
+        suite!(sqlite_retains, super::open_sqlite, super::Tested::retaining: $($promise)+);
     };
 }
 
 every_journal! {
     it_is_itself_and_takes_documents
+    appended_records_get_positions_in_their_topic
+}
+
+every_log! {
     appended_records_stand_at_consecutive_positions
     records_come_back_byte_for_byte
     appends_of_many_tasks_get_distinct_positions_in_each_tasks_order
@@ -119,6 +154,17 @@ every_journal_that_retains! {
     retention_does_not_pass_a_group_that_still_reads
     retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read
     nothing_is_kept_for_a_group_that_is_forgotten
+    records_are_counted_one_by_one
+}
+
+#[tokio::test]
+async fn a_journal_says_what_it_can_do() {
+    for (open, retains) in [(open_memory as fn() -> _, true), (open_sqlite, true), (open_kafka, false)] {
+        let Some(Tested { journal, .. }) = open() else { continue };
+        let log = Arc::clone(&journal).log().expect("all of them are logs");
+        assert_eq!(log.identity(), journal.identity(), "the log is the journal itself");
+        assert_eq!(journal.retention().is_some(), retains);
+    }
 }
 
 /// A name that no other test has.
@@ -127,7 +173,7 @@ fn topic(name: &str) -> TopicName {
 }
 
 /// A new topic.
-async fn open(journal: &Arc<dyn Journal>, name: &str) -> TopicName {
+async fn open<J: Journal + ?Sized>(journal: &Arc<J>, name: &str) -> TopicName {
     let topic = topic(name);
     journal.open_topic(&topic, u64::MAX).await.unwrap();
     topic
@@ -153,7 +199,7 @@ fn records(values: std::ops::Range<u32>) -> Vec<Record> {
     values.map(|value| record(value.to_string())).collect()
 }
 
-async fn append(journal: &Arc<dyn Journal>, topic: &TopicName, records: Vec<Record>) -> Vec<i64> {
+async fn append<J: Journal + ?Sized>(journal: &Arc<J>, topic: &TopicName, records: Vec<Record>) -> Vec<i64> {
     let positions = journal.append(topic, records).await.unwrap();
     assert!(positions.iter().all(|position| position.topic == *topic && position.partition == 0));
     positions.into_iter().map(|position| position.offset).collect()
@@ -173,7 +219,7 @@ async fn assigned(consumer: &mut dyn Consumer) {
 }
 
 /// A member of `group` that reads from `offset`.
-async fn reader(journal: &Arc<dyn Journal>, topic: &TopicName, group: &str, offset: i64) -> Box<dyn Consumer> {
+async fn reader(journal: &Arc<dyn Log>, topic: &TopicName, group: &str, offset: i64) -> Box<dyn Consumer> {
     let mut consumer = journal.subscribe(topic, &self::group(topic, group), 500).await.unwrap();
     assigned(&mut *consumer).await;
     consumer.seek(0, offset).await.unwrap();
@@ -201,11 +247,12 @@ fn offsets(found: &[Kept]) -> Vec<i64> {
     found.iter().map(|kept| kept.position.offset).collect()
 }
 
-async fn bounds(journal: &Arc<dyn Journal>, topic: &TopicName) -> (i64, i64) {
+async fn bounds(journal: &Arc<dyn Log>, topic: &TopicName) -> (i64, i64) {
     let extents = journal.extents(topic).await.unwrap();
     let [Extent { partition: 0, start, end }] = extents[..] else { panic!("{extents:?}") };
-    let count = journal.count(topic, 0).await.unwrap();
-    assert!(count.is_none_or(|count| count == end - start), "{count:?} of {extents:?}");
+    if let Some(retention) = Arc::clone(journal).retention() {
+        assert_eq!(retention.count(topic, 0).await.unwrap(), Some(end - start), "of {extents:?}");
+    }
     (start, end)
 }
 
@@ -218,7 +265,14 @@ async fn it_is_itself_and_takes_documents(journal: &Arc<dyn Journal>) {
     }
 }
 
-async fn appended_records_stand_at_consecutive_positions(journal: &Arc<dyn Journal>) {
+async fn appended_records_get_positions_in_their_topic(journal: &Arc<dyn Journal>) {
+    let topic = open(journal, "t").await;
+    let offsets = append(journal, &topic, records(0..3)).await;
+    assert_eq!(offsets.iter().collect::<BTreeSet<_>>().len(), 3, "each its own: {offsets:?}");
+    assert_eq!(append(journal, &topic, Vec::new()).await, [0; 0]);
+}
+
+async fn appended_records_stand_at_consecutive_positions(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     for (count, expected) in [(1, 0..1), (3, 1..4), (0, 4..4), (700, 4..704)] {
         assert_eq!(append(journal, &topic, records(0..count)).await, expected.collect::<Vec<i64>>());
@@ -226,7 +280,7 @@ async fn appended_records_stand_at_consecutive_positions(journal: &Arc<dyn Journ
     assert_eq!(bounds(journal, &topic).await, (0, 704));
 }
 
-async fn records_come_back_byte_for_byte(journal: &Arc<dyn Journal>) {
+async fn records_come_back_byte_for_byte(journal: &Arc<dyn Log>) {
     let every_byte: Vec<u8> = (0..=255).collect();
     let headers = |key: Option<&str>| Headers {
         id: "0197-ü".into(),
@@ -252,7 +306,7 @@ async fn records_come_back_byte_for_byte(journal: &Arc<dyn Journal>) {
     }
 }
 
-async fn appends_of_many_tasks_get_distinct_positions_in_each_tasks_order(journal: &Arc<dyn Journal>) {
+async fn appends_of_many_tasks_get_distinct_positions_in_each_tasks_order(journal: &Arc<dyn Log>) {
     const TASKS: usize = 40;
     let topic = open(journal, "t").await;
     let mut tasks = Vec::new();
@@ -284,7 +338,7 @@ async fn appends_of_many_tasks_get_distinct_positions_in_each_tasks_order(journa
     }
 }
 
-async fn a_reader_begins_where_it_seeks(journal: &Arc<dyn Journal>) {
+async fn a_reader_begins_where_it_seeks(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     append(journal, &topic, records(0..10)).await;
     let mut consumer = reader(journal, &topic, "g", 0).await;
@@ -300,7 +354,7 @@ async fn a_reader_begins_where_it_seeks(journal: &Arc<dyn Journal>) {
     assert_eq!(offsets(&read(&mut *consumer, 1).await), [10]);
 }
 
-async fn a_seek_to_where_nothing_is_stops(journal: &Arc<dyn Journal>) {
+async fn a_seek_to_where_nothing_is_stops(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     append(journal, &topic, records(0..10)).await;
     let mut consumer = reader(journal, &topic, "g", 4).await;
@@ -318,7 +372,7 @@ async fn stops(consumer: &mut dyn Consumer, offset: i64, named: &str) {
     }
 }
 
-async fn nothing_from_before_a_seek_is_delivered_after_it(journal: &Arc<dyn Journal>) {
+async fn nothing_from_before_a_seek_is_delivered_after_it(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     append(journal, &topic, records(0..2000)).await;
     let mut consumer = journal.subscribe(&topic, &group(&topic, "g"), 7).await.unwrap();
@@ -333,7 +387,7 @@ async fn nothing_from_before_a_seek_is_delivered_after_it(journal: &Arc<dyn Jour
     }
 }
 
-async fn a_held_reader_goes_on_where_it_was(journal: &Arc<dyn Journal>) {
+async fn a_held_reader_goes_on_where_it_was(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     append(journal, &topic, records(0..10)).await;
     let mut consumer = journal.subscribe(&topic, &group(&topic, "g"), 4).await.unwrap();
@@ -354,7 +408,7 @@ async fn a_held_reader_goes_on_where_it_was(journal: &Arc<dyn Journal>) {
     assert_eq!(offsets(&read(&mut *consumer, 9).await), (3..12).collect::<Vec<_>>());
 }
 
-async fn nothing_is_delivered_before_a_seek(journal: &Arc<dyn Journal>) {
+async fn nothing_is_delivered_before_a_seek(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     append(journal, &topic, records(0..1)).await;
     let mut consumer = journal.subscribe(&topic, &group(&topic, "g"), 500).await.unwrap();
@@ -364,7 +418,7 @@ async fn nothing_is_delivered_before_a_seek(journal: &Arc<dyn Journal>) {
     read(&mut *consumer, 1).await;
 }
 
-async fn a_paused_reader_gets_nothing_until_it_seeks(journal: &Arc<dyn Journal>) {
+async fn a_paused_reader_gets_nothing_until_it_seeks(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     append(journal, &topic, records(0..2)).await;
     let mut consumer = reader(journal, &topic, "g", 1).await;
@@ -374,7 +428,7 @@ async fn a_paused_reader_gets_nothing_until_it_seeks(journal: &Arc<dyn Journal>)
     assert_eq!(offsets(&read(&mut *consumer, 2).await), [0, 1]);
 }
 
-async fn a_waiting_reader_is_woken_by_an_append(journal: &Arc<dyn Journal>) {
+async fn a_waiting_reader_is_woken_by_an_append(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     append(journal, &topic, Vec::new()).await;
     let mut consumer = reader(journal, &topic, "g", 0).await;
@@ -386,7 +440,7 @@ async fn a_waiting_reader_is_woken_by_an_append(journal: &Arc<dyn Journal>) {
     assert!(woken.elapsed() < Duration::from_millis(250), "{:?}", woken.elapsed());
 }
 
-async fn a_cancelled_wait_loses_nothing(journal: &Arc<dyn Journal>) {
+async fn a_cancelled_wait_loses_nothing(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     journal.open_topic(&topic, u64::MAX).await.unwrap();
     let mut consumer = journal.subscribe(&topic, &group(&topic, "g"), 500).await.unwrap();
@@ -409,7 +463,7 @@ async fn a_cancelled_wait_loses_nothing(journal: &Arc<dyn Journal>) {
     assert_eq!(found, (0..200).collect::<Vec<_>>());
 }
 
-async fn one_member_of_a_group_reads_and_the_other_takes_over_when_it_leaves(journal: &Arc<dyn Journal>) {
+async fn one_member_of_a_group_reads_and_the_other_takes_over_when_it_leaves(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     append(journal, &topic, records(0..4)).await;
     let mut first = reader(journal, &topic, "g", 0).await;
@@ -425,7 +479,7 @@ async fn one_member_of_a_group_reads_and_the_other_takes_over_when_it_leaves(jou
     assert_eq!(offsets(&read(&mut *second, 2).await), [2, 3]);
 }
 
-async fn two_groups_each_get_everything(journal: &Arc<dyn Journal>) {
+async fn two_groups_each_get_everything(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     let expected = append(journal, &topic, records(0..600)).await;
     let mut readers = [reader(journal, &topic, "a", 0).await, reader(journal, &topic, "b", 0).await];
@@ -434,7 +488,7 @@ async fn two_groups_each_get_everything(journal: &Arc<dyn Journal>) {
     }
 }
 
-async fn topics_do_not_mix(journal: &Arc<dyn Journal>) {
+async fn topics_do_not_mix(journal: &Arc<dyn Log>) {
     let one = open(journal, "one").await;
     let other = TopicName::parse(&format!("{one}.other-1")).unwrap();
     journal.open_topic(&other, u64::MAX).await.unwrap();
@@ -445,7 +499,7 @@ async fn topics_do_not_mix(journal: &Arc<dyn Journal>) {
     assert_eq!(bounds(journal, &one).await, (0, 2));
 }
 
-async fn a_follower_reads_without_being_a_member_and_is_woken(journal: &Arc<dyn Journal>) {
+async fn a_follower_reads_without_being_a_member_and_is_woken(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     append(journal, &topic, records(0..1200)).await;
     let mut follower = journal.follow(&topic, &[(0, 3)]).await.unwrap();
@@ -464,28 +518,7 @@ async fn a_follower_reads_without_being_a_member_and_is_woken(journal: &Arc<dyn 
     assert_eq!(journal.groups(&topic).await.unwrap(), [""; 0]);
 }
 
-async fn nothing_is_kept_for_a_follower(journal: &Arc<dyn Journal>) {
-    let topic = open(journal, "t").await;
-    append(journal, &topic, records(0..10)).await;
-    let mut follower = journal.follow(&topic, &[(0, 3)]).await.unwrap();
-    assert_eq!(follower.next(PATIENCE).await.unwrap().unwrap().records.len(), 7);
-    assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 10);
-}
-
-async fn a_follower_begins_where_the_topic_holds_records(journal: &Arc<dyn Journal>) {
-    let topic = open(journal, "t").await;
-    append(journal, &topic, records(0..10)).await;
-    journal.retain(&topic, NOTHING, false).await.unwrap();
-    append(journal, &topic, records(0..2)).await;
-    for offset in [-1, 9, 13, i64::MAX] {
-        let refused = journal.follow(&topic, &[(0, offset)]).await.err();
-        assert!(matches!(refused, Some(JournalError::Stop(_))), "{offset}: {refused:?}");
-    }
-    let mut follower = journal.follow(&topic, &[(0, 10)]).await.unwrap();
-    assert_eq!(offsets(&follower.next(PATIENCE).await.unwrap().unwrap().records), [10, 11]);
-}
-
-async fn extents_tell_what_is_there(journal: &Arc<dyn Journal>) {
+async fn extents_tell_what_is_there(journal: &Arc<dyn Log>) {
     let topic = topic("t");
     assert_eq!(journal.extents(&topic).await.unwrap(), []);
     for _ in 0..2 {
@@ -494,54 +527,4 @@ async fn extents_tell_what_is_there(journal: &Arc<dyn Journal>) {
     }
     append(journal, &topic, records(0..3)).await;
     assert_eq!(bounds(journal, &topic).await, (0, 3));
-}
-
-async fn what_is_gone_is_not_read_and_its_offsets_are_not_given_again(journal: &Arc<dyn Journal>) {
-    let topic = open(journal, "t").await;
-    append(journal, &topic, records(0..10)).await;
-    let mut consumer = reader(journal, &topic, "g", 0).await;
-    consumer.commit(0, 4).await;
-    consumer.leave().await;
-    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 4);
-    let mut consumer = reader(journal, &topic, "g", 4).await;
-    for offset in [0, 3] {
-        stops(&mut *consumer, offset, "10").await;
-    }
-    consumer.commit(0, 10).await;
-    consumer.leave().await;
-    assert_eq!(journal.retain(&topic, NOTHING, false).await.unwrap(), 6);
-    assert_eq!(bounds(journal, &topic).await, (10, 10), "an empty topic still knows where it ends");
-    assert_eq!(append(journal, &topic, records(0..1)).await, [10]);
-}
-
-async fn retention_does_not_pass_a_group_that_still_reads(journal: &Arc<dyn Journal>) {
-    let topic = open(journal, "t").await;
-    append(journal, &topic, records(0..10)).await;
-    let mut fast = reader(journal, &topic, "fast", 0).await;
-    let mut slow = reader(journal, &topic, "slow", 0).await;
-    fast.commit(0, 8).await;
-    fast.leave().await;
-    for is_read in [true, false] {
-        assert_eq!(journal.retain(&topic, NOTHING, is_read).await.unwrap(), 0, "`slow` has read nothing");
-    }
-    slow.commit(0, 3).await;
-    slow.leave().await;
-    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 3);
-    assert_eq!(bounds(journal, &topic).await, (3, 10));
-}
-
-async fn nothing_is_kept_for_a_group_that_is_forgotten(journal: &Arc<dyn Journal>) {
-    let topic = open(journal, "t").await;
-    append(journal, &topic, records(0..10)).await;
-    for (group, read) in [("gone", 0), ("here", 4)] {
-        let mut reader = reader(journal, &topic, group, 0).await;
-        reader.commit(0, read).await;
-        reader.leave().await;
-    }
-    let [gone, here] = ["gone", "here"].map(|name| group(&topic, name));
-    assert_eq!(journal.groups(&topic).await.unwrap(), [gone.clone(), here.clone()]);
-    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 0);
-    journal.forget_group(&topic, &gone).await.unwrap();
-    assert_eq!(journal.groups(&topic).await.unwrap(), [here]);
-    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 4);
 }

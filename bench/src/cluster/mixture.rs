@@ -109,6 +109,8 @@ async fn by_documents(changes: &[Change]) -> Fallible<f64> {
         journal.append(&stream.topic, some.iter().map(document).map(record).collect()).await?;
     }
     let progress = Arc::new(Progress::default());
-    let applier = Applier { stream, journal, store: database.store().await?, progress: Arc::clone(&progress) };
+    let retention = Arc::clone(&journal).retention();
+    let applier =
+        Applier { stream, journal, retention, store: database.store().await?, progress: Arc::clone(&progress) };
     run(applier, &progress, DOCUMENTS.now()).await
 }

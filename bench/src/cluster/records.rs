@@ -52,7 +52,9 @@ async fn apply(database: &Database, documents: i64) -> Fallible<f64> {
         journal.append(&stream.topic, numbers.map(record).collect()).await?;
     }
     let progress = Arc::new(Progress::default());
-    let applier = Applier { stream, journal, store: database.store().await?, progress: Arc::clone(&progress) };
+    let retention = Arc::clone(&journal).retention();
+    let applier =
+        Applier { stream, journal, retention, store: database.store().await?, progress: Arc::clone(&progress) };
     run(applier, &progress, documents).await
 }
 

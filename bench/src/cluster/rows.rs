@@ -72,7 +72,9 @@ async fn memory_to_rows() -> Fallible<f64> {
         journal.append(&stream.topic, records).await?;
     }
     let progress = Arc::new(Progress::default());
-    let applier = Applier { stream, journal, store: database.store().await?, progress: Arc::clone(&progress) };
+    let retention = Arc::clone(&journal).retention();
+    let applier =
+        Applier { stream, journal, retention, store: database.store().await?, progress: Arc::clone(&progress) };
     let seconds = run(applier, &progress, DOCUMENTS.now()).await?;
     expect_rows(&database.connect().await?).await?;
     Ok(seconds)

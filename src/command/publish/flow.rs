@@ -12,7 +12,7 @@ use super::settle;
 use crate::command::Failed;
 use crate::document::Position;
 use crate::intake::files::{CHUNK_BYTES, Document, Documents, Found, Keys, Unfinished};
-use crate::journal::{AppendError, Journal, JournalError, Outcome};
+use crate::journal::{AppendError, JournalError, Log, Outcome};
 use crate::record::Record;
 use crate::shutdown::Signals;
 use crate::stream::Stream;
@@ -54,7 +54,7 @@ pub(super) enum Left {
 
 /// Takes sources into one stream's topic.
 pub(super) struct Flow<'s> {
-    journal: &'s dyn Journal,
+    journal: &'s dyn Log,
     stream: &'s Stream,
     signals: Signals,
     report: Report,
@@ -84,7 +84,7 @@ fn chunks(mut reader: Box<dyn Read + Send>) -> mpsc::Receiver<std::io::Result<Ve
 }
 
 impl<'s> Flow<'s> {
-    pub(super) fn new(journal: &'s dyn Journal, stream: &'s Stream, report: Report) -> Result<Self, Failed> {
+    pub(super) fn new(journal: &'s dyn Log, stream: &'s Stream, report: Report) -> Result<Self, Failed> {
         Ok(Flow { journal, stream, signals: Signals::listen()?, report, group: Vec::new(), group_bytes: 0, ends: None })
     }
 

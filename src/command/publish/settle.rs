@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::document::{Position, TopicName};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{JournalError, Log};
 
 /// How long a wait for records that must be there lasts.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -14,7 +14,7 @@ const READ_MAX: Duration = Duration::from_secs(10);
 
 /// Where the records with these ids stand, of those that were appended behind `ends`.
 pub(super) async fn found(
-    journal: &dyn Journal,
+    journal: &dyn Log,
     topic: &TopicName,
     ends: &HashMap<i32, i64>,
     ids: HashSet<&str>,

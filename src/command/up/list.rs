@@ -11,7 +11,7 @@ use crate::command::{Failed, wiring};
 use crate::config::Config;
 use crate::http;
 use crate::intake::directory::Watch;
-use crate::journal::Retention;
+use crate::journal::{Retention, RetentionLimits};
 use crate::parts::{Health, Part};
 use crate::readiness::Readiness;
 use crate::service::Service;
@@ -26,6 +26,7 @@ pub(super) struct List<'u> {
     pub(super) roles: &'u Roles,
     pub(super) service: &'u Arc<Service>,
     pub(super) health: &'u Arc<Health>,
+    pub(super) retention: Option<&'u Arc<dyn Retention>>,
 }
 
 impl List<'_> {
@@ -63,12 +64,14 @@ impl List<'_> {
 
     /// What else takes documents in.
     pub(super) fn doors(&self) -> Vec<Part> {
-        let streams = self.service.streams.iter().filter(|_| self.roles.is_watching);
+        // Directories are refused where the journal is none.
+        let Some(log) = self.service.log.as_ref().filter(|_| self.roles.is_watching) else { return Vec::new() };
+        let streams = self.service.streams.iter();
         let watched = streams.filter(|served| !served.stream.directories.is_empty());
         let part = |served: &Arc<crate::service::Served>| {
             let watch = Watch {
                 stream: Arc::clone(&served.stream),
-                journal: Arc::clone(&self.service.journal),
+                journal: Arc::clone(log),
                 memory: self.config.data.join("watch"),
                 folders: Arc::clone(&served.folders),
             };
@@ -86,13 +89,16 @@ impl List<'_> {
 
     /// What works behind the journal.
     pub(super) fn rest(&self) -> Vec<Part> {
-        let mut parts = vec![self.tidy()];
+        let mut parts: Vec<_> = self.retention.map(|retention| self.tidy(retention)).into_iter().collect();
         parts.extend(self.reach_store());
         let Some(store) = self.service.store().filter(|_| self.roles.is_applying) else { return parts };
+        // A stream that is applied is refused where the journal is none.
+        let Some(log) = &self.service.log else { return parts };
         for served in self.service.streams.iter().filter(|served| served.stream.is_applied()) {
             let applier = Applier {
                 stream: Arc::clone(&served.stream),
-                journal: Arc::clone(&self.service.journal),
+                journal: Arc::clone(log),
+                retention: self.retention.cloned(),
                 store: Arc::clone(store),
                 progress: Arc::clone(&served.progress),
             };
@@ -128,15 +134,15 @@ impl List<'_> {
     }
 
     /// Removes old records of the topics that are kept in the journal only.
-    fn tidy(&self) -> Part {
-        let service = Arc::clone(self.service);
+    fn tidy(&self, retention: &Arc<dyn Retention>) -> Part {
+        let (service, retention) = (Arc::clone(self.service), Arc::clone(retention));
         Part::task("tidy", move |stop: Stop| {
-            let service = Arc::clone(&service);
+            let (service, retention) = (Arc::clone(&service), Arc::clone(&retention));
             async move {
                 while !stop.is_set() {
                     for stream in service.streams.iter().map(|served| &served.stream).filter(|it| !it.is_applied()) {
-                        let limits = Retention { age: stream.retention_age, bytes_max: stream.retention_bytes };
-                        if let Err(error) = service.journal.retain(&stream.topic, limits, false).await {
+                        let limits = RetentionLimits { age: stream.retention_age, bytes_max: stream.retention_bytes };
+                        if let Err(error) = retention.retain(&stream.topic, limits, false).await {
                             tracing::warn!(stream = %stream.name, %error, "Old records could not be removed.");
                         }
                     }

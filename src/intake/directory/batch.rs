@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::memory::{FileName, Look, Memory, MemoryError, Note};
 use crate::clock;
 use crate::intake::files::FileKey;
-use crate::journal::{AppendError, Journal, JournalError, Outcome};
+use crate::journal::{AppendError, JournalError, Log, Outcome};
 use crate::record::Record;
 use crate::shutdown::Stop;
 use crate::stream::Stream;
@@ -46,7 +46,7 @@ pub(super) type Sent = (FileKey, Option<Box<Record>>);
 /// What goes together.
 pub(super) struct Batch {
     stream: Arc<Stream>,
-    journal: Arc<dyn Journal>,
+    journal: Arc<dyn Log>,
     memory: Memory,
     records: Vec<(FileKey, Record)>,
     keys: HashSet<FileKey>,
@@ -55,7 +55,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(stream: Arc<Stream>, journal: Arc<dyn Journal>, memory: Memory) -> Self {
+    pub(super) fn new(stream: Arc<Stream>, journal: Arc<dyn Log>, memory: Memory) -> Self {
         Batch { stream, journal, memory, records: Vec::new(), keys: HashSet::new(), bytes: 0, note: Note::default() }
     }
 

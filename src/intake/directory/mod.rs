@@ -31,7 +31,7 @@ use self::waiting::Waiting;
 use super::files::{CHUNK_BYTES, Document, Documents, Keys, Unfinished};
 use crate::clock;
 use crate::disk;
-use crate::journal::Journal;
+use crate::journal::Log;
 use crate::shutdown::Stop;
 use crate::stream::Stream;
 
@@ -66,7 +66,7 @@ pub struct Watch {
     /// The stream.
     pub stream: Arc<Stream>,
     /// Where its documents go.
-    pub journal: Arc<dyn Journal>,
+    pub journal: Arc<dyn Log>,
     /// The folder that keeps what it remembers.
     pub memory: PathBuf,
     /// Where others see how the folders are.

@@ -37,7 +37,7 @@ use self::manners::Known;
 use self::member::Members;
 use self::producer::Producer;
 use self::url::Settings;
-use super::{AppendError, Consumer, Extent, Follower, Journal, JournalError, Outcome, Retention};
+use super::{AppendError, Consumer, Extent, Follower, Journal, JournalError, Log, Outcome, Retention};
 use crate::document::{Position, TopicName};
 use crate::record::Record;
 
@@ -180,56 +180,6 @@ impl Journal for KafkaJournal {
         appended
     }
 
-    async fn subscribe(
-        &self,
-        topic: &TopicName,
-        group: &str,
-        records_max: usize,
-    ) -> Result<Box<dyn Consumer>, JournalError> {
-        self.must_exist(topic).await?;
-        let seat = self.members.seat(group);
-        let consumer = KafkaConsumer::subscribe(&self.settings, &self.lookup, seat, topic, group, records_max)?;
-        Ok(Box::new(consumer))
-    }
-
-    async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError> {
-        self.must_exist(topic).await?;
-        let extents = self.extents(topic).await?;
-        for (partition, offset) in from {
-            let holds =
-                |extent: &&Extent| extent.partition == *partition && (extent.start..=extent.end).contains(offset);
-            if !extents.iter().any(|extent| holds(&extent)) {
-                let reason = format!("partition {partition} of topic {topic} does not hold offset {offset}");
-                return Err(JournalError::Stop(reason));
-            }
-        }
-        Ok(Box::new(KafkaConsumer::follow(&self.settings, &self.lookup, topic, from)?))
-    }
-
-    async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {
-        let topic = topic.clone();
-        self.lookup.ask(move |lookup| lookup.extents(&topic)).await
-    }
-
-    /// Some offsets hold no record, and only reading them all tells which.
-    async fn count(&self, _topic: &TopicName, _partition: i32) -> Result<Option<i64>, JournalError> {
-        Ok(None)
-    }
-
-    /// The broker retains as the topic's settings say.
-    async fn retain(&self, _topic: &TopicName, _limits: Retention, _is_read: bool) -> Result<u64, JournalError> {
-        Ok(0)
-    }
-
-    async fn groups(&self, topic: &TopicName) -> Result<Vec<String>, JournalError> {
-        let topic = topic.clone();
-        self.lookup.ask(move |lookup| lookup.groups(&topic)).await
-    }
-
-    async fn forget_group(&self, _topic: &TopicName, group: &str) -> Result<(), JournalError> {
-        topics::forget_group(&self.settings, group).await
-    }
-
     async fn check(&self) -> Result<(), JournalError> {
         if self.producer.is_fresh(FRESH) {
             return Ok(());
@@ -262,5 +212,57 @@ impl Journal for KafkaJournal {
             true => Err(JournalError::Stop(format!("the topic {topic}: {}", error::COMPACTED))),
             false => self.manners.trouble(topic).map_or(Ok(()), Err),
         }
+    }
+
+    fn log(self: Arc<Self>) -> Option<Arc<dyn Log>> {
+        Some(self)
+    }
+
+    /// The broker retains as the topic's settings say.
+    fn retention(self: Arc<Self>) -> Option<Arc<dyn Retention>> {
+        None
+    }
+}
+
+#[async_trait]
+impl Log for KafkaJournal {
+    async fn subscribe(
+        &self,
+        topic: &TopicName,
+        group: &str,
+        records_max: usize,
+    ) -> Result<Box<dyn Consumer>, JournalError> {
+        self.must_exist(topic).await?;
+        let seat = self.members.seat(group);
+        let consumer = KafkaConsumer::subscribe(&self.settings, &self.lookup, seat, topic, group, records_max)?;
+        Ok(Box::new(consumer))
+    }
+
+    async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError> {
+        self.must_exist(topic).await?;
+        let extents = self.extents(topic).await?;
+        for (partition, offset) in from {
+            let holds =
+                |extent: &&Extent| extent.partition == *partition && (extent.start..=extent.end).contains(offset);
+            if !extents.iter().any(|extent| holds(&extent)) {
+                let reason = format!("partition {partition} of topic {topic} does not hold offset {offset}");
+                return Err(JournalError::Stop(reason));
+            }
+        }
+        Ok(Box::new(KafkaConsumer::follow(&self.settings, &self.lookup, topic, from)?))
+    }
+
+    async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {
+        let topic = topic.clone();
+        self.lookup.ask(move |lookup| lookup.extents(&topic)).await
+    }
+
+    async fn groups(&self, topic: &TopicName) -> Result<Vec<String>, JournalError> {
+        let topic = topic.clone();
+        self.lookup.ask(move |lookup| lookup.groups(&topic)).await
+    }
+
+    async fn forget_group(&self, _topic: &TopicName, group: &str) -> Result<(), JournalError> {
+        topics::forget_group(&self.settings, group).await
     }
 }

@@ -24,7 +24,7 @@ use self::error::failed;
 use self::follower::SqliteFollower;
 use self::records::Records;
 use self::writer::Writer;
-use super::{AppendError, Consumer, Extent, Follower, Journal, JournalError, Outcome, Retention};
+use super::{AppendError, Consumer, Extent, Follower, Journal, JournalError, Log, Outcome, Retention, RetentionLimits};
 use crate::document::{Position, TopicName};
 use crate::record::Record;
 use crate::sqlite::OpenFile;
@@ -209,6 +209,37 @@ impl Journal for SqliteJournal {
         Ok((first..first + count).map(position).collect())
     }
 
+    async fn check(&self) -> Result<(), JournalError> {
+        self.file.check()?;
+        self.writer.check().await
+    }
+
+    async fn check_topic(&self, topic: &TopicName) -> Result<(), JournalError> {
+        let Some(bytes_max) = self.writer.limit_of(topic) else { return Ok(()) };
+        let bytes = |connection: &Connection, id| {
+            connection.query_row("SELECT bytes FROM topics WHERE id = ?1", [id], |row| row.get::<_, i64>(0))
+        };
+        let bytes = self.read(topic, bytes).await?.unwrap_or_default();
+        if u64::try_from(bytes).unwrap_or_default() < bytes_max {
+            return Ok(());
+        }
+        Err(JournalError::Later(format!(
+            "documents are refused: topic {topic} holds {bytes} bytes, as many as its `retention.size` allows, and its \
+             readers are behind"
+        )))
+    }
+
+    fn log(self: Arc<Self>) -> Option<Arc<dyn Log>> {
+        Some(self)
+    }
+
+    fn retention(self: Arc<Self>) -> Option<Arc<dyn Retention>> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Log for SqliteJournal {
     async fn subscribe(
         &self,
         topic: &TopicName,
@@ -246,30 +277,6 @@ impl Journal for SqliteJournal {
         Ok(bounds.map(|(start, end)| Extent { partition: 0, start, end }).into_iter().collect())
     }
 
-    async fn count(&self, topic: &TopicName, _partition: i32) -> Result<Option<i64>, JournalError> {
-        let count = |connection: &Connection, id| {
-            connection.query_row(&format!("SELECT count(*) FROM {}", table(id)), [], |row| row.get(0))
-        };
-        self.read(topic, count).await
-    }
-
-    async fn retain(&self, topic: &TopicName, limits: Retention, is_read: bool) -> Result<u64, JournalError> {
-        let mut removed = 0;
-        loop {
-            let topic = topic.clone();
-            let now_ms = crate::clock::now_ms();
-            let some = self
-                .writer
-                .run(move |transaction| retention::remove_some(transaction, &topic, limits, is_read, now_ms));
-            let some = some.await?;
-            removed += some;
-            // In steps, so that appends get their turn.
-            if some < retention::STEP {
-                return Ok(removed);
-            }
-        }
-    }
-
     async fn groups(&self, topic: &TopicName) -> Result<Vec<String>, JournalError> {
         let names = |connection: &Connection, id| {
             let mut statement = connection.prepare_cached("SELECT name FROM groups WHERE topic = ?1 ORDER BY name")?;
@@ -293,24 +300,31 @@ impl Journal for SqliteJournal {
         }
         Err(JournalError::Stop("a process reads for it at this moment: end that process first".into()))
     }
+}
 
-    async fn check(&self) -> Result<(), JournalError> {
-        self.file.check()?;
-        self.writer.check().await
+#[async_trait]
+impl Retention for SqliteJournal {
+    async fn retain(&self, topic: &TopicName, limits: RetentionLimits, is_read: bool) -> Result<u64, JournalError> {
+        let mut removed = 0;
+        loop {
+            let topic = topic.clone();
+            let now_ms = crate::clock::now_ms();
+            let some = self
+                .writer
+                .run(move |transaction| retention::remove_some(transaction, &topic, limits, is_read, now_ms));
+            let some = some.await?;
+            removed += some;
+            // In steps, so that appends get their turn.
+            if some < retention::STEP {
+                return Ok(removed);
+            }
+        }
     }
 
-    async fn check_topic(&self, topic: &TopicName) -> Result<(), JournalError> {
-        let Some(bytes_max) = self.writer.limit_of(topic) else { return Ok(()) };
-        let bytes = |connection: &Connection, id| {
-            connection.query_row("SELECT bytes FROM topics WHERE id = ?1", [id], |row| row.get::<_, i64>(0))
+    async fn count(&self, topic: &TopicName, _partition: i32) -> Result<Option<i64>, JournalError> {
+        let count = |connection: &Connection, id| {
+            connection.query_row(&format!("SELECT count(*) FROM {}", table(id)), [], |row| row.get(0))
         };
-        let bytes = self.read(topic, bytes).await?.unwrap_or_default();
-        if u64::try_from(bytes).unwrap_or_default() < bytes_max {
-            return Ok(());
-        }
-        Err(JournalError::Later(format!(
-            "documents are refused: topic {topic} holds {bytes} bytes, as many as its `retention.size` allows, and its \
-             readers are behind"
-        )))
+        self.read(topic, count).await
     }
 }

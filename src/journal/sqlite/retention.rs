@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Retention, table, topic_id};
+use super::{RetentionLimits, table, topic_id};
 use crate::document::TopicName;
 
 /// How many records one transaction removes at most.
@@ -12,7 +12,7 @@ pub(super) const STEP: u64 = 2_000;
 pub(super) fn remove_some(
     connection: &Connection,
     topic: &TopicName,
-    limits: Retention,
+    limits: RetentionLimits,
     is_read: bool,
     now_ms: i64,
 ) -> rusqlite::Result<u64> {

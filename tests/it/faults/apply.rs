@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sluicegate::apply::Applier;
 use sluicegate::apply::progress::Progress;
-use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
+use sluicegate::journal::{Journal, Log, Retention};
 use sluicegate::record::{Headers, Record};
 use sluicegate::shutdown::{self, Stopper};
 use sluicegate::store::sqlite::SqliteStore;
@@ -43,7 +43,8 @@ impl Running {
         let (stopper, stop) = shutdown::channel();
         let applier = Applier {
             stream: Arc::new(stream()),
-            journal: Arc::clone(&journal) as Arc<dyn Journal>,
+            journal: Arc::clone(&journal) as Arc<dyn Log>,
+            retention: Some(Arc::clone(&journal) as Arc<dyn Retention>),
             store: Arc::clone(&store),
             progress: Arc::clone(&progress),
         };
@@ -69,7 +70,7 @@ impl Running {
 
     /// Checks that all of `count` documents were applied, exactly once, or set aside.
     fn check(&self, count: i64, dead_lettered: i64) {
-        let balance = self.runtime.block_on(balances(&*self.journal, &*self.store, &stream()));
+        let balance = self.runtime.block_on(balances(&self.journal, &*self.store, &stream()));
         assert_eq!((balance.applied, balance.dead_lettered), (count - dead_lettered, dead_lettered), "{balance:?}");
     }
 }

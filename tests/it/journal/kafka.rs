@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use sluicegate::document::TopicName;
 use sluicegate::journal::kafka::KafkaJournal;
-use sluicegate::journal::{AppendError, Delivery, Journal, JournalError, Outcome};
+use sluicegate::journal::{AppendError, Delivery, JournalError, Log, Outcome};
 use sluicegate::record::Headers;
 
 use super::{A_MOMENT, PATIENCE, append, bounds, offsets, open, read, reader, record, records, stops};
@@ -22,7 +22,7 @@ use crate::support::services;
 
 /// A journal of one process: its data folder tells it from others.
 pub(super) struct Member {
-    pub(super) journal: Arc<dyn Journal>,
+    pub(super) journal: Arc<dyn Log>,
     _folder: tempfile::TempDir,
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use sluicegate::journal::kafka::KafkaJournal;
-use sluicegate::journal::{Consumer, Delivery, Journal, JournalError};
+use sluicegate::journal::{Consumer, Delivery, JournalError, Log};
 use sluicegate::record::Record;
 
 use super::kafka_only::member;
@@ -131,11 +131,11 @@ async fn partitions_that_a_rebalance_left_behind_are_read_again() {
     let Some(servers) = services::kafka() else { return };
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let url = format!("{servers}?partitions=4");
-    let open_in = |folder: &Path| -> Arc<dyn Journal> { Arc::new(KafkaJournal::open(&url, folder).unwrap()) };
+    let open_in = |folder: &Path| -> Arc<dyn Log> { Arc::new(KafkaJournal::open(&url, folder).unwrap()) };
     let journal = open_in(first.path());
     let topic = open(&journal, "left").await;
     let group = group(&topic, "g");
-    let subscribe = async |journal: &Arc<dyn Journal>| journal.subscribe(&topic, &group, 500).await.unwrap();
+    let subscribe = async |journal: &Arc<dyn Log>| journal.subscribe(&topic, &group, 500).await.unwrap();
     let mut leader = subscribe(&journal).await;
     let mut partitions = BTreeSet::new();
     while partitions.len() < 4 {
@@ -198,7 +198,7 @@ async fn a_copied_data_folder_is_an_error_that_says_so() {
     let Some(servers) = services::kafka() else { return };
     let first = tempfile::tempdir().unwrap();
     let second = tempfile::tempdir().unwrap();
-    let open_in = |folder: &Path| -> Arc<dyn Journal> { Arc::new(KafkaJournal::open(&servers, folder).unwrap()) };
+    let open_in = |folder: &Path| -> Arc<dyn Log> { Arc::new(KafkaJournal::open(&servers, folder).unwrap()) };
     let journal = open_in(first.path());
     let topic = open(&journal, "copied").await;
     let mut victim = reader(&journal, &topic, "g", 0).await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use sluicegate::clock;
 use sluicegate::journal::sqlite::SqliteJournal;
-use sluicegate::journal::{AppendError, Delivery, Journal, JournalError};
+use sluicegate::journal::{AppendError, Delivery, JournalError, Log};
 
 use super::{NOTHING, PATIENCE, append, assigned, bounds, offsets, read, reader, record, records, topic};
 
@@ -23,7 +23,7 @@ impl Folder {
     }
 
     /// Opens the file as another process would.
-    fn journal(&self) -> Arc<dyn Journal> {
+    fn journal(&self) -> Arc<dyn Log> {
         Arc::new(SqliteJournal::open(&self.path()).unwrap())
     }
 
@@ -59,7 +59,11 @@ async fn everything_is_there_after_reopening() {
     let journal = folder.journal();
     assert_eq!(journal.identity(), identity);
     assert_eq!(append(&journal, &topic, records(5..6)).await, [5], "positions go on");
-    assert_eq!(journal.retain(&topic, NOTHING, true).await.unwrap(), 2, "what was read is known");
+    assert_eq!(
+        Arc::clone(&journal).retention().unwrap().retain(&topic, NOTHING, true).await.unwrap(),
+        2,
+        "what was read is known"
+    );
     let found = read(&mut *reader(&journal, &topic, "g", 2).await, 4).await;
     assert_eq!(offsets(&found), [2, 3, 4, 5]);
 }
@@ -188,7 +192,7 @@ async fn a_full_topic_takes_nothing_more_until_there_is_room() {
     }
     assert_eq!(append(&journal, &super::topic("other"), large()).await, [0], "another topic is not full");
     assert_eq!(bounds(&journal, &topic).await, (0, 2));
-    journal.retain(&topic, NOTHING, false).await.unwrap();
+    Arc::clone(&journal).retention().unwrap().retain(&topic, NOTHING, false).await.unwrap();
     assert_eq!(append(&journal, &topic, large()).await, [2]);
 }
 

@@ -2,7 +2,7 @@
 
 use sluicegate::clock;
 use sluicegate::document::Position;
-use sluicegate::journal::Journal;
+use sluicegate::journal::Log;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::problem::{Problem, ProblemType};
 use sluicegate::record::FILE_KEY;
@@ -148,8 +148,9 @@ pub(super) async fn every_move_of_a_position_keeps_the_balance(bench: &mut Bench
 pub(super) async fn books_about_another_journal_are_a_fault(bench: &mut Bench) {
     one_of_each(bench).await;
     let stream = bench.stream.clone();
-    let faults = async |journal: &dyn Journal| {
-        let balances = sluicegate::apply::verify::balance(journal, Some(&*bench.store), &stream).await.unwrap();
+    let faults = async |journal: &MemoryJournal| {
+        let store = Some(&*bench.store);
+        let balances = sluicegate::apply::verify::balance(journal, Some(journal), store, &stream).await.unwrap();
         balances.into_iter().flat_map(|balance| balance.faults).collect::<Vec<_>>()
     };
     assert_eq!(faults(&*bench.journal).await, [""; 0]);

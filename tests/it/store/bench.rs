@@ -49,8 +49,8 @@ pub(crate) fn stream() -> Stream {
 }
 
 /// Balances a stream; every balance must be without faults.
-pub(crate) async fn balances(journal: &dyn Journal, store: &dyn Store, stream: &Stream) -> Balance {
-    let balances = balance(journal, Some(store), stream).await.unwrap();
+pub(crate) async fn balances(journal: &MemoryJournal, store: &dyn Store, stream: &Stream) -> Balance {
+    let balances = balance(journal, Some(journal), Some(store), stream).await.unwrap();
     let [balance] = &balances[..] else { panic!("{balances:?}") };
     assert_eq!(balance.faults, [""; 0], "{balance:?}");
     balance.clone()
@@ -203,7 +203,7 @@ impl Bench {
     }
 
     pub(crate) async fn balances(&self) -> Balance {
-        balances(&*self.journal, &*self.store, &self.stream).await
+        balances(&self.journal, &*self.store, &self.stream).await
     }
 }
 
