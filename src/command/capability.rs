@@ -59,7 +59,7 @@ mod tests {
             (&foreign, false, Some("that others write")),
             (&watched, true, Some("what its directories publish")),
         ] {
-            let words = lacks_log(&stream(said, None).ok().unwrap(), has_store);
+            let words = lacks_log(&stream(said, &crate::config::Limits::default(), None).ok().unwrap(), has_store);
             match (&words, needed_for) {
                 (None, None) => {}
                 (Some(words), Some(why)) => {
