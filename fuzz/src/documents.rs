@@ -22,7 +22,10 @@ pub(crate) fn is_told(document: &[u8], problem: &Problem) {
     for violation in &problem.errors {
         assert!(!violation.detail.is_empty());
         let place = &violation.pointer;
-        assert!(json::at(text, place).is_some() || json::check(text).is_err() || place.contains('/'), "{place:?} is nowhere");
+        assert!(
+            json::at(text, place).is_some() || json::check(text).is_err() || place.contains('/'),
+            "{place:?} is nowhere"
+        );
     }
     serde_json::to_string(problem).expect("a problem can be written");
 }
@@ -51,7 +54,8 @@ pub(crate) fn lines(data: &[u8]) {
     let Some((how, text)) = data.split_first() else { return };
     let layout = [Layout::Lines, Layout::Values, Layout::Yaml][usize::from(how % 3)];
     let part = usize::from(how / 3) + 1;
-    let whole: Vec<_> = pieces(text, layout, BYTES_MAX).map(|piece| (piece.line, piece.lines, piece.bytes.to_vec())).collect();
+    let whole: Vec<_> =
+        pieces(text, layout, BYTES_MAX).map(|piece| (piece.line, piece.lines, piece.bytes.to_vec())).collect();
     let mut cutter = Cutter::new(layout, BYTES_MAX);
     let mut buffer: Vec<u8> = Vec::new();
     let mut parts = text.chunks(part);

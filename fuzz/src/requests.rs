@@ -7,14 +7,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Request};
-use sluicegate::apply::progress::Progress;
 use sluicegate::document::{StreamName, TopicName};
 use sluicegate::format::event::EventRules;
 use sluicegate::gate::Takes;
 use sluicegate::journal::memory::MemoryJournal;
+use sluicegate::parts::Health;
+use sluicegate::readiness::Readiness;
 use sluicegate::service::{Served, Service};
-use sluicegate::store::{ApplyRules, Store};
 use sluicegate::store::sqlite::SqliteStore;
+use sluicegate::store::{ApplyRules, Store};
 use sluicegate::stream::{OnFailure, Reply, Stream, Target, Where};
 use tower::ServiceExt as _;
 
@@ -27,7 +28,8 @@ struct Gate {
 }
 
 fn gate() -> Gate {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("store.db")).expect("a store"));
     let forms = vec!["activities".into(), "wal2json".into()];
@@ -35,11 +37,12 @@ fn gate() -> Gate {
         stream("activities", Takes::Changes { forms }, Target::Tables, Reply::Echo),
         stream("events", Takes::Events(EventRules::any(true)), records(), Reply::Receipt),
     ]
-    .map(|stream| Arc::new(Served { stream: Arc::new(stream), progress: Arc::new(Progress::default()) }))
+    .map(|stream| Arc::new(Served::new(Arc::new(stream))))
     .into();
     let journal = Arc::new(MemoryJournal::new());
     let service = Arc::new(Service::new(served, journal, Some(store), true, true));
-    let routes = runtime.block_on(async { sluicegate::http::routes(service) });
+    let readiness = Arc::new(Readiness::new(Arc::clone(&service), Arc::new(Health::default())));
+    let routes = runtime.block_on(async { sluicegate::http::routes(service, readiness) });
     Gate { runtime, routes, _folder: folder }
 }
 
@@ -82,7 +85,8 @@ pub(crate) fn requests(data: &[u8]) {
     let mut request = Request::builder().method(method).uri(target);
     for line in lines {
         let Some(at) = line.iter().position(|byte| *byte == b':') else { return };
-        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&line[..at]), HeaderValue::from_bytes(line[at + 1..].trim_ascii()))
+        let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(&line[..at]), HeaderValue::from_bytes(line[at + 1..].trim_ascii()))
         else {
             return;
         };
@@ -92,7 +96,9 @@ pub(crate) fn requests(data: &[u8]) {
         }
     }
     let caller = sluicegate::service::Caller([127, 0, 0, 1].into());
-    let Ok(request) = request.header("host", "localhost").extension(caller).body(Body::from(body.to_vec())) else { return };
+    let Ok(request) = request.header("host", "localhost").extension(caller).body(Body::from(body.to_vec())) else {
+        return;
+    };
     GATE.with(|cell| {
         let gate = cell.get_or_init(gate);
         let answer = gate.runtime.block_on(async {
