@@ -20,7 +20,7 @@ pub(crate) fn names(data: &[u8]) {
     }
     assert_eq!(TableName::parse(Cow::Borrowed(text)).to_string(), text);
     let secret = "f2s9-secret-q7w1";
-    if !secret.contains(text) {
+    if !text.contains(secret) {
         for url in [
             format!("postgres://user:{secret}@{text}"),
             format!("kafka://user:{secret}{text}@host:9092"),
