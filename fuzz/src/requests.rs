@@ -10,6 +10,7 @@ use axum::http::{HeaderName, HeaderValue, Request};
 use sluicegate::document::{StreamName, TopicName};
 use sluicegate::format::event::EventRules;
 use sluicegate::gate::Takes;
+use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::parts::Health;
 use sluicegate::readiness::Readiness;
@@ -39,8 +40,9 @@ fn gate() -> Gate {
     ]
     .map(|stream| Arc::new(Served::new(Arc::new(stream))))
     .into();
-    let journal = Arc::new(MemoryJournal::new());
-    let service = Arc::new(Service::new(served, journal, Some(store), true, true));
+    let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+    let log = Arc::clone(&journal).log();
+    let service = Arc::new(Service::new(served, journal, log, Some(store), true, true));
     let readiness = Arc::new(Readiness::new(Arc::clone(&service), Arc::new(Health::default())));
     let routes = runtime.block_on(async { sluicegate::http::routes(service, readiness) });
     Gate { runtime, routes, _folder: folder }
@@ -63,6 +65,8 @@ fn stream(name: &str, takes: Takes, table: Target, reply: Reply) -> Stream {
         on_failure: OnFailure::SetAside,
         routes: vec![format!("/api/{name}")],
         actions: Vec::new(),
+        cors: Vec::new(),
+        wait: None,
         directories: Vec::new(),
         reply,
         retention_age: Duration::from_secs(60),

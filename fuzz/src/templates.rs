@@ -1,6 +1,6 @@
 //! Templates and routes of actions.
 
-use sluicegate::action::{Action, Content, Method, Route, Template};
+use sluicegate::action::{Action, Content, Given, Method, Route, Template};
 use sluicegate::json;
 
 /// A route, a template and a value, a line each: nothing that is put in breaks out.
@@ -16,7 +16,7 @@ pub(crate) fn templates(data: &[u8]) {
     let _ = path.find(value, "p");
     let record = Content::Json(sluicegate::action::Node::Text(template.clone()));
     let action = Action { method: Method::Get, path, record, answer: template };
-    if let Ok(filled) = action.fill(&|_| Ok(value.to_owned())) {
+    if let Ok(filled) = action.fill(&|_| Ok(Some(Given::Text(value.to_owned())))) {
         assert!(json::check(&filled.value).is_ok(), "{}", filled.value);
         assert!(filled.value.starts_with('"'));
     }

@@ -219,5 +219,6 @@ fn a_stream_refuses_what_it_does_not_allow() {
     let request = Request::post("/v1/streams/fixed", activities([insert("new", key)])).wait(20);
     assert_eq!(server.send(request).expect(409).json()["problem"]["type"], "/problems/unknown-table");
     server.get("/v1/tables/game.sword").expect(200);
-    assert_eq!(server.rows("item"), [] as [Value; 0], "both rows of item were deleted, and no other came");
+    let left = [json!({"a": 1})];
+    assert_eq!(server.rows("item"), left, "of two rows that are alike in every column one was deleted, and no other came");
 }
