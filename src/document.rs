@@ -100,9 +100,8 @@ impl Receipt {
         let (topic, partition) = rest.rsplit_once('-')?;
         // As it was written: `00` would be a second text for the same document.
         let is_plain = |digits: &str| digits == "0" || !digits.starts_with('0');
-        let number = |digits: &str| {
-            (is_plain(digits) && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(())
-        };
+        let number =
+            |digits: &str| (is_plain(digits) && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(());
         number(offset)?;
         number(partition)?;
         Some(Receipt(Position {
@@ -129,7 +128,19 @@ mod tests {
         assert_eq!(receipt.0.topic.as_str(), "my-topic-1");
         assert_eq!((receipt.0.partition, receipt.0.offset), (0, 42));
         assert_eq!(receipt.to_string(), "my-topic-1-0-42");
-        for text in ["", "x", "x-1", "x-1-", "x--1-2-", "x-0-+4", "x-0-99999999999999999999", "-0-1", "a b-0-1", "x-00-1", "x-0-042"] {
+        for text in [
+            "",
+            "x",
+            "x-1",
+            "x-1-",
+            "x--1-2-",
+            "x-0-+4",
+            "x-0-99999999999999999999",
+            "-0-1",
+            "a b-0-1",
+            "x-00-1",
+            "x-0-042",
+        ] {
             assert_eq!(Receipt::parse(text), None, "{text}");
         }
     }

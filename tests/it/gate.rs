@@ -220,5 +220,9 @@ fn a_stream_refuses_what_it_does_not_allow() {
     assert_eq!(server.send(request).expect(409).json()["problem"]["type"], "/problems/unknown-table");
     server.get("/v1/tables/game.sword").expect(200);
     let left = [json!({"a": 1})];
-    assert_eq!(server.rows("item"), left, "of two rows that are alike in every column one was deleted, and no other came");
+    assert_eq!(
+        server.rows("item"),
+        left,
+        "of two rows that are alike in every column one was deleted, and no other came"
+    );
 }

@@ -1,7 +1,6 @@
 //! TLS as libpq's `sslmode` names it, by rustls.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -128,7 +127,7 @@ fn certificates(parameter: &str, path: &str) -> Result<Vec<CertificateDer<'stati
     Ok(found)
 }
 
-fn opened(what: &str, path: &str) -> Result<BufReader<File>, StoreError> {
+fn opened(what: &str, path: &str) -> Result<impl BufRead + use<>, StoreError> {
     crate::disk::open(path.as_ref()).map(BufReader::new).map_err(|error| failed(what, error))
 }
 
