@@ -19,7 +19,7 @@ const ASIDE_BYTES_MIN: usize = 64 << 10;
 
 static TURNS: Semaphore = Semaphore::const_new(ASIDE_MAX);
 
-/// It was nobody's turn for [`TURN_TIMEOUT`].
+/// No turn came within the time that one waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
 
