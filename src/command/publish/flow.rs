@@ -204,12 +204,13 @@ impl<'s> Flow<'s> {
             self.report.accepted(kept, &positions);
         };
         if let Some(before) = before {
-            let ids = group.iter().map(|(record, _)| record.headers.id.as_str()).collect();
-            let there = settle::found(self.journal, topic, &before, ids).await.map_err(failed)?;
-            let (here, left) = group.drain(..).partition(|(record, _)| there.contains_key(&record.headers.id));
+            let name = |record: &Record| settle::name(&record.headers);
+            let names = group.iter().map(|(record, _)| name(record)).collect();
+            let there = settle::found(self.journal, topic, &before, names).await.map_err(failed)?;
+            let (here, left) = group.drain(..).partition(|(record, _)| there.contains_key(&name(record)));
             *group = left;
             let here: Vec<(Record, Kept)> = here;
-            let positions = here.iter().filter_map(|(record, _)| there.get(&record.headers.id).cloned()).collect();
+            let positions = here.iter().filter_map(|(record, _)| there.get(&name(record)).cloned()).collect();
             accept(here.into_iter().map(|(_, kept)| kept).collect(), positions);
         }
         if group.is_empty() {

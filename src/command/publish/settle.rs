@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::document::{Position, TopicName};
 use crate::journal::{JournalError, Log};
+use crate::record::Headers;
 
 /// How long a wait for records that must be there lasts.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -12,13 +13,21 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Records that do not come for so long are asked for anew: retention may have removed them, or the journal is away again.
 const READ_MAX: Duration = Duration::from_secs(10);
 
-/// Where the records with these ids stand, of those that were appended behind `ends`.
+/// What tells a record from all others: an event's id does so only beside its source (CloudEvents 1.0, `source`).
+pub(super) type Name = (String, String);
+
+/// The name of a record with these headers.
+pub(super) fn name(headers: &Headers) -> Name {
+    (headers.source.clone(), headers.id.clone())
+}
+
+/// Where the records with these names stand, of those that were appended behind `ends`.
 pub(super) async fn found(
     journal: &dyn Log,
     topic: &TopicName,
     ends: &HashMap<i32, i64>,
-    ids: HashSet<&str>,
-) -> Result<HashMap<String, Position>, JournalError> {
+    names: HashSet<Name>,
+) -> Result<HashMap<Name, Position>, JournalError> {
     // What is on its way has arrived, or never will, once something behind it was answered.
     journal.check().await?;
     let mut found = HashMap::new();
@@ -43,8 +52,9 @@ pub(super) async fn found(
         };
         heard = Instant::now();
         for kept in batch.records {
-            if ids.contains(kept.record.headers.id.as_str()) {
-                found.entry(kept.record.headers.id).or_insert(kept.position);
+            let name = name(&kept.record.headers);
+            if names.contains(&name) {
+                found.entry(name).or_insert(kept.position);
             }
         }
         left.retain(|(partition, _, end)| *partition != batch.partition || batch.next_offset < *end);
