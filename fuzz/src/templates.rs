@@ -18,6 +18,5 @@ pub(crate) fn templates(data: &[u8]) {
     let action = Action { method: Method::Get, path, record, answer: template };
     if let Ok(filled) = action.fill(&|_| Ok(Some(Given::Text(value.to_owned())))) {
         assert!(json::check(&filled.value).is_ok(), "{}", filled.value);
-        assert!(filled.value.starts_with('"'));
     }
 }
