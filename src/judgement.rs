@@ -15,34 +15,13 @@ pub use self::violations::{VIOLATIONS_MAX, Violations};
 use crate::change::{Cell, ColumnType, Family, TableName};
 use crate::json::{Duplicates, Json, Path, zeros_added, zeros_in};
 use crate::problem::Problem;
+use crate::words::Operation;
 
 /// SQLite takes at most 2,000 columns in a table and PostgreSQL 1,600; a row must also leave room for parameters.
 pub const COLUMNS_MAX: usize = 1_600;
 
 /// So many types of one document are read once only.
 const TYPES_KEPT: usize = 16;
-
-/// What happens to a table, in the words of `allow.operations`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum Operation {
-    Insert,
-    Update,
-    Delete,
-    Truncate,
-}
-
-impl Operation {
-    /// The word of the configuration.
-    pub fn word(self) -> &'static str {
-        match self {
-            Operation::Insert => "insert",
-            Operation::Update => "update",
-            Operation::Delete => "delete",
-            Operation::Truncate => "truncate",
-        }
-    }
-}
 
 /// The rules by which documents of one stream are judged.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 pub mod panics;
 pub mod json;
 
+pub mod words;
 pub mod document;
 pub mod change;
 pub mod record;

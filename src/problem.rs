@@ -83,6 +83,8 @@ catalogue! {
         "Ask for less of it: name fewer columns by `select`, or go into JSON by `->`. A condition on its key leaves it out.";
     UnknownColumn "unknown-column" 409 "A column does not exist."
         "Updates and deletes need their key columns; inserts and updates add the columns they set where the stream allows it (`allow.create`). Add the column, then retry the dead letter.";
+    UnknownKey "unknown-key" 409 "Nothing tells which row is meant."
+        "The document leaves it to the table by which key its rows are told apart. Give the table a primary key, or name it under the stream's `keys`, and retry the dead letter; where a column of the key is missing, retry the mended document.";
     TypeConflict "type-conflict" 409 "A declared type conflicts with the column's type."
         "The types belong to different families, such as TEXT and INTEGER. Mend the document (`sluicegate dead-letters retry ID --with FILE`) or the column.";
     NameConflict "name-conflict" 409 "The name is taken."

@@ -25,7 +25,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("hyper::", &["http", "http::room"]),
     ("hyper_util::", &["http"]),
     ("clap::", &["command", "main"]),
-    ("schemars::", &["config"]),
+    ("schemars::", &["config", "words"]),
     ("jsonschema::", &["schema"]),
     ("saphyr_parser::", &["config", "format"]),
     ("flate2::", &["http::packing"]),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{ColumnType, Value};
+use crate::words::Operation;
 
 /// The ordered changes of one document.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,14 +23,24 @@ pub struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// A number for what it does, the cells that it sets, and the key that it compares.
-    pub fn parts(&self) -> (u8, &[Cell<'a>], Option<&Key<'a>>) {
+    /// What it does, the cells that it sets, and the key that it compares.
+    pub fn parts(&self) -> (Operation, &[Cell<'a>], Option<&Key<'a>>) {
         match &self.action {
-            Action::Insert { row, .. } => (0, row, None),
-            Action::Update { row, key } => (1, row, Some(key)),
-            Action::Delete { key } => (2, &[], Some(key)),
-            Action::Truncate => (3, &[], None),
-            Action::Upsert { row, .. } => (4, row, None),
+            Action::Insert { row, .. } => (Operation::Insert, row, None),
+            Action::Upsert { row, .. } => (Operation::Upsert, row, None),
+            Action::Update { row, key } => (Operation::Update, row, Some(key)),
+            Action::Delete { key } => (Operation::Delete, &[], Some(key)),
+            Action::Truncate => (Operation::Truncate, &[], None),
+        }
+    }
+
+    /// Whether it leaves it to the table which columns tell its rows apart. What is to be made of it is known only where
+    /// the table is.
+    pub fn is_by_tables_key(&self) -> bool {
+        match &self.action {
+            Action::Upsert { key, .. } => *key == KeyColumns::OfTable,
+            Action::Update { key, .. } | Action::Delete { key } => key.is_tables,
+            Action::Insert { .. } | Action::Truncate => false,
         }
     }
 
@@ -56,7 +67,7 @@ pub enum Action<'a> {
         /// The row's cells, those of the key among them.
         row: Vec<Cell<'a>>,
         /// The columns that tell rows apart: the table's primary key, when it is created for it.
-        key: Vec<Cow<'a, str>>,
+        key: KeyColumns<'a>,
     },
     /// New values for the rows that match the key. Columns that are not named stay as they are.
     Update {
@@ -74,11 +85,24 @@ pub enum Action<'a> {
     Truncate,
 }
 
+/// The columns that tell the rows of a table apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyColumns<'a> {
+    /// These: the document names them. Never empty.
+    Named(Vec<Cow<'a, str>>),
+    /// Those that the stream names for the table, else those of its primary key. A source that sends rows without their
+    /// key (a Debezium envelope over HTTP) means these.
+    OfTable,
+}
+
 /// Which rows an update or a delete touches: those equal in every cell, where null means IS NULL.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key<'a> {
     /// The cells to compare; never empty.
     pub cells: Vec<Cell<'a>>,
+    /// Of the cells only those are compared whose columns are the table's key, as [`KeyColumns::OfTable`] says it: the
+    /// others are the rest of a row, and may be out of date or left out.
+    pub is_tables: bool,
     /// wal2json v1 leaves NULLs out of `oldkeys`. When the named cells match several rows, they are no key of the
     /// source, so its identity was FULL, and the columns that are not named were NULL.
     pub omits_nulls: bool,
@@ -136,7 +160,9 @@ impl Action<'_> {
     /// The row that makes a table that is missing, with the key that the document names for it.
     pub fn creation(&self) -> Option<(&[Cell<'_>], &[Cow<'_, str>])> {
         match self {
-            Action::Insert { row, primary_key: key } | Action::Upsert { row, key } => Some((row, key)),
+            Action::Insert { row, primary_key } => Some((row, primary_key)),
+            Action::Upsert { row, key: KeyColumns::Named(key) } => Some((row, key)),
+            Action::Upsert { row, key: KeyColumns::OfTable } => Some((row, &[])),
             _ => None,
         }
     }

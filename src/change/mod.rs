@@ -17,7 +17,7 @@ pub mod reserved;
 pub mod value;
 
 pub(crate) use calendar::{civil, month_days, write_date, write_time};
-pub use change_set::{Action, Cell, Change, ChangeSet, Key, TableName};
+pub use change_set::{Action, Cell, Change, ChangeSet, Key, KeyColumns, TableName};
 pub use column_type::{ColumnType, Family, Scalar};
 pub(crate) use misfit::shown;
 pub use misfit::{Misfit, MisfitKind};

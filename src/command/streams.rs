@@ -9,7 +9,7 @@ use crate::disk;
 use crate::document::{StreamName, TopicName};
 use crate::format::event::{ATTRIBUTE, At, EventRules, RecordColumn};
 use crate::gate::{Gate, KeyRule, Takes};
-use crate::judgement::{Operation, Rules};
+use crate::judgement::Rules;
 use crate::schema::{BrokenSchema, Schema};
 use crate::store::readable::Readable;
 use crate::store::{ApplyRules, Limits, Store};
@@ -57,7 +57,7 @@ pub(super) fn stream(
     };
     let rules = Rules {
         tables: said.allow.tables.clone(),
-        operations: said.allow.operations.iter().map(operation).collect(),
+        operations: said.allow.operations.clone(),
         unknown_types_refused: said.unknown_types == UnknownTypes::Reject,
         identifier_bytes_max: limits.identifier_bytes_max,
         key_columns: said.key_columns.clone(),
@@ -133,15 +133,6 @@ fn apply_rules(said: &config::Stream, most: &config::Limits) -> ApplyRules {
         json_indexes: json_indexes.map(|table| (table.clone(), said.document_column.clone())).collect(),
         new_tables_max: most.tables_per_document,
         new_columns_max: most.columns_per_document,
-    }
-}
-
-fn operation(said: &config::Operation) -> Operation {
-    match said {
-        config::Operation::Insert => Operation::Insert,
-        config::Operation::Update => Operation::Update,
-        config::Operation::Delete => Operation::Delete,
-        config::Operation::Truncate => Operation::Truncate,
     }
 }
 

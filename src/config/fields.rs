@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::choice::Choice;
 use super::problem::{Place, Problems};
 use super::schema::Keys;
 use super::tree::{Kind, Name, Node, Scalar, Value};
 use super::units;
 use crate::near;
+use crate::words::Choice;
 
 /// The settings of a mapping.
 pub(super) struct Fields<'n> {

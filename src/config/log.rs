@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::choice::choice;
 use super::fields::{Field, Fields};
 use super::problem::Problems;
 use super::read_stream::{judged, set};
 use super::schema::LOG;
 use crate::telemetry::judge_level;
+use crate::words::choice;
 
 choice! {
     /// How log lines are written.

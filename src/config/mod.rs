@@ -5,7 +5,6 @@
 //! It does not know which journals and stores exist (their schemes are given to it), opens nothing, and looks nothing
 //! up later. What this version cannot do yet is refused with words, never ignored.
 
-mod choice;
 mod log;
 mod limits;
 mod stream;
@@ -46,7 +45,7 @@ pub use self::stream::{ActionSettings, Allow, Column, Key, Retention, Stream};
 pub use self::template::TEMPLATE;
 pub use self::units::parse_period;
 pub use self::url::BackendUrl;
-pub use self::words::{Form, Formats, From, Misfit, OnFailure, Operation, Reply, Takes, UnknownTypes};
+pub use self::words::{Form, Formats, From, Misfit, OnFailure, Reply, Takes, UnknownTypes};
 
 /// The configuration file that is read when none is named and it is there.
 pub const FILE: &str = "sluicegate.yaml";

@@ -10,8 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::units;
-use super::words::{Form, Formats, From, Misfit, OnFailure, Operation, Reply, Takes, UnknownTypes};
+use super::words::{Form, Formats, From, Misfit, OnFailure, Reply, Takes, UnknownTypes};
 use crate::action::Action;
+use crate::words::Operation;
 
 /// A named way in: what it takes, which topic keeps it, and how it is applied.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]

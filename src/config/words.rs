@@ -1,6 +1,6 @@
 //! The settings of a stream that are one word out of a few.
 
-use super::choice::choice;
+use crate::words::choice;
 
 choice! {
     /// What the documents of a stream are.
@@ -61,20 +61,6 @@ choice! {
         SetAside = "set-aside",
         /// The stream waits there until a person acts.
         Stop = "stop",
-    }
-}
-
-choice! {
-    /// What a change does to its table.
-    pub enum Operation {
-        /// Adds a row.
-        Insert = "insert",
-        /// Changes the columns of rows.
-        Update = "update",
-        /// Removes rows.
-        Delete = "delete",
-        /// Removes all rows.
-        Truncate = "truncate",
     }
 }
 

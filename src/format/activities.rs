@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 
 use super::columns::{Columns, Members, enter, text};
-use crate::change::{Action, Cell, Change, ChangeSet, Key, TableName};
+use crate::change::{Action, Cell, Change, ChangeSet, Key, KeyColumns, TableName};
 use crate::json::{Duplicates, Fault, Kind, Names, Path, Reader};
-use crate::judgement::{Judge, Operation};
+use crate::judgement::Judge;
+use crate::words::Operation;
 
 const ROW: Members = Members { names: "col_names", types: "col_types", values: "col_values", types_optional: false };
 
@@ -178,9 +179,11 @@ impl<'a> Activity<'a> {
 }
 
 fn action<'a>(operation: Operation, row: Vec<Cell<'a>>, key: Vec<Cell<'a>>) -> Action<'a> {
-    let key = Key { cells: key, omits_nulls: false, is_one_row: false };
+    let key = Key { cells: key, is_tables: false, omits_nulls: false, is_one_row: false };
     match operation {
         Operation::Insert => Action::Insert { row, primary_key: Vec::new() },
+        // No word of this form says it yet.
+        Operation::Upsert => Action::Upsert { row, key: KeyColumns::OfTable },
         Operation::Update => Action::Update { row, key },
         Operation::Delete => Action::Delete { key },
         Operation::Truncate => Action::Truncate,

@@ -3,6 +3,7 @@
 //! A backend is one module here and one line in the registry.
 
 pub mod books;
+mod keyed;
 pub mod keys;
 pub mod made;
 pub mod moves;
@@ -23,7 +24,7 @@ use async_trait::async_trait;
 
 use self::books::Books;
 use self::rows::Rows;
-use crate::change::{Action, Change, ChangeSet};
+use crate::change::{Action, Change, ChangeSet, KeyColumns, TableName};
 use crate::document::{Position, StreamName, TopicName};
 use crate::problem::{Problem, ProblemType};
 use crate::record::Record;
@@ -178,11 +179,21 @@ impl Default for ApplyRules {
 }
 
 impl ApplyRules {
+    /// The key that the stream names for a table, as a document writes its name; by the name alone where it names a schema.
+    pub fn key_of(&self, table: &TableName<'_>) -> Option<&[String]> {
+        let named = match &table.schema {
+            Some(_) => self.keys.get(&table.to_string()),
+            None => None,
+        };
+        named.or_else(|| self.keys.get(&*table.name)).map(Vec::as_slice)
+    }
+
     /// The primary key of a table that `change` is about to create: the stream's word before the document's, `named`.
     pub fn primary_key(&self, change: &Change<'_>, named: &[Cow<'_, str>]) -> Vec<String> {
-        let table = &change.table;
-        let ours = self.keys.get(&table.to_string()).or_else(|| self.keys.get(&*table.name));
-        let columns = ours.cloned().unwrap_or_else(|| named.iter().map(ToString::to_string).collect());
+        let columns = self
+            .key_of(&change.table)
+            .map(<[String]>::to_vec)
+            .unwrap_or_else(|| named.iter().map(ToString::to_string).collect());
         let Some((row, _)) = change.action.creation() else { return Vec::new() };
         // A key that the row lacks cannot be one.
         let is_whole = columns.iter().all(|column| row.iter().any(|cell| cell.name == *column));
@@ -211,7 +222,8 @@ impl Document<'_> {
             if let Action::Insert { row, primary_key } = &mut change.action
                 && !primary_key.is_empty()
             {
-                change.action = Action::Upsert { row: std::mem::take(row), key: std::mem::take(primary_key) };
+                let key = KeyColumns::Named(std::mem::take(primary_key));
+                change.action = Action::Upsert { row: std::mem::take(row), key };
             }
         }
         self

@@ -1,12 +1,14 @@
 //! The contract of a store: one list of promises, and every store keeps each of them.
 //!
 //! A new store is one line in [`every_store`]. `store/transactions.rs` holds what a transaction promises,
-//! `store/accounts.rs` what the books do, `store/changes.rs` what changes do to tables.
+//! `store/accounts.rs` what the books do, `store/changes.rs` what changes do to tables,
+//! `store/keyed.rs` what those do that leave their key to the table.
 
 mod accounts;
 mod bench;
 mod changes;
 mod earlier;
+mod keyed;
 mod postgres;
 mod sqlite_refusals;
 mod transactions;
@@ -117,4 +119,8 @@ every_store! {
     changes::of_identical_rows_each_change_takes_one
     changes::a_schema_stays_in_the_name_unless_it_is_public
     changes::a_batch_is_its_documents_one_by_one
+    keyed::the_tables_key_says_which_row_is_meant
+    keyed::the_streams_word_stands_before_the_tables
+    keyed::many_changes_by_the_tables_key_are_made_in_their_order
+    keyed::where_nothing_tells_which_row_is_meant_the_document_says_so
 }

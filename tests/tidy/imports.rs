@@ -4,6 +4,7 @@
 /// names, and a row may name only units above it. So there is no cycle, and everything flows one way.
 pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     // What things are.
+    ("words", &[]),
     ("digest", &[]),
     ("excerpt", &[]),
     ("near", &["excerpt"]),
@@ -14,14 +15,26 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("json", &[]),
     ("problem", &[]),
     ("document", &[]),
-    ("change", &["excerpt", "json"]),
+    ("change", &["excerpt", "json", "words"]),
     ("clock", &["change"]),
     ("record", &["document"]),
-    ("judgement", &["change", "json", "problem"]),
+    ("judgement", &["change", "json", "problem", "words"]),
     ("schema", &["excerpt", "json", "judgement"]),
     (
         "format",
-        &["change", "clock", "document", "excerpt", "json", "judgement", "media_type", "problem", "record", "schema"],
+        &[
+            "change",
+            "clock",
+            "document",
+            "excerpt",
+            "json",
+            "judgement",
+            "media_type",
+            "problem",
+            "record",
+            "schema",
+            "words",
+        ],
     ),
     ("gate", &["change", "format", "json", "judgement", "panics", "problem", "record"]),
     ("action", &["gate", "json", "problem"]),
@@ -35,11 +48,23 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["change", "digest", "document", "problem", "record"]),
     (
         "store::postgres",
-        &["change", "clock", "digest", "disk", "document", "json", "problem", "query_string", "record", "store"],
+        &[
+            "change",
+            "clock",
+            "digest",
+            "disk",
+            "document",
+            "json",
+            "problem",
+            "query_string",
+            "record",
+            "store",
+            "words",
+        ],
     ),
     (
         "store::sqlite",
-        &["change", "clock", "digest", "disk", "document", "json", "problem", "record", "sqlite", "store"],
+        &["change", "clock", "digest", "disk", "document", "json", "problem", "record", "sqlite", "store", "words"],
     ),
     ("task", &["store"]),
     ("stream", &["action", "change", "digest", "document", "format", "gate", "problem", "record", "store"]),
@@ -171,7 +196,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("config", &["action", "change", "disk", "excerpt", "json", "near", "telemetry"]),
+    ("config", &["action", "change", "disk", "excerpt", "json", "near", "telemetry", "words"]),
     (
         "registry",
         &[

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use crate::change::{Action, Change, ChangeSet, Key, TableName};
 use crate::format::columns::{Columns, Members, enter, text};
 use crate::json::{Duplicates, Fault, Json, Kind, Names, Path, Reader};
-use crate::judgement::{Judge, Operation};
+use crate::judgement::Judge;
+use crate::words::Operation;
 
 const ROW: Members =
     Members { names: "columnnames", types: "columntypes", values: "columnvalues", types_optional: true };
@@ -109,11 +110,14 @@ fn change<'a>(
     judge.table(&path.member("table"), &table, operation);
     let action = match operation {
         Operation::Truncate => Action::Truncate,
-        Operation::Insert => Action::Insert { row: row.finish(path, Some(&table), judge), primary_key },
+        // wal2json knows no upsert.
+        Operation::Insert | Operation::Upsert => {
+            Action::Insert { row: row.finish(path, Some(&table), judge), primary_key }
+        }
         Operation::Update => {
             let row = row.finish(path, Some(&table), judge);
             let key = match (key, judge.key_in(&row)) {
-                (None, Some(cells)) => Key { cells, omits_nulls: false, is_one_row: true },
+                (None, Some(cells)) => Key { cells, is_tables: false, omits_nulls: false, is_one_row: true },
                 (key, _) => old_key(key, judge, path, &table),
             };
             Action::Update { row, key }
@@ -157,7 +161,7 @@ fn old_key<'a>(
             Vec::new()
         }
     };
-    Key { cells, omits_nulls: true, is_one_row: true }
+    Key { cells, is_tables: false, omits_nulls: true, is_one_row: true }
 }
 
 /// Reads the names in `pk`.

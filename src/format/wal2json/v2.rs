@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use crate::change::{Action, Cell, Change, ChangeSet, ColumnType, Key, TableName};
 use crate::format::columns::{enter, text};
 use crate::json::{Duplicates, Fault, Json, Kind, Names, Path, Reader};
-use crate::judgement::{Judge, Operation};
+use crate::judgement::Judge;
+use crate::words::Operation;
 
 pub(in crate::format) fn read<'a>(reader: &mut Reader<'a>, judge: &mut Judge<'a, '_>) -> Result<ChangeSet<'a>, Fault> {
     let mut changes = Vec::new();
@@ -112,17 +113,25 @@ fn line<'a>(reader: &mut Reader<'a>, judge: &mut Judge<'a, '_>, path: &Path<'_>)
     };
     let action = match operation {
         Operation::Truncate => Action::Truncate,
-        Operation::Insert => Action::Insert { row: require("columns", columns, judge), primary_key },
+        // wal2json knows no upsert.
+        Operation::Insert | Operation::Upsert => {
+            Action::Insert { row: require("columns", columns, judge), primary_key }
+        }
         Operation::Update => {
             let row = require("columns", columns, judge);
             let cells = match (identity, judge.key_in(&row)) {
                 (None, Some(cells)) => cells,
                 (identity, _) => require("identity", identity, judge),
             };
-            Action::Update { row, key: Key { cells, omits_nulls: false, is_one_row: true } }
+            Action::Update { row, key: Key { cells, is_tables: false, omits_nulls: false, is_one_row: true } }
         }
         Operation::Delete => Action::Delete {
-            key: Key { cells: require("identity", identity, judge), omits_nulls: false, is_one_row: true },
+            key: Key {
+                cells: require("identity", identity, judge),
+                is_tables: false,
+                omits_nulls: false,
+                is_one_row: true,
+            },
         },
     };
     Ok(if judge.count() == before { Line::Change(Change { table, action }) } else { Line::Nothing })

@@ -18,6 +18,7 @@ use super::sql::cell;
 use super::text::{Column, Parameter, fits, write_copy};
 use crate::change::{Change, MisfitKind, Value};
 use crate::problem::ProblemType;
+use crate::store::keyed::Keyed;
 use crate::store::{Refusal, StoreError};
 
 /// Runs at least so long are made at once: below, COPY's extra answers and a statement's planning cost more.
@@ -133,7 +134,7 @@ async fn patient(
 }
 
 /// The values of a run as columns; none when one of them cannot travel so.
-fn columns(plan: &Plan, types: &[Type], changes: &[(usize, &Change<'_>)]) -> Result<Option<Vec<Column>>, Refusal> {
+fn columns(plan: &Plan, types: &[Type], changes: &[(usize, Keyed<'_, '_>)]) -> Result<Option<Vec<Column>>, Refusal> {
     let mut columns: Vec<_> = types.iter().map(|element| Column::new(element.clone())).collect();
     for (document, change) in changes {
         for (number, column) in columns.iter_mut().enumerate() {

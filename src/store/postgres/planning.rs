@@ -12,9 +12,11 @@ use super::plans::{Bulk, Plan, Plans, is_exact};
 use super::rights;
 use super::schema::{LOCK, lock_of};
 use super::sql::{Shaped, cell, keeps_key};
-use crate::change::{Action, Change};
+use crate::change::{Action, Change, KeyColumns};
 use crate::problem::ProblemType;
+use crate::store::keyed::{self, Keyed};
 use crate::store::{ApplyRules, StoreError};
+use crate::words::Operation;
 
 /// Where plans are made, and by which rules.
 pub(super) struct Planner<'p> {
@@ -28,6 +30,24 @@ pub(super) struct Planner<'p> {
 }
 
 impl Planner<'_> {
+    /// `change` with its key, where it leaves that to the table.
+    pub(super) async fn keyed<'c, 'a>(&mut self, change: &'c Change<'a>) -> Result<Keyed<'c, 'a>, StoreError> {
+        if !change.is_by_tables_key() {
+            return Ok(Keyed::AsItCame(change));
+        }
+        let place = Place::of(&change.table, self.schema);
+        let is_remembered = self.plans.tables.contains_key(&place);
+        let table = self.table(&place).await?;
+        match keyed::told(change, self.rules, table.as_ref().map(|table| &*table.primary_key)) {
+            Err(StoreError::Document(_)) if is_remembered => {
+                self.plans.tables.remove(&place);
+                let table = self.table(&place).await?;
+                keyed::told(change, self.rules, table.as_ref().map(|table| &*table.primary_key))
+            }
+            other => other,
+        }
+    }
+
     /// The plan for `change`. A verdict on a document is never reached by what is only remembered of a table.
     pub(super) async fn plan(&mut self, change: &Change<'_>) -> Result<Arc<Plan>, StoreError> {
         let place = Place::of(&change.table, self.schema);
@@ -141,11 +161,7 @@ impl Planner<'_> {
                 needed.extend(ddl::json_index(None, place, change, self.rules));
                 Ok(needed)
             }
-            creation => {
-                let hint = if creation.is_some() { "; this stream may not create it" } else { "" };
-                let detail = format!("table {} does not exist{hint}", change.table);
-                Err(StoreError::document(ProblemType::UnknownTable, detail))
-            }
+            _ => Err(keyed::unknown_table(change)),
         }
     }
 
@@ -176,19 +192,7 @@ impl Planner<'_> {
                 admits.push((cell.column_type != column.column_type).then(|| column.column_type.clone()));
             }
         }
-        if let Action::Upsert { key, .. } = &change.action {
-            let is_key = |columns: &&Vec<String>| {
-                columns.len() == key.len() && columns.iter().all(|column| key.iter().any(|name| name == column))
-            };
-            if !table.unique_keys.iter().any(|columns| is_key(&columns)) {
-                let names = key.iter().map(|column| super::catalogue::quote(column)).collect::<Vec<_>>().join(", ");
-                let detail = format!(
-                    "a row of table {} may be there already, and nothing tells which: it has no unique index on {names}",
-                    change.table
-                );
-                return Err(StoreError::document(ProblemType::ConstraintViolated, detail));
-            }
-        }
+        keyed::check_unique(change, &table.unique_keys)?;
         let single = shaped.single(&table);
         let bulk = bulk(&shaped, &table);
         let hashed = hashed(&shaped, &table);
@@ -232,7 +236,7 @@ fn bulk(shaped: &Shaped<'_, '_>, table: &Table) -> Bulk {
             joined(shaped, table)
         }
         // One statement touches a row once.
-        Action::Upsert { key, .. }
+        Action::Upsert { key: KeyColumns::Named(key), .. }
             if table.takes_joins
                 && table.primary_key.len() == key.len()
                 && table.primary_key.iter().all(|column| key.iter().any(|name| name == column))
@@ -261,23 +265,24 @@ fn moves(shaped: &Shaped<'_, '_>, table: &Table) -> bool {
 /// The cells that tell rows apart: those of the primary key where that is all that must be unique, else those of the key.
 fn hashed(shaped: &Shaped<'_, '_>, table: &Table) -> Option<Vec<usize>> {
     let change = shaped.change;
-    let (kind, row, key) = change.parts();
+    let (operation, row, key) = change.parts();
     let exact = |at: &usize| {
         let cell = cell(change, *at)?;
         is_exact(table.column(&cell.name)?, &cell.column_type).then_some(*at)
     };
-    if kind == 3 || key.is_some_and(|key| key.omits_nulls) {
+    if operation == Operation::Truncate || key.is_some_and(|key| key.omits_nulls) {
         return None;
     }
     if !table.has_one_key {
         // Only whether two updates meet the same row is asked then.
         let compared = shaped.compared();
-        let is_whole = !compared.is_empty() && kind == 1;
+        let is_whole = !compared.is_empty() && operation == Operation::Update;
         return is_whole.then(|| compared.iter().map(exact).collect::<Option<Vec<_>>>()).flatten();
     }
     let named = key.map_or(row, |key| &key.cells);
     let first = if key.is_some() { row.len() } else { 0 };
-    if key.is_some() && named.len() != table.primary_key.len() || kind == 1 && moves(shaped, table) {
+    if key.is_some() && named.len() != table.primary_key.len() || operation == Operation::Update && moves(shaped, table)
+    {
         return None;
     }
     let place = |column: &String| named.iter().position(|cell| cell.name == *column).map(|at| first + at);

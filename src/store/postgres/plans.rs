@@ -12,6 +12,7 @@ use super::catalogue::{Place, Table};
 use super::sql::{cell, keeps_key};
 use crate::change::{Change, ColumnType, Family, Value};
 use crate::store::made::Made;
+use crate::words::Operation;
 
 /// So many shapes are kept. A sender that makes up new ones all the time costs time, not memory.
 const PLANS_MAX: usize = 1_000;
@@ -86,7 +87,7 @@ pub(super) enum Bulk {
 #[derive(Debug, PartialEq)]
 pub(super) struct Shape {
     table: (Option<String>, String),
-    pub(super) kind: u8,
+    pub(super) operation: Operation,
     omits_nulls: bool,
     is_one_row: bool,
     keeps_key: bool,
@@ -98,10 +99,10 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn of(change: &Change<'_>) -> Self {
-        let (kind, row, key) = change.parts();
+        let (operation, row, key) = change.parts();
         Shape {
             table: (change.table.schema.as_deref().map(str::to_owned), change.table.name.to_string()),
-            kind,
+            operation,
             omits_nulls: key.is_some_and(|key| key.omits_nulls),
             is_one_row: key.is_some_and(|key| key.is_one_row),
             keeps_key: keeps_key(change),
@@ -112,9 +113,9 @@ impl Shape {
     }
 
     fn is_of(&self, change: &Change<'_>) -> bool {
-        let (kind, row, key) = change.parts();
+        let (operation, row, key) = change.parts();
         let key_cells = key.map_or(&[][..], |key| &key.cells);
-        self.kind == kind
+        self.operation == operation
             && self.row_length == row.len()
             && self.columns.len() == row.len() + key_cells.len()
             && self.table.1 == change.table.name
@@ -127,21 +128,21 @@ impl Shape {
                 .iter()
                 .zip(row.iter().chain(key_cells))
                 .all(|(known, cell)| known.0 == cell.name && known.1 == cell.column_type)
-            && (kind != 1 || self.keeps_key == keeps_key(change))
+            && (operation != Operation::Update || self.keeps_key == keeps_key(change))
     }
 }
 
 fn hash(change: &Change<'_>) -> u64 {
     let mut hasher = FxHasher::default();
-    let (kind, row, key) = change.parts();
-    (kind, row.len(), &change.table).hash(&mut hasher);
+    let (operation, row, key) = change.parts();
+    (operation, row.len(), &change.table).hash(&mut hasher);
     for cell in change.cells() {
         (&cell.name, &cell.column_type).hash(&mut hasher);
     }
     for cell in key.map_or(&[][..], |key| &key.cells) {
         (cell.value == Value::Null).hash(&mut hasher);
     }
-    (kind == 1 && keeps_key(change)).hash(&mut hasher);
+    (operation == Operation::Update && keeps_key(change)).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -195,9 +196,8 @@ impl Plans {
 }
 
 impl Plan {
-    /// Inserts, updates and so on: see [`parts`].
-    pub(super) fn kind(&self) -> u8 {
-        self.shape.kind
+    pub(super) fn operation(&self) -> Operation {
+        self.shape.operation
     }
 
     /// A number for the row that a change is about: the same for the same row, and hardly ever for two. None when that

@@ -9,13 +9,15 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::plans::{Bulk, Plan};
-use crate::change::Change;
+
+use crate::store::keyed::Keyed;
+use crate::words::Operation;
 
 /// Changes of one plan.
 pub(super) struct Run<'c, 'a> {
     pub(super) plan: Arc<Plan>,
     /// Each change, with the index of its document.
-    pub(super) changes: Vec<(usize, &'c Change<'a>)>,
+    pub(super) changes: Vec<(usize, Keyed<'c, 'a>)>,
 }
 
 /// The runs of a batch, in the order in which they are made.
@@ -40,14 +42,15 @@ struct Lane {
 
 impl<'c, 'a> Runs<'c, 'a> {
     /// Adds the next change.
-    pub(super) fn push(&mut self, document: usize, change: &'c Change<'a>, plan: &Arc<Plan>) {
+    pub(super) fn push(&mut self, document: usize, change: Keyed<'c, 'a>, plan: &Arc<Plan>) {
         let table = &plan.table;
         let lane = self.lanes.entry(if table.is_alone { table.oid } else { 0 }).or_default();
-        let row = plan.row_of(change);
+        let row = plan.row_of(&change);
         let known = lane.of_plan.get(&plan.id).copied();
         let touched = row.and_then(|row| lane.of_row.get(&row).copied());
         // One statement updates a row once, be it an update or an upsert.
-        let is_twice = |run: usize| matches!(plan.kind(), 1 | 4) && touched == Some(run);
+        let is_twice =
+            |run: usize| matches!(plan.operation(), Operation::Update | Operation::Upsert) && touched == Some(run);
         let may_join = |run: usize| match row {
             Some(_) if table.has_one_key => run >= lane.barrier && touched.is_none_or(|at| at <= run) && !is_twice(run),
             // Where rows cannot be told apart, an update is made by itself, and may meet any row.

@@ -1,9 +1,7 @@
 //! The SQL of a change: one statement a change, or one for many that have the same shape.
 
-use std::borrow::Cow;
-
 use super::catalogue::{Column, Table, quote};
-use crate::change::{Action, Cell, Change, Family, Key, Scalar, Value};
+use crate::change::{Action, Cell, Change, Family, Key, KeyColumns, Scalar, Value};
 use tokio_postgres::types::Type;
 
 /// A change as a statement sees it: its cells in the order of the row, then of the key, and which of them it binds.
@@ -76,7 +74,8 @@ impl<'c, 'a> Shaped<'c, 'a> {
     }
 
     /// What an upsert does where a row with its key is there.
-    fn on_conflict(&self, key: &[Cow<'_, str>]) -> String {
+    fn on_conflict(&self, key: &KeyColumns<'_>) -> String {
+        let KeyColumns::Named(key) = key else { return String::new() };
         let columns: Vec<_> = key.iter().map(|column| quote(column)).collect();
         let set = self.set();
         let others = set.iter().map(|at| self.name(*at)).filter(|name| !key.iter().any(|column| column == name));

@@ -19,8 +19,10 @@ use super::letters;
 use super::planning::Planner;
 use super::plans::Plan;
 use super::runs::Runs;
+use crate::change::Change;
 use crate::clock;
 use crate::document::Position;
+use crate::store::keyed::Keyed;
 use crate::store::{ApplyRules, Claim, Closing, Document, Fate, Letter, Next, Refusal, StoreError, Tally, Transaction};
 
 /// After a refusal the documents are tried in pieces that double from here: the next one at fault may be near.
@@ -125,19 +127,16 @@ impl<'s> PostgresTransaction<'s> {
             // cannot be altered.
             let mut plans = Vec::with_capacity(document.changes.changes.len());
             for change in &document.changes.changes {
-                let plan = self.plan(change).await.map_err(its)?;
-                for constraint in &plan.table.deferred {
-                    if !deferred.contains(constraint) {
-                        deferred.push(constraint.clone());
-                    }
-                }
-                plans.push(plan);
+                let (plan, change) = self.plan(change).await.map_err(its)?;
+                let new: Vec<_> = plan.table.deferred.iter().filter(|name| !deferred.contains(name)).cloned().collect();
+                deferred.extend(new);
+                plans.push((plan, change));
             }
-            for (plan, change) in plans.iter().zip(&document.changes.changes) {
+            for (plan, change) in plans {
                 if is_single {
-                    self.one(plan, change).await.map_err(its)?;
+                    self.one(&plan, &change).await.map_err(its)?;
                 } else {
-                    runs.push(index, change, plan);
+                    runs.push(index, change, &plan);
                     count += 1;
                 }
             }
@@ -159,23 +158,24 @@ impl<'s> PostgresTransaction<'s> {
         Ok(fates)
     }
 
-    async fn plan(&mut self, change: &crate::change::Change<'_>) -> Result<Arc<Plan>, StoreError> {
+    /// How a change is made, and the change with its key.
+    async fn plan<'c, 'a>(&mut self, change: &'c Change<'a>) -> Result<(Arc<Plan>, Keyed<'c, 'a>), StoreError> {
         let (connection, plans) = self.desk.both();
-        let plan = match plans.find(change) {
+        let (rules, schema, statements) = (self.rules, self.schema, &mut self.statements);
+        let mut planner = Planner { connection, plans, rules, schema, statements };
+        let change = planner.keyed(change).await?;
+        let plan = match planner.plans.find(&change) {
             Some(plan) => plan,
-            None => {
-                let (rules, schema, statements) = (self.rules, self.schema, &mut self.statements);
-                Planner { connection, plans, rules, schema, statements }.plan(change).await?
-            }
+            None => planner.plan(&change).await?,
         };
         if let Some(statements) = &mut self.statements {
             statements.push(plan.single.clone());
         }
-        Ok(plan)
+        Ok((plan, change))
     }
 
     /// Makes one change by itself.
-    async fn one(&mut self, plan: &Plan, change: &crate::change::Change<'_>) -> Result<(), StoreError> {
+    async fn one(&mut self, plan: &Plan, change: &Change<'_>) -> Result<(), StoreError> {
         let connection = self.desk.connection();
         let values = parameters(plan, change)?;
         let statement = prepared(connection, &plan.single, &plan.statement).await.map_err(|refusal| refusal.error)?;

@@ -19,6 +19,8 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     /// The columns of the primary key, in its order.
     pub(super) primary_key: Vec<String>,
+    /// The columns of each index that no two rows are alike in, and of the primary key.
+    pub(super) unique_keys: Vec<Vec<String>>,
     /// False for a table WITHOUT ROWID, which others may have made.
     pub(super) has_rowid: bool,
     /// The first columns of all indexes.
@@ -134,6 +136,10 @@ pub(super) fn load(connection: &Connection, name: &str) -> rusqlite::Result<Opti
     let is_led =
         |column: &&Column| by_digits.iter().any(|sql| sql.contains(&format!("({}", digits(&quote(&column.name)))));
     leading.extend(columns.iter().filter(is_led).map(|column| column.name.clone()));
+    let mut unique_keys = unique_indexes(connection, &name)?;
+    if !primary_key.is_empty() {
+        unique_keys.push(primary_key.clone());
+    }
     let is_ours = connection
         .prepare_cached(r#"SELECT count(*) FROM "_sluicegate_tables" WHERE name = ?1"#)?
         .query_row([&name], |row| row.get::<_, i64>(0))?
@@ -141,7 +147,25 @@ pub(super) fn load(connection: &Connection, name: &str) -> rusqlite::Result<Opti
     let has_rowid = connection
         .prepare_cached("SELECT wr = 0 FROM pragma_table_list WHERE schema = 'main' AND name = ?1")?
         .query_row([&name], |row| row.get(0))?;
-    Ok(Some(Table { name, columns, primary_key, has_rowid, leading, is_ours }))
+    Ok(Some(Table { name, columns, primary_key, unique_keys, has_rowid, leading, is_ours }))
+}
+
+/// The columns of each whole unique index of a table; those of expressions are left out.
+fn unique_indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Vec<String>>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT list.seq, info.name FROM pragma_index_list(?1) AS list, pragma_index_info(list.name) AS info
+         WHERE list.\"unique\" = 1 AND list.partial = 0 ORDER BY list.seq, info.seqno",
+    )?;
+    let rows = statement.query_map([table], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?)))?;
+    let mut indexes: Vec<(i64, Vec<Option<String>>)> = Vec::new();
+    for row in rows {
+        let (index, column) = row?;
+        match indexes.last_mut() {
+            Some((last, columns)) if *last == index => columns.push(column),
+            _ => indexes.push((index, vec![column])),
+        }
+    }
+    Ok(indexes.into_iter().filter_map(|(_, columns)| columns.into_iter().collect()).collect())
 }
 
 /// What a name belongs to, if that is no table that documents may write.

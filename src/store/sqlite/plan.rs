@@ -11,10 +11,12 @@ use rustc_hash::{FxHashMap, FxHasher};
 use super::affinity::Affinity;
 use super::catalogue::{Catalogue, Table, declared, digits, in_the_way, quote, sqlite_name};
 use super::error::failed;
-use crate::change::{Action, Cell, Change, ColumnType, Family, Key, TableName};
+use crate::change::{Action, Cell, Change, ColumnType, Family, Key, KeyColumns, TableName};
 use crate::problem::ProblemType;
+use crate::store::keyed::{self, Keyed};
 use crate::store::made::Made;
 use crate::store::{ApplyRules, StoreError};
+use crate::words::Operation;
 
 /// So many shapes are kept. A sender that makes up new ones all the time costs time, not memory.
 const PLANS_MAX: usize = 1_000;
@@ -46,7 +48,7 @@ pub(super) struct Plan {
 #[derive(Debug, PartialEq)]
 struct Shape {
     table: (Option<String>, String),
-    kind: u8,
+    operation: Operation,
     omits_nulls: bool,
     is_one_row: bool,
     columns: Vec<(String, ColumnType)>,
@@ -55,10 +57,10 @@ struct Shape {
 
 impl Shape {
     fn of(change: &Change<'_>) -> Self {
-        let (kind, row, key) = change.parts();
+        let (operation, row, key) = change.parts();
         Shape {
             table: (change.table.schema.as_deref().map(str::to_owned), change.table.name.to_string()),
-            kind,
+            operation,
             omits_nulls: key.is_some_and(|key| key.omits_nulls),
             is_one_row: key.is_some_and(|key| key.is_one_row),
             columns: change.cells().map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
@@ -67,8 +69,8 @@ impl Shape {
     }
 
     fn is_of(&self, change: &Change<'_>) -> bool {
-        let (kind, row, key) = change.parts();
-        self.kind == kind
+        let (operation, row, key) = change.parts();
+        self.operation == operation
             && self.row_length == row.len()
             && self.omits_nulls == key.is_some_and(|key| key.omits_nulls)
             && self.is_one_row == key.is_some_and(|key| key.is_one_row)
@@ -85,8 +87,8 @@ impl Shape {
 
 fn hash(change: &Change<'_>) -> u64 {
     let mut hasher = FxHasher::default();
-    let (kind, row, _) = change.parts();
-    (kind, row.len(), &change.table).hash(&mut hasher);
+    let (operation, row, _) = change.parts();
+    (operation, row.len(), &change.table).hash(&mut hasher);
     for cell in change.cells() {
         (&cell.name, &cell.column_type).hash(&mut hasher);
     }
@@ -105,6 +107,20 @@ impl Plans {
     pub(super) fn clear(&mut self) {
         self.catalogue.clear();
         self.plans.clear();
+    }
+
+    /// `change` with its key, where it leaves that to the table.
+    pub(super) fn keyed<'c, 'a>(
+        &mut self,
+        connection: &Connection,
+        change: &'c Change<'a>,
+        rules: &ApplyRules,
+    ) -> Result<Keyed<'c, 'a>, StoreError> {
+        if !change.is_by_tables_key() {
+            return Ok(Keyed::AsItCame(change));
+        }
+        let table = self.catalogue.table(connection, &sqlite_name(&change.table)).map_err(failed)?;
+        keyed::told(change, rules, table.map(|table| &*table.primary_key))
     }
 
     /// The plan for `change`. Creates the tables, columns and indexes that it needs; `ran` is told the SQL of those.
@@ -144,13 +160,7 @@ impl Plans {
                 }
                 vec![create(&change.table, row, &rules.primary_key(change, key))]
             }
-            (None, _) => {
-                let hint = if creation.is_some() { "; this stream may not create it" } else { "" };
-                return Err(StoreError::document(
-                    ProblemType::UnknownTable,
-                    format!("table {} does not exist{hint}", change.table),
-                ));
-            }
+            (None, _) => return Err(keyed::unknown_table(change)),
             (Some(table), _) if table.name != name => {
                 return Err(StoreError::document(
                     ProblemType::NameConflict,
@@ -198,6 +208,7 @@ impl Plans {
             admits.push((cell.column_type != column.column_type).then(|| column.column_type.clone()));
             affinities.push(column.affinity);
         }
+        keyed::check_unique(change, &table.unique_keys)?;
         let sql = statement(table, change);
         if let Some(sql) = missing_index(table, change) {
             self.made.note(0, 1, rules)?;
@@ -259,6 +270,7 @@ fn statement(table: &Table, change: &Change<'_>) -> String {
     match &change.action {
         Action::Insert { row, .. } => insert(row),
         Action::Upsert { row, key } => {
+            let KeyColumns::Named(key) = key else { return insert(row) };
             let columns: Vec<_> = key.iter().map(|column| quote(column)).collect();
             let others = row.iter().filter(|cell| !key.contains(&cell.name)).map(|cell| quote(&cell.name));
             let set: Vec<_> = others.map(|column| format!("{column} = excluded.{column}")).collect();

@@ -92,13 +92,14 @@ impl<'s> SqliteTransaction<'s> {
                 statements.push(sql.to_owned());
             }
         };
-        let plan = plans.plan(connection, change, self.rules, &mut ran)?;
+        let change = plans.keyed(connection, change, self.rules)?;
+        let plan = plans.plan(connection, &change, self.rules, &mut ran)?;
         ran(&plan.sql);
         let mut statement = connection.prepare_cached(&plan.sql).map_err(failed)?;
         for (index, cell) in change.cells().enumerate() {
             let value = match &plan.admits[index] {
                 None => Cow::Borrowed(&cell.value),
-                Some(column_type) => Cow::Owned(admitted(column_type, change, cell)?),
+                Some(column_type) => Cow::Owned(admitted(column_type, &change, cell)?),
             };
             if let Some(affinity) = plan.affinities[index]
                 && !affinity.keeps(&value)

@@ -1,9 +1,9 @@
 //! Settings that are one word out of a few: the words stand once, beside the variants they mean.
 //!
-//! It does not read them; that is the business of `fields.rs`.
+//! It does not read them; that is the business of `config/fields.rs`.
 
 /// An enum whose variants are words of the configuration.
-pub(super) trait Choice: Copy + 'static {
+pub(crate) trait Choice: Copy + 'static {
     /// Every word with what it means, in the order of the documentation.
     const ALL: &'static [(&'static str, Self)];
 }
@@ -17,7 +17,7 @@ macro_rules! choice {
             $($(#[$variant_meta])* #[serde(rename = $word)] $variant,)+
         }
 
-        impl crate::config::choice::Choice for $name {
+        impl crate::words::Choice for $name {
             const ALL: &'static [(&'static str, Self)] = &[$(($word, $name::$variant)),+];
         }
 
@@ -30,4 +30,4 @@ macro_rules! choice {
     };
 }
 
-pub(super) use choice;
+pub(crate) use choice;
