@@ -11,7 +11,7 @@ use crate::format::event;
 use crate::gate::{self, Gate, Takes, quoted};
 use crate::problem::{Problem, ProblemType};
 use crate::record::{Kept, Record};
-use crate::store::{ApplyRules, Document, Idempotency};
+use crate::store::{ApplyRules, Document, Idempotency, Reads};
 
 /// Everything the program knows about one stream.
 #[derive(Debug, Clone)]
@@ -115,9 +115,10 @@ impl Stream {
         matches!(self.table, Target::Records { .. })
     }
 
-    /// Reads a record of the stream's topic as a document. It is judged again: other programs may write to the topic.
-    pub fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
-        gate::judging(|| self.read_record(kept))
+    /// Documents before this offset may have left their rows in the tables, when those before `applied_before` were applied
+    /// once already.
+    pub fn again_before(&self, applied_before: i64) -> i64 {
+        if self.has_rows_by_receipt() { applied_before } else { i64::MIN }
     }
 
     fn read_record<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
@@ -157,5 +158,12 @@ impl Stream {
         let key = kept.record.headers.idempotency_key.as_deref();
         let idempotency = key.map(|key| Idempotency { key, digest: crate::digest(&kept.record.value) });
         Ok(Document { stream: &self.name, position: &kept.position, changes, idempotency })
+    }
+}
+
+impl Reads for Stream {
+    /// Reads a record of the stream's topic as a document. It is judged again: other programs may write to the topic.
+    fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
+        gate::judging(|| self.read_record(kept))
     }
 }

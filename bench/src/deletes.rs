@@ -5,11 +5,12 @@
 //! a plain program does the same beside.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::Connection;
-use sluicegate::store::Store;
 use sluicegate::store::sqlite::SqliteStore;
+use sluicegate::store::{Documents, Store};
 use sluicegate::stream::Stream;
 
 use crate::Fallible;
@@ -144,12 +145,16 @@ impl Bench {
     /// Applies documents in transactions of `size`. Gives the seconds that the store took, without reading them.
     async fn apply(&self, documents: Vec<String>, size: usize) -> Fallible<f64> {
         let kept: Vec<_> = documents.into_iter().zip(0..).map(|(text, at)| kept(&self.stream, at, text)).collect();
-        let read = |kept| self.stream.read(kept).map_err(|problem| problem.detail);
-        let documents: Vec<_> = kept.iter().map(read).collect::<Result<_, _>>()?;
+        let count = kept.len();
+        let documents = Arc::new(Documents::read(Arc::new(self.stream.clone()), kept));
+        if let Some((_, problem)) = documents.unreadable().first() {
+            return Err(problem.detail.clone().into());
+        }
         let begun = Instant::now();
-        for some in documents.chunks(size) {
+        for first in (0..count).step_by(size) {
+            let some = documents.part(first..count.min(first + size));
             let mut transaction = self.store.begin(&self.stream.apply, None).await?;
-            transaction.apply(some).await.map_err(|refusal| refusal.error)?;
+            transaction.apply(&some).await.map_err(|refusal| refusal.error)?;
             transaction.commit().await?;
         }
         Ok(begun.elapsed().as_secs_f64())

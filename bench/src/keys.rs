@@ -12,9 +12,10 @@ use sluicegate::document::{Position, StreamName, TopicName};
 use sluicegate::intake::files::FileKey;
 use sluicegate::journal::sqlite::SqliteJournal;
 use sluicegate::journal::{Journal, Log};
-use sluicegate::record::{EVENT_KEY, Record};
+use sluicegate::problem::Problem;
+use sluicegate::record::{EVENT_KEY, Headers, Kept, Record};
 use sluicegate::store::sqlite::SqliteStore;
-use sluicegate::store::{Document, Fate, Idempotency, Store};
+use sluicegate::store::{Document, Documents, Fate, Idempotency, Reads, Store};
 use sluicegate::stream::Stream;
 
 use crate::Fallible;
@@ -94,6 +95,18 @@ async fn expect_each_applied(store: &dyn Store, stream: &Stream, count: i64) -> 
     Ok(())
 }
 
+/// Reads records as documents that change nothing, by their keys.
+struct KeysAlone(StreamName);
+
+impl Reads for KeysAlone {
+    fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
+        let Kept { position, record } = kept;
+        let key = record.headers.idempotency_key.as_deref();
+        let idempotency = key.map(|key| Idempotency { key, digest: sluicegate::digest(&record.value) });
+        Ok(Document { stream: &self.0, position, changes: ChangeSet::default(), idempotency })
+    }
+}
+
 /// Has the store remember the keys of documents that change nothing.
 async fn remember(store: &dyn Store) -> Fallible {
     const TRANSACTION: i64 = 5_000;
@@ -102,17 +115,16 @@ async fn remember(store: &dyn Store) -> Fallible {
     for first in (0..REMEMBERED.now()).step_by(TRANSACTION as usize) {
         let numbers = first..REMEMBERED.now().min(first + TRANSACTION);
         let position = |offset| Position { topic: topic.clone(), partition: 0, offset };
-        let known: Vec<_> =
-            numbers.map(|n| (of_sender(n), sluicegate::digest(&n.to_be_bytes()), position(n))).collect();
-        let documents = known.iter().map(|(key, digest, position)| Document {
-            stream: &stream,
-            position,
-            changes: ChangeSet { changes: Vec::new() },
-            idempotency: Some(Idempotency { key, digest: *digest }),
-        });
-        let documents: Vec<_> = documents.collect();
+        let record = |n: i64| Record {
+            key: None,
+            value: n.to_be_bytes().to_vec().into(),
+            headers: Headers { idempotency_key: Some(of_sender(n)), ..Headers::default() },
+            timestamp_ms: 0,
+        };
+        let known: Vec<_> = numbers.map(|n| Kept { position: position(n), record: record(n) }).collect();
+        let documents = Arc::new(Documents::read(Arc::new(KeysAlone(stream.clone())), known));
         let mut transaction = store.begin(&rules, None).await?;
-        let fates = transaction.apply(&documents).await.map_err(|refusal| refusal.error)?;
+        let fates = transaction.apply(&documents.whole()).await.map_err(|refusal| refusal.error)?;
         if fates.iter().any(|fate| *fate != Fate::Applied) {
             return Err("a new key was taken for a known one".into());
         }

@@ -3,13 +3,15 @@
 //! A retry runs in one store transaction, appends nothing to the journal, keeps its receipt, and moves one unit between
 //! the counters.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::document::Position;
 use crate::problem::{Problem, ProblemType};
 use crate::record::Kept;
 use crate::store::tries::Tries;
-use crate::store::{ApplyRules, Closing, Document, Letter, Store, StoreError};
+use crate::store::{ApplyRules, Closing, Documents, Letter, Part, Reads, Store, StoreError};
 use crate::stream::Stream;
 
 /// What became of a retry.
@@ -25,10 +27,10 @@ pub enum Retried {
     Gone,
 }
 
-/// Tries a dead letter again; with `mended` in place of its document, if given. Blocks its thread.
+/// Tries a dead letter again; with `mended` in place of its document, if given.
 pub async fn retry(
     store: &dyn Store,
-    stream: &Stream,
+    stream: &Arc<Stream>,
     letter: Letter,
     mended: Option<Bytes>,
 ) -> Result<Retried, StoreError> {
@@ -44,16 +46,17 @@ pub async fn retry(
         }
         kept.record.value = mended;
     }
-    let problem = match stream.read(&kept) {
-        Ok(mut document) => {
-            if stream.has_rows_by_receipt() {
-                // It may have become a letter when it was replayed, and its row is there.
-                document = document.again();
-            }
-            if let (Some(idempotency), true) = (document.idempotency.as_mut(), is_mended) {
-                // The key goes on standing for the document as it was sent.
-                idempotency.digest = original;
-            }
+    let reader = Arc::clone(stream) as Arc<dyn Reads>;
+    let read = Documents::read_one(reader, kept, |document| {
+        if let Some(idempotency) = document.idempotency.as_mut() {
+            // The key of a mended one goes on standing for the document as it was sent.
+            idempotency.digest = original;
+        }
+    });
+    let problem = match read {
+        Ok(document) => {
+            // It may have become a letter when it was replayed, and its row is there.
+            let document = document.whole().again_before(stream.again_before(i64::MAX));
             match attempt(store, stream, &document, &position).await? {
                 Attempt::Applied => return Ok(Retried::Applied),
                 Attempt::Gone => return Ok(Retried::Gone),
@@ -84,7 +87,7 @@ enum Attempt {
 async fn attempt(
     store: &dyn Store,
     stream: &Stream,
-    document: &Document<'_>,
+    document: &Part,
     letter: &Position,
 ) -> Result<Attempt, StoreError> {
     let mut tries = Tries::begin();
@@ -113,14 +116,9 @@ async fn attempt(
 }
 
 /// One transaction. False when there is no such letter.
-async fn once(
-    store: &dyn Store,
-    stream: &Stream,
-    document: &Document<'_>,
-    letter: &Position,
-) -> Result<bool, StoreError> {
+async fn once(store: &dyn Store, stream: &Stream, document: &Part, letter: &Position) -> Result<bool, StoreError> {
     let mut transaction = store.begin(&stream.apply, None).await?;
-    transaction.apply(std::slice::from_ref(document)).await.map_err(|refusal| refusal.error)?;
+    transaction.apply(document).await.map_err(|refusal| refusal.error)?;
     if !transaction.close_letter(letter, Closing::Applied).await.map_err(StoreError::of_the_books)? {
         return Ok(false);
     }

@@ -5,16 +5,17 @@
 //! transaction, a connection that ends), the batch goes on in transactions of fewer documents, down to one, each with its
 //! position: so whoever is before the document in question is served, and it is tried by itself.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::judged::{Documents, Judged, Read};
+use super::judged::Judged;
 use crate::clock;
 use crate::document::Receipt;
 use crate::problem::{Problem, ProblemType};
-use crate::record::Kept;
 use crate::shutdown::Stop;
 use crate::store::tries::Tries;
-use crate::store::{Claim, Document, Fate, Letter, Next, Store, StoreError, Tally, Transaction};
+use crate::store::{Claim, Documents, Fate, Letter, Next, Store, StoreError, Tally, Transaction};
 use crate::stream::{OnFailure, Stream};
 
 /// What became of a batch.
@@ -57,22 +58,9 @@ pub(super) async fn apply(
     care: &Care,
     stop: &Stop,
 ) -> Result<Settled, Broken> {
-    let Read { stream, batch } = judged.borrow_owner();
-    let Documents { documents, indices, unreadable } = judged.borrow_dependent();
-    let again = again(stream, claim, documents);
-    let documents = again.as_deref().unwrap_or(documents);
-    let count = batch.records.len();
-    let mut settling = Settling {
-        store,
-        stream,
-        records: &batch.records,
-        documents,
-        indices,
-        unreadable,
-        end: batch.next_offset,
-        claim: claim.clone(),
-        care,
-    };
+    let Judged { stream, next_offset: end, documents, .. } = judged;
+    let count = documents.records().len();
+    let mut settling = Settling { store, stream, documents, end: *end, claim: claim.clone(), care };
     let whole = care.records_max.unwrap_or(count).max(1);
     let (mut done, mut length) = (0_usize, whole);
     loop {
@@ -115,18 +103,10 @@ enum Pass {
     Held(Problem),
 }
 
-/// The documents of a batch, the index of the record of each, and the records that are none.
-type Found<'s> = (&'s [Document<'s>], &'s [usize], &'s [(usize, Problem)]);
-
 struct Settling<'s> {
     store: &'s dyn Store,
     stream: &'s Stream,
-    records: &'s [Kept],
-    documents: &'s [Document<'s>],
-    /// The index of the record of each document.
-    indices: &'s [usize],
-    /// The records that are no documents.
-    unreadable: &'s [(usize, Problem)],
+    documents: &'s Arc<Documents>,
     /// The offset behind the batch.
     end: i64,
     /// It moves with each transaction.
@@ -141,7 +121,7 @@ impl<'s> Settling<'s> {
         let is_alone = to - from == 1;
         if is_alone
             && let Some((offset, problem)) = &self.care.blamed
-            && self.records[from].position.offset == *offset
+            && self.documents.records()[from].position.offset == *offset
         {
             return self.blame(from, problem.clone()).await;
         }
@@ -178,7 +158,7 @@ impl<'s> Settling<'s> {
     /// One transaction.
     async fn pass(&mut self, from: usize, to: usize) -> Result<Pass, StoreError> {
         let mut run = self.begin().await?;
-        let stopped = run.records((self.documents, self.indices, self.unreadable), from, to).await?;
+        let stopped = run.records(from, to).await?;
         let (reached, pass) = match stopped {
             Stopped::Never => (to, stopped.into_pass(to)),
             Stopped::Sliced { at } => (at, stopped.into_pass(to)),
@@ -196,15 +176,16 @@ impl<'s> Settling<'s> {
     async fn begin(&self) -> Result<Run<'s>, StoreError> {
         let (store, stream) = (self.store, self.stream);
         let transaction = store.begin(&stream.apply, Some(&self.claim)).await?;
-        let records = self.records;
+        let documents = self.documents;
+        let again_before = stream.again_before(self.claim.applied_before);
         let (tally, set_aside) = (Tally::default(), Vec::new());
-        Ok(Run { transaction, stream, records, tally, set_aside, begun: Instant::now() })
+        Ok(Run { transaction, stream, documents, again_before, tally, set_aside, begun: Instant::now() })
     }
 
     /// Moves the position to before a record, and commits.
     async fn finish(&mut self, run: Run<'_>, reached: usize) -> Result<(), StoreError> {
         let Run { mut transaction, mut tally, set_aside, .. } = run;
-        let next_offset = self.records.get(reached).map_or(self.end, |kept| kept.position.offset);
+        let next_offset = self.documents.records().get(reached).map_or(self.end, |kept| kept.position.offset);
         tally.gaps = next_offset - self.claim.next_offset - tally.applied - tally.duplicates - tally.dead_lettered;
         transaction.advance(&self.claim, next_offset, tally).await?;
         transaction.commit().await?;
@@ -217,20 +198,6 @@ impl<'s> Settling<'s> {
     }
 }
 
-/// The documents of a replay: rows that are there already are brought up to date. None when none of them was applied
-/// before.
-fn again<'a>(stream: &Stream, claim: &Claim, documents: &[Document<'a>]) -> Option<Vec<Document<'a>>> {
-    let was_applied = |document: &Document<'_>| document.position.offset < claim.applied_before;
-    if !stream.has_rows_by_receipt() || !documents.first().is_some_and(was_applied) {
-        return None;
-    }
-    let again = |document: &Document<'a>| match was_applied(document) {
-        true => document.clone().again(),
-        false => document.clone(),
-    };
-    Some(documents.iter().map(again).collect())
-}
-
 /// After a refusal runs grow from here again: where many documents are bad, each refusal costs what a short run does.
 const LENGTH_MIN: usize = 16;
 
@@ -238,7 +205,9 @@ const LENGTH_MIN: usize = 16;
 struct Run<'s> {
     transaction: Box<dyn Transaction + 's>,
     stream: &'s Stream,
-    records: &'s [Kept],
+    documents: &'s Arc<Documents>,
+    /// Documents before this offset were applied once already.
+    again_before: i64,
     tally: Tally,
     set_aside: Vec<(Receipt, ProblemType)>,
     begun: Instant,
@@ -280,13 +249,13 @@ impl Stopped {
 
 impl Run<'_> {
     /// The records from one index to before another: what is no document at all divides them into runs of those that are.
-    async fn records(&mut self, found: Found<'_>, from: usize, to: usize) -> Result<Stopped, StoreError> {
-        let (documents, indices, unreadable) = found;
-        let before = |index: usize| indices.partition_point(|other| *other < index);
+    async fn records(&mut self, from: usize, to: usize) -> Result<Stopped, StoreError> {
+        let documents = Arc::clone(self.documents);
+        let before = |index: usize| documents.indices().partition_point(|other| *other < index);
         let mut done = before(from);
-        for (index, problem) in unreadable.iter().filter(|(index, _)| (from..to).contains(index)) {
+        for (index, problem) in documents.unreadable().iter().filter(|(index, _)| (from..to).contains(index)) {
             let end = before(*index);
-            match self.documents(&documents[done..end], &indices[done..end]).await? {
+            match self.run(done..end).await? {
                 Stopped::Never => {}
                 stopped => return Ok(stopped),
             }
@@ -295,21 +264,20 @@ impl Run<'_> {
             }
             done = end;
         }
-        let end = before(to);
-        self.documents(&documents[done..end], &indices[done..end]).await
+        self.run(done..before(to)).await
     }
 
     /// A run of documents. When the store refuses it for a document's sake, the run is cut there, or halved until the
     /// document is alone.
-    async fn documents(&mut self, documents: &[Document<'_>], indices: &[usize]) -> Result<Stopped, StoreError> {
-        let mut done = 0;
-        let mut length = documents.len();
-        while done < documents.len() {
+    async fn run(&mut self, Range { start: mut done, end }: Range<usize>) -> Result<Stopped, StoreError> {
+        let indices = self.documents.indices();
+        let mut length = end - done;
+        while done < end {
             if self.is_enough() {
                 return Ok(Stopped::Sliced { at: indices[done] });
             }
-            let part = &documents[done..(done + length).min(documents.len())];
-            let refusal = match self.transaction.apply(part).await {
+            let part = self.documents.part(done..(done + length).min(end)).again_before(self.again_before);
+            let refusal = match self.transaction.apply(&part).await {
                 Ok(fates) => {
                     self.count(&fates);
                     done += fates.len();
@@ -363,7 +331,7 @@ impl Run<'_> {
 
     /// Sets one record aside; or gives the problem back, when the stream is to hold there.
     async fn refuse(&mut self, index: usize, problem: Problem) -> Result<Option<Problem>, StoreError> {
-        let kept = &self.records[index];
+        let kept = &self.documents.records()[index];
         if self.stream.on_failure == OnFailure::Stop {
             return Ok(Some(problem));
         }

@@ -247,12 +247,16 @@ impl Worker {
             Err(Broken { error, at }) => {
                 let attempts = if at > claim.next_offset { 0 } else { attempts };
                 if let StoreError::Lost(words) = &error {
-                    let batch = &judged.borrow_owner().batch;
                     let known = self.suspicions.get_mut(&partition);
                     match known {
                         Some(suspicion) => suspicion.again(at, since.elapsed(), words.clone()),
                         None => {
-                            let first = Suspicion::first(at, batch.next_offset, batch.records.len(), words.clone());
+                            let first = Suspicion::first(
+                                at,
+                                judged.next_offset,
+                                judged.documents.records().len(),
+                                words.clone(),
+                            );
                             self.suspicions.insert(partition, first);
                         }
                     }

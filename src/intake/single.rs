@@ -1,5 +1,6 @@
 //! A request with one document.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -15,6 +16,8 @@ use crate::problem::{Problem, ProblemType};
 use crate::record::Kept;
 use crate::service::{Served, Service};
 use crate::store::books::Outcome;
+use crate::store::tries::rehearse;
+use crate::store::{Documents, Reads, StoreError};
 use crate::stream::Reply;
 use crate::task;
 
@@ -192,7 +195,7 @@ static DRY_RUNS: Semaphore = Semaphore::const_new(DRY_RUNS_MAX);
 /// Applies the document in a transaction that is thrown away.
 async fn dry_run(service: &Service, served: &Served, changes: usize, record: crate::record::Record) -> Answer {
     let mut answer = json!({"status": "valid", "changes": changes});
-    let stream = std::sync::Arc::clone(&served.stream);
+    let stream = Arc::clone(&served.stream);
     if let Some(store) = service.store().cloned().filter(|_| stream.is_applied()) {
         let Ok(Ok(turn)) = tokio::time::timeout(DRY_RUN_WAIT, DRY_RUNS.acquire()).await else {
             let detail = format!("{DRY_RUNS_MAX} dry runs are being made");
@@ -202,11 +205,11 @@ async fn dry_run(service: &Service, served: &Served, changes: usize, record: cra
         let kept = Kept { position, record };
         let (count, statements, problem) = task::blocking(async move {
             let _turn = turn;
-            let mut document =
-                stream.read(&kept).map_err(|problem| crate::store::StoreError::Document(Box::new(problem)))?;
-            document.idempotency = None;
-            let count = document.changes.changes.len();
-            let (statements, problem) = crate::store::tries::rehearse(&*store, &stream.apply, &document).await?;
+            let reader = Arc::clone(&stream) as Arc<dyn Reads>;
+            let document = Documents::read_one(reader, kept, |document| document.idempotency = None)
+                .map_err(|problem| StoreError::Document(Box::new(problem)))?;
+            let count = document.all().iter().map(|document| document.changes.changes.len()).sum::<usize>();
+            let (statements, problem) = rehearse(&*store, &stream.apply, &document.whole()).await?;
             Ok((count, statements, problem))
         })
         .await?;

@@ -3,6 +3,7 @@
 //! A backend is one module here and one line in the registry.
 
 pub mod books;
+pub mod documents;
 mod keyed;
 pub mod keys;
 pub mod made;
@@ -23,8 +24,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::books::Books;
+pub use self::documents::{Document, Documents, Idempotency, Part, Reads};
 use self::rows::Rows;
-use crate::change::{Action, Change, ChangeSet, KeyColumns, TableName};
+use crate::change::{Change, TableName};
 use crate::document::{Position, StreamName, TopicName};
 use crate::problem::{Problem, ProblemType};
 use crate::record::Record;
@@ -77,7 +79,7 @@ pub trait Store: Send + Sync {
 pub trait Transaction: Send {
     /// Applies documents in order, all of them or, on failure, none. `Ok` tells the fate of each; of the first ones only
     /// (one at least) when it is time to commit, and let others have their turn.
-    async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal>;
+    async fn apply(&mut self, part: &Part) -> Result<Vec<Fate>, Refusal>;
 
     /// Looks now at what would be looked at by [`Transaction::commit`] only, for whoever does not commit.
     async fn look_ahead(&mut self) -> Result<(), StoreError> {
@@ -199,44 +201,6 @@ impl ApplyRules {
         let is_whole = columns.iter().all(|column| row.iter().any(|cell| cell.name == *column));
         if is_whole { columns } else { Vec::new() }
     }
-}
-
-/// A document on its way into the tables.
-#[derive(Debug, Clone)]
-pub struct Document<'a> {
-    /// The stream it came by.
-    pub stream: &'a StreamName,
-    /// Where the journal keeps it.
-    pub position: &'a Position,
-    /// What it changes.
-    pub changes: ChangeSet<'a>,
-    /// Under which key it must be applied once only.
-    pub idempotency: Option<Idempotency<'a>>,
-}
-
-impl Document<'_> {
-    /// The same document for tables that may hold its rows already: an insert that names its key is an upsert.
-    #[must_use]
-    pub fn again(mut self) -> Self {
-        for change in &mut self.changes.changes {
-            if let Action::Insert { row, primary_key } = &mut change.action
-                && !primary_key.is_empty()
-            {
-                let key = KeyColumns::Named(std::mem::take(primary_key));
-                change.action = Action::Upsert { row: std::mem::take(row), key };
-            }
-        }
-        self
-    }
-}
-
-/// A key that stands for one document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Idempotency<'a> {
-    /// The key.
-    pub key: &'a str,
-    /// The document it stands for: a digest of its bytes.
-    pub digest: [u8; 32],
 }
 
 /// What became of a document in a transaction.

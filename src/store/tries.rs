@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ApplyRules, Document, Store, StoreError};
+use super::{ApplyRules, Part, Store, StoreError};
 use crate::problem::{Problem, ProblemType};
 
 /// Whoever loses a race five times in a row, alone and after growing pauses, is not losing a race.
@@ -45,18 +45,18 @@ impl Tries {
     }
 }
 
-/// Applies a document in transactions that are thrown away, as often as it would be tried. Gives the SQL that ran, and why
+/// Applies one document in transactions that are thrown away, as often as it would be tried. Gives the SQL that ran, and why
 /// it would become a dead letter, if it would.
 pub async fn rehearse(
     store: &dyn Store,
     rules: &ApplyRules,
-    document: &Document<'_>,
+    document: &Part,
 ) -> Result<(Vec<String>, Option<Problem>), StoreError> {
     let mut tries = Tries::begin();
     loop {
         let mut transaction = store.begin(rules, None).await?;
         transaction.record_statements();
-        let applied = transaction.apply(std::slice::from_ref(document)).await;
+        let applied = transaction.apply(document).await;
         let statements = transaction.statements();
         let done = match applied {
             Ok(_) => transaction.look_ahead().await,

@@ -23,7 +23,9 @@ use crate::change::Change;
 use crate::clock;
 use crate::document::Position;
 use crate::store::keyed::Keyed;
-use crate::store::{ApplyRules, Claim, Closing, Document, Fate, Letter, Next, Refusal, StoreError, Tally, Transaction};
+use crate::store::{
+    ApplyRules, Claim, Closing, Document, Fate, Letter, Next, Part, Refusal, StoreError, Tally, Transaction,
+};
 
 /// After a refusal the documents are tried in pieces that double from here: the next one at fault may be near.
 const CAUTIOUS_CHANGES: usize = 32;
@@ -234,7 +236,9 @@ impl<'s> PostgresTransaction<'s> {
 
 #[async_trait]
 impl Transaction for PostgresTransaction<'_> {
-    async fn apply(&mut self, mut documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
+    async fn apply(&mut self, part: &Part) -> Result<Vec<Fate>, Refusal> {
+        let all = part.documents();
+        let mut documents = &all[..];
         let mut is_single = false;
         loop {
             let is_whole = self.mark();

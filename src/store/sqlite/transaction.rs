@@ -15,7 +15,7 @@ use crate::clock;
 use crate::document::Position;
 use crate::problem::ProblemType;
 use crate::store::{
-    ApplyRules, Claim, Closing, Document, Fate, Idempotency, Letter, Refusal, StoreError, Tally, Transaction,
+    ApplyRules, Claim, Closing, Document, Fate, Idempotency, Letter, Part, Refusal, StoreError, Tally, Transaction,
 };
 
 /// After this time a run of documents ends, and is committed: another stream, or another process, gets its turn.
@@ -146,7 +146,8 @@ fn has_unresolved_references(connection: &rusqlite::Connection) -> bool {
 
 #[async_trait]
 impl Transaction for SqliteTransaction<'_> {
-    async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
+    async fn apply(&mut self, part: &Part) -> Result<Vec<Fate>, Refusal> {
+        let documents = part.documents();
         let whole = |error| Refusal::new(failed(error).of_the_books(), None);
         self.writer.connection.execute_batch("SAVEPOINT documents").map_err(whole)?;
         let (changes, noted) = (self.writer.plans.changes, self.noted.count());

@@ -9,7 +9,7 @@ use sluicegate::problem::{Problem, ProblemType};
 use sluicegate::store::books::Books;
 use sluicegate::store::rows::Rows;
 use sluicegate::store::{
-    ApplyRules, Claim, ClaimRequest, Closing, Document, Fate, Letter, Limits, Refusal, Store, StoreError, Tally,
+    ApplyRules, Claim, ClaimRequest, Closing, Fate, Letter, Limits, Part, Refusal, Store, StoreError, Tally,
     Transaction,
 };
 
@@ -122,9 +122,9 @@ struct ScriptedTransaction<'s> {
 
 #[async_trait]
 impl Transaction for ScriptedTransaction<'_> {
-    async fn apply(&mut self, documents: &[Document<'_>]) -> Result<Vec<Fate>, Refusal> {
+    async fn apply(&mut self, part: &Part) -> Result<Vec<Fate>, Refusal> {
         self.store.pass(Step::Apply).map_err(|error| Refusal::new(error, None))?;
-        self.inner.apply(documents).await
+        self.inner.apply(part).await
     }
 
     async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError> {

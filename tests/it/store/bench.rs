@@ -14,7 +14,7 @@ use sluicegate::problem::{Problem, ProblemType};
 use sluicegate::record::{Headers, Kept, Record};
 use sluicegate::store::books::Standing;
 use sluicegate::store::rows::RowQuery;
-use sluicegate::store::{ApplyRules, Claim, ClaimRequest, Fate, Letter, Place, Store, StoreError, Tally};
+use sluicegate::store::{ApplyRules, Claim, ClaimRequest, Documents, Fate, Letter, Place, Store, StoreError, Tally};
 use sluicegate::stream::{OnFailure, Reply, Stream, Target, Where};
 
 /// The stream of change documents that these tests work with.
@@ -71,6 +71,13 @@ pub(crate) fn insert(table: &str, cells: &str) -> String {
         types.join(","),
         values.join(",")
     )
+}
+
+/// Records that are documents, with those.
+pub(crate) fn documents(stream: &Stream, kept: &[Kept]) -> Arc<Documents> {
+    let documents = Arc::new(Documents::read(Arc::new(stream.clone()), kept.to_vec()));
+    assert_eq!(documents.unreadable(), []);
+    documents
 }
 
 /// A store under test.
@@ -130,9 +137,9 @@ impl Bench {
     }
 
     pub(crate) async fn apply_kept(&mut self, kept: &[Kept]) -> Result<Vec<Fate>, StoreError> {
-        let documents: Vec<_> = kept.iter().map(|kept| self.stream.read(kept).unwrap()).collect();
+        let documents = documents(&self.stream, kept);
         let mut transaction = self.store.begin(&self.stream.apply, None).await?;
-        let fates = transaction.apply(&documents).await.map_err(|refusal| refusal.error)?;
+        let fates = transaction.apply(&documents.whole()).await.map_err(|refusal| refusal.error)?;
         let next_offset = kept.last().map_or(self.claim.next_offset, |kept| kept.position.offset + 1);
         let applied = fates.iter().filter(|fate| **fate == Fate::Applied).count() as i64;
         let duplicates = fates.len() as i64 - applied;

@@ -6,7 +6,7 @@ use sluicegate::problem::ProblemType;
 use sluicegate::store::rows::Column;
 use sluicegate::store::{ApplyRules, StoreError};
 
-use super::bench::{Bench, insert, refused};
+use super::bench::{Bench, documents, insert, refused};
 use crate::random::Random;
 
 fn cells(names: &str, values: &str) -> String {
@@ -221,23 +221,23 @@ impl Documents {
 pub(super) async fn apply_what_can_be(bench: &Bench, texts: &[String]) -> Vec<usize> {
     let sent: Vec<_> = texts.iter().map(|text| (None, text.as_str())).collect();
     let kept = bench.append(&sent).await;
-    let documents: Vec<_> = kept.iter().map(|kept| bench.stream.read(kept).unwrap()).collect();
+    let (documents, count) = (documents(&bench.stream, &kept), kept.len());
     let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
-    let (mut applied, mut done, mut length) = (Vec::new(), 0, documents.len());
-    while done < documents.len() {
-        match transaction.apply(&documents[done..done + length]).await {
+    let (mut applied, mut done, mut length) = (Vec::new(), 0, count);
+    while done < count {
+        match transaction.apply(&documents.part(done..done + length)).await {
             Ok(fates) => {
                 assert_eq!(fates.len(), length);
                 applied.extend(done..done + length);
                 done += length;
-                length = documents.len() - done;
+                length = count - done;
             }
             Err(refusal) => {
                 assert!(matches!(refusal.error, StoreError::Document(_)), "{refusal:?}");
                 match refusal.at.unwrap_or(length / 2) {
                     0 => {
                         done += 1;
-                        length = documents.len() - done;
+                        length = count - done;
                     }
                     at => length = at,
                 }

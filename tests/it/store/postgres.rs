@@ -14,7 +14,7 @@ use sluicegate::store::postgres::PostgresStore;
 use sluicegate::store::{Refusal, StoreError};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use super::bench::Bench;
+use super::bench::{Bench, documents};
 use crate::support::PATIENCE;
 use crate::support::services::{self, Database};
 
@@ -60,9 +60,9 @@ fn rows(table: &str, rows: &[&[(&str, &str, serde_json::Value)]]) -> String {
 async fn refusal(bench: &Bench, sent: &[String]) -> Refusal {
     let sent: Vec<_> = sent.iter().map(|text| (None, text.as_str())).collect();
     let kept: Vec<Kept> = bench.append(&sent).await;
-    let documents: Vec<_> = kept.iter().map(|kept| bench.stream.read(kept).unwrap()).collect();
+    let documents = documents(&bench.stream, &kept);
     let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
-    transaction.apply(&documents).await.unwrap_err()
+    transaction.apply(&documents.whole()).await.unwrap_err()
 }
 
 /// Applies documents as they are, and forgets those that others refused.

@@ -12,6 +12,7 @@ use sluicegate::store::sqlite::SqliteStore;
 use sluicegate::store::tries::rehearse;
 
 use crate::faults::apply::Running;
+use crate::store::bench::documents;
 use crate::store::{insert, stream};
 use crate::support::PATIENCE;
 
@@ -162,7 +163,7 @@ impl Scene {
         let position = Position { topic: stream.topic.clone(), partition: 0, offset: 0 };
         let record = Record { key: None, value: bad.to_owned().into(), headers: Headers::default(), timestamp_ms: 0 };
         let kept = Kept { position, record };
-        let document = stream.read(&kept).unwrap();
+        let document = documents(&stream, &[kept]).whole();
         let said = runtime.block_on(rehearse(&*self.running.store, &stream.apply, &document)).unwrap();
         let rehearsed = said.1.unwrap_or_else(|| panic!("{name}: a dry run refuses it, too"));
 

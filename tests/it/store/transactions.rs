@@ -4,7 +4,7 @@ use sluicegate::document::Position;
 use sluicegate::problem::ProblemType;
 use sluicegate::store::{ClaimRequest, Fate, Place, StoreError, Tally};
 
-use super::bench::{Bench, insert, refused};
+use super::bench::{Bench, documents, insert, refused};
 
 const ONE: &str = "id INTEGER 1";
 const TWO: &str = "id INTEGER 2";
@@ -60,13 +60,13 @@ pub(super) async fn another_journal_stops_the_claim(bench: &mut Bench) {
 
 pub(super) async fn documents_apply_in_order_and_all_or_none(bench: &mut Bench) {
     let kept = bench.append(&[(None, &insert("t", ONE)), (None, &insert("t", TWO)), (None, BAD)]).await;
-    let documents: Vec<_> = kept.iter().map(|kept| bench.stream.read(kept).unwrap()).collect();
+    let documents = documents(&bench.stream, &kept);
     let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
-    let refusal = transaction.apply(&documents).await.unwrap_err();
+    let refusal = transaction.apply(&documents.whole()).await.unwrap_err();
     assert!(refusal.at.is_none_or(|at| at == 2), "{refusal:?}");
     refused::<()>(Err(refusal.error), ProblemType::UnknownTable);
     // The transaction goes on without it.
-    assert_eq!(transaction.apply(&documents[..2]).await.unwrap(), [Fate::Applied, Fate::Applied]);
+    assert_eq!(transaction.apply(&documents.part(0..2)).await.unwrap(), [Fate::Applied, Fate::Applied]);
     let letter = bench.letter(&kept[2], ProblemType::UnknownTable);
     transaction.set_aside(&letter).await.unwrap();
     let tally = Tally { applied: 2, dead_lettered: 1, ..Tally::default() };
@@ -95,9 +95,9 @@ pub(super) async fn a_dropped_transaction_leaves_nothing(bench: &mut Bench) {
     let before = bench.standing().await;
     let kept = bench.append(&[(Some("key"), &insert("t", ONE)), (None, BAD)]).await;
     for _ in 0..2 {
-        let document = bench.stream.read(&kept[0]).unwrap();
+        let document = documents(&bench.stream, &kept[..1]);
         let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
-        assert_eq!(transaction.apply(&[document]).await.unwrap(), [Fate::Applied]);
+        assert_eq!(transaction.apply(&document.whole()).await.unwrap(), [Fate::Applied]);
         transaction.set_aside(&bench.letter(&kept[1], ProblemType::UnknownTable)).await.unwrap();
         let tally = Tally { applied: 1, dead_lettered: 1, ..Tally::default() };
         transaction.advance(&bench.claim, 2, tally).await.unwrap();
@@ -194,7 +194,7 @@ pub(super) async fn statements_are_told_when_asked_for(bench: &mut Bench) {
         if is_asked {
             transaction.record_statements();
         }
-        transaction.apply(&[bench.stream.read(&kept[0]).unwrap()]).await.unwrap();
+        transaction.apply(&documents(&bench.stream, &kept).whole()).await.unwrap();
         let statements = transaction.statements().join("\n");
         for word in ["CREATE TABLE", "INSERT INTO"] {
             assert_eq!(statements.contains(word), is_asked, "{statements}");

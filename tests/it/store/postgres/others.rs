@@ -3,7 +3,7 @@
 use sluicegate::problem::ProblemType::{self, *};
 
 use super::{MANY, apply, ask, open, refusal, rows};
-use crate::store::bench::{Bench, insert, refused};
+use crate::store::bench::{Bench, documents, insert, refused};
 
 /// Applies a bad document by itself and among many good ones; both times it is named, for the same reason.
 async fn check(bench: &mut Bench, good: impl Fn(usize) -> String, bad: &str, kind: ProblemType, word: &str) {
@@ -123,11 +123,11 @@ async fn a_constraint_that_waits_for_commit_lets_a_document_finish_first() {
     let orphan = rows("child", &[&[("id", "INTEGER", 5.into()), ("parent", "INTEGER", 500.into())]]);
     // After a refusal in the same transaction, too.
     let kept = bench.append(&[(None, &orphan), (None, &family(1)), (None, &family(2))]).await;
-    let documents: Vec<_> = kept.iter().map(|kept| bench.stream.read(kept).unwrap()).collect();
+    let documents = documents(&bench.stream, &kept);
     let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
-    transaction.apply(&documents[1..2]).await.unwrap();
-    transaction.apply(&documents[..1]).await.unwrap_err();
-    transaction.apply(&documents[2..]).await.unwrap();
+    transaction.apply(&documents.part(1..2)).await.unwrap();
+    transaction.apply(&documents.part(0..1)).await.unwrap_err();
+    transaction.apply(&documents.part(2..3)).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(ask(&database, "SELECT id FROM child ORDER BY 1").await, ["1", "2"]);
 }

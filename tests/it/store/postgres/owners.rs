@@ -10,6 +10,7 @@ use sluicegate::store::{Claim, ClaimRequest, Fate, Place, Store, StoreError, Tal
 use sluicegate::stream::Stream;
 
 use super::{MANY, ask, open, until};
+use crate::store::bench::documents;
 use crate::store::{insert, stream};
 use crate::support::services::Database;
 use crate::support::{PATIENCE, Proxy, Trap};
@@ -43,10 +44,10 @@ async fn claim(store: &dyn Store, partition: i32) -> Result<Claim, StoreError> {
 /// Applies the records that the claim has not seen, in one transaction.
 async fn apply(store: &dyn Store, claim: &Claim, records: &[Kept]) -> Result<Vec<Fate>, StoreError> {
     let stream = stream();
-    let records: Vec<_> = records.iter().filter(|kept| kept.position.offset >= claim.next_offset).collect();
-    let documents: Vec<_> = records.iter().map(|kept| stream.read(kept).unwrap()).collect();
+    let records: Vec<_> = records.iter().filter(|kept| kept.position.offset >= claim.next_offset).cloned().collect();
+    let documents = documents(&stream, &records);
     let mut transaction = store.begin(&stream.apply, Some(claim)).await?;
-    let fates = transaction.apply(&documents).await.map_err(|refusal| refusal.error)?;
+    let fates = transaction.apply(&documents.whole()).await.map_err(|refusal| refusal.error)?;
     let next_offset = claim.next_offset + records.len() as i64;
     let applied = fates.iter().filter(|fate| **fate == Fate::Applied).count() as i64;
     let duplicates = fates.len() as i64 - applied;
@@ -195,8 +196,8 @@ async fn a_key_in_two_partitions_is_the_first_commits() {
             .unwrap();
         let mine = claim(&**store, 1).await.unwrap();
         let mut transaction = store.begin(&stream.apply, Some(&mine)).await.unwrap();
-        let documents: Vec<_> = first.iter().map(|kept| stream.read(kept).unwrap()).collect();
-        transaction.apply(&documents).await.unwrap();
+        let documents = documents(&stream, &first);
+        transaction.apply(&documents.whole()).await.unwrap();
         let (theirs, other) = (Arc::clone(store), claim(&**store, 2).await.unwrap());
         let waits = tokio::spawn(async move { apply(&*theirs, &other, &second).await });
         let waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";

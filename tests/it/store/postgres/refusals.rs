@@ -11,6 +11,7 @@ use sluicegate::store::postgres::PostgresStore;
 use sluicegate::store::tries::rehearse;
 
 use crate::faults::apply::Running;
+use crate::store::bench::documents;
 use crate::store::{insert, stream};
 use crate::support::Sql;
 use crate::support::services::{self, Database};
@@ -294,7 +295,7 @@ impl Scene {
         let stream = stream();
         let position = sluicegate::document::Position { topic: stream.topic.clone(), partition: 0, offset: 0 };
         let kept = Kept { position, record };
-        let document = stream.read(&kept).unwrap();
+        let document = documents(&stream, &[kept]).whole();
         let said = self.running.runtime.block_on(rehearse(&*self.running.store, &stream.apply, &document)).unwrap();
         let problem = said.1.expect("a dry run refuses it, too");
         (problem.kind, problem.detail)
