@@ -209,14 +209,12 @@ impl<'s> PostgresTransaction<'s> {
         // What was sent may have failed because what came before it did.
         self.sent.clear();
         self.desk.both().1.forget_since(changes);
-        match is_whole {
-            true => {
-                self.desk.connection().run("ROLLBACK").await?;
-                self.desk.connection().note_transaction(false);
-                self.has_begun = false;
-            }
-            false => self.desk.connection().run("ROLLBACK TO documents; RELEASE documents").await?,
+        if !is_whole {
+            return self.desk.connection().run("ROLLBACK TO documents; RELEASE documents").await;
         }
+        self.desk.connection().run("ROLLBACK").await?;
+        self.desk.connection().note_transaction(false);
+        self.has_begun = false;
         Ok(())
     }
 
@@ -253,14 +251,12 @@ impl Transaction for PostgresTransaction<'_> {
                 }
                 Err(refusal) => refusal,
             };
-            if let Some(at) = self.cut_at.take() {
+            let cut_at = self.cut_at.take();
+            // Keys were believed to be new, and are looked for this time.
+            let is_asking_now = !was_asking && self.desk.both().1.is_asking_for_keys;
+            if cut_at.is_some() || is_asking_now {
                 self.undo(is_whole, changes).await.map_err(|error| Refusal::new(error, None))?;
-                documents = &documents[..at];
-                continue;
-            }
-            if !was_asking && self.desk.both().1.is_asking_for_keys {
-                // Keys were believed to be new, and are looked for this time.
-                self.undo(is_whole, changes).await.map_err(|error| Refusal::new(error, None))?;
+                documents = &documents[..cut_at.unwrap_or(documents.len())];
                 continue;
             }
             if !matches!(refusal.error.next(), Next::SetAside | Next::Alone) {
