@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sluicegate::change::{Action, Cell, Change, ChangeSet, ColumnType, Key, KeyColumns, TableName, Value};
-use sluicegate::problem::ProblemType;
-use sluicegate::store::{Document, Refusal, StoreError};
+use sluicegate::document::StreamName;
+use sluicegate::problem::{Problem, ProblemType};
+use sluicegate::record::Kept;
+use sluicegate::store::{Document, Documents, Reads, Refusal, StoreError};
 
 use super::bench::{Bench, insert};
 
@@ -40,22 +43,23 @@ fn change(text: &str) -> ChangeSet<'_> {
     ChangeSet { changes: vec![Change { table: TableName::parse(Cow::Borrowed(table)), action }] }
 }
 
+/// Reads records that are written as [`change`] has it.
+struct Words(StreamName);
+
+impl Reads for Words {
+    fn read<'a>(&'a self, kept: &'a Kept) -> Result<Document<'a>, Problem> {
+        let text = std::str::from_utf8(&kept.record.value).unwrap();
+        Ok(Document { stream: &self.0, position: &kept.position, changes: change(text), idempotency: None })
+    }
+}
+
 /// Applies documents in one transaction, which is committed unless one is refused.
 async fn apply(bench: &mut Bench, documents: &[&str]) -> Result<(), Refusal> {
     let sent: Vec<_> = documents.iter().map(|text| (None, *text)).collect();
     let kept = bench.append(&sent).await;
-    let documents: Vec<_> = documents
-        .iter()
-        .zip(&kept)
-        .map(|(text, kept)| Document {
-            stream: &bench.stream.name,
-            position: &kept.position,
-            changes: change(text),
-            idempotency: None,
-        })
-        .collect();
+    let documents = Arc::new(Documents::read(Arc::new(Words(bench.stream.name.clone())), kept));
     let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
-    transaction.apply(&documents).await?;
+    transaction.apply(&documents.whole()).await?;
     transaction.commit().await.unwrap();
     Ok(())
 }
