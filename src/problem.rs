@@ -1,6 +1,7 @@
 //! What can go wrong, as one small catalogue: the same types in an HTTP answer (RFC 9457), in a dead letter, in a log
 //! line, and as a page that says what a type means and how to mend it.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 macro_rules! catalogue {
@@ -114,6 +115,21 @@ impl ProblemType {
     }
 }
 
+impl JsonSchema for ProblemType {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ProblemType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<_> = Self::ALL.iter().map(|kind| format!("/problems/{}", kind.name())).collect();
+        json_schema!({
+            "description": "The type: the address of the page that says what it means and how to mend it.",
+            "type": "string",
+            "enum": names,
+        })
+    }
+}
+
 impl Serialize for ProblemType {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&format_args!("/problems/{}", self.name()))
@@ -130,7 +146,7 @@ impl<'de> Deserialize<'de> for ProblemType {
 }
 
 /// One thing that is wrong with a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Violation {
     /// Where, as a JSON Pointer (RFC 6901) into the document.
     pub pointer: String,
@@ -142,7 +158,7 @@ pub struct Violation {
 const DETAIL_CHARS_MAX: usize = 2_000;
 
 /// A problem that happened: a type of the catalogue and what is known about this case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// The type.
     #[serde(rename = "type")]

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sluicegate::http::{describe, routes};
 use sluicegate::problem::ProblemType;
 
 use self::imports::IMPORTS;
@@ -18,14 +19,11 @@ use self::imports::IMPORTS;
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("rdkafka::", &["journal::kafka"]),
     ("rusqlite::", &["intake::directory::memory", "journal::sqlite", "sqlite", "store::sqlite"]),
-    (
-        "axum::",
-        &["http", "http::answer", "http::body", "http::doors", "http::packing", "http::room", "intake", "query"],
-    ),
+    ("axum::", &["http", "http::answer", "http::body", "http::doors", "http::packing", "http::room", "intake"]),
     ("hyper::", &["http", "http::room"]),
     ("hyper_util::", &["http"]),
     ("clap::", &["command", "main"]),
-    ("schemars::", &["config", "words"]),
+    ("schemars::", &["apply", "config", "http", "intake", "problem", "query", "words"]),
     ("jsonschema::", &["schema"]),
     ("saphyr_parser::", &["config", "format"]),
     ("flate2::", &["http::packing"]),
@@ -538,4 +536,24 @@ fn problems_md_says_what_the_catalogue_says() {
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(written == problems(), "docs/problems.md is out of date: UPDATE_DOCS=1 cargo test --test tidy problems_md");
+}
+
+/// docs/http.md has the routes between these two lines.
+#[test]
+fn the_routes_in_http_md_are_those_of_the_table() {
+    let mut routes = vec![routes::front()];
+    routes.extend(routes::fixed());
+    routes.extend(routes::of_health());
+    let (path, written) = (root().join("docs/http.md"), read("docs/http.md"));
+    let (begin, end) = ("routes_in_http_md -->\n", "<!-- end of the routes -->");
+    let (before, rest) = written.split_once(begin).unwrap();
+    let after = rest.split_once(end).unwrap().1;
+    let right = format!("{before}{begin}\n{}\n{end}{after}", describe::table(&routes));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &right).unwrap();
+    }
+    assert!(
+        read("docs/http.md") == right,
+        "docs/http.md is out of date: UPDATE_DOCS=1 cargo test --test tidy routes_in_http_md"
+    );
 }

@@ -44,7 +44,7 @@ fn gate() -> Gate {
     let log = Arc::clone(&journal).log();
     let service = Arc::new(Service::new(served, journal, log, Some(store), true, true));
     let readiness = Arc::new(Readiness::new(Arc::clone(&service), Arc::new(Health::default())));
-    let routes = runtime.block_on(async { sluicegate::http::routes(service, readiness) });
+    let routes = runtime.block_on(async { sluicegate::http::router(&service, &readiness) });
     Gate { runtime, routes, _folder: folder }
 }
 

@@ -1,5 +1,6 @@
 //! The proof that nothing accepted disappears: accepted = applied + duplicates + dead-lettered + dropped + lost + waiting.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::journal::{Extent, Log, Retention};
@@ -8,7 +9,7 @@ use crate::store::{Place, Store};
 use crate::stream::Stream;
 
 /// The balance of one partition of a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[allow(missing_docs, reason = "product.md's words")]
 pub struct Balance {
     pub stream: String,

@@ -3,30 +3,27 @@
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use super::output;
 use super::watch::Watch;
-use super::wiring::{self, Outside};
+use super::wiring;
 use super::{Done, Failed, Global};
-use crate::apply::letters::{Retried, drop_letter, retry};
 use crate::document::{Receipt, StreamName};
 use crate::format::lines::BYTE_ORDER_MARK;
 use crate::format::yaml;
 use crate::near;
 use crate::problem::ProblemType;
-use crate::query::dead_letters::{result, summary, whole};
-use crate::store::Letter;
+use crate::query::letters::{self, Letters};
+use crate::query::retry::{self, Retries};
+use crate::query::{Fate, Status};
+use crate::service::Service;
 use crate::store::books::LetterFilter;
-use crate::task;
 
 const COLUMNS: &[&str] = &["id", "stream", "reason", "set_aside_at", "attempts", "detail"];
-
-/// So many letters are read at once.
-const PAGE: usize = 500;
 
 #[derive(Debug, Args)]
 pub(super) struct Which {
@@ -80,15 +77,14 @@ impl DeadLetters {
     pub(super) async fn run(self, global: &Global) -> Done {
         let config = global.load()?;
         let outside = wiring::open_existing(&config).await?;
+        outside.store()?;
+        let service = outside.service();
         match self {
             DeadLetters::List { which, limit, watch } => {
                 let filter = LetterFilter { limit, ..which.filter()? };
-                watch.run(async || list(&outside, &filter, global).await).await
+                watch.run(async || list(&service, filter.clone(), global).await).await
             }
-            DeadLetters::Show { id } => {
-                output::object(global.output, &whole(&find(&outside, &id).await?))?;
-                Ok(())
-            }
+            DeadLetters::Show { id } => Ok(output::object(global.output, &letters::show(&service, &id).await?)?),
             DeadLetters::Retry { ids, all, which, with } => {
                 if ids.is_empty() && !all && which.reason.is_none() && which.stream.is_none() {
                     return Err(Failed::Usage("name receipts, or --all, --stream or --reason".into()));
@@ -97,15 +93,15 @@ impl DeadLetters {
                     return Err(Failed::Usage("--with mends one letter: name its receipt".into()));
                 }
                 let mended = with.map(|path| read(&path)).transpose()?;
-                retry_letters(&outside, global, &ids, which.filter()?, mended).await
+                let fates = match ids.is_empty() {
+                    true => retry_all(&service, which.filter()?).await?,
+                    false => retry_named(&service, &ids, mended).await?,
+                };
+                tell(fates, global)
             }
             DeadLetters::Drop { ids } => {
                 for id in &ids {
-                    let position = find(&outside, id).await?.position;
-                    let store = Arc::clone(outside.store()?);
-                    if !task::blocking(async move { drop_letter(&*store, &position).await }).await? {
-                        return Err(unknown(id));
-                    }
+                    retry::drop(&service, id).await?;
                     eprintln!("{id}: dropped");
                 }
                 Ok(())
@@ -114,20 +110,19 @@ impl DeadLetters {
     }
 }
 
-async fn list(outside: &Outside, filter: &LetterFilter, global: &Global) -> Done {
-    let letters = outside.store()?.books().letters(filter).await?;
-    refuse_unknown_stream(outside, filter, letters.is_empty())?;
-    let items: Vec<_> = letters.iter().map(summary).collect();
-    output::list(global.output, COLUMNS, &items)?;
-    Ok(())
-}
-
-/// A stream that the configuration has no more may still have letters; one that has none either is misspelt.
-fn refuse_unknown_stream(outside: &Outside, filter: &LetterFilter, has_no_letters: bool) -> Done {
-    match &filter.stream {
-        Some(stream) if has_no_letters => outside.stream(stream.as_str()).map(drop),
-        _ => Ok(()),
+/// As many as are asked for, however many pages they take.
+async fn list(service: &Service, mut filter: LetterFilter, global: &Global) -> Done {
+    let mut items = Vec::new();
+    loop {
+        let Letters { dead_letters, next } = letters::list(service, &filter).await?;
+        filter.limit = filter.limit.saturating_sub(dead_letters.len());
+        filter.after = next.and_then(|next| Receipt::parse(&next)).map(|receipt| receipt.0);
+        items.extend(dead_letters);
+        if filter.after.is_none() || filter.limit == 0 {
+            break;
+        }
     }
+    Ok(output::list(global.output, COLUMNS, &items)?)
 }
 
 impl Which {
@@ -139,15 +134,6 @@ impl Which {
         let stream = self.stream.as_deref().map(StreamName::parse).transpose()?;
         Ok(LetterFilter { stream, reason: self.reason.clone(), ..LetterFilter::default() })
     }
-}
-
-async fn find(outside: &Outside, id: &str) -> Result<Letter, Failed> {
-    let position = Receipt::parse(id).ok_or_else(|| unknown(id))?.0;
-    outside.store()?.books().letter(&position).await?.ok_or_else(|| unknown(id))
-}
-
-fn unknown(id: &str) -> Failed {
-    Failed::Error(format!("there is no dead letter {id:?}").into())
 }
 
 /// The document in a file, as JSON.
@@ -164,49 +150,53 @@ fn read(path: &Path) -> Result<Bytes, Failed> {
     }
 }
 
-/// Retries the letters that are named, or all that match, page by page in the order of their positions.
-async fn retry_letters(
-    outside: &Outside,
-    global: &Global,
-    ids: &[String],
-    mut filter: LetterFilter,
-    mended: Option<Bytes>,
-) -> Done {
-    let mut results = Vec::new();
-    let mut failed = 0;
-    filter.limit = PAGE;
+/// Retries the letters that are named, in the order of their positions.
+async fn retry_named(service: &Service, ids: &[String], mended: Option<Bytes>) -> Result<Vec<Fate>, Failed> {
+    let mut found = Vec::new();
+    for id in ids {
+        found.push(letters::find(service, id).await?.position);
+    }
+    found.sort();
+    let mut fates = Vec::new();
+    for position in found {
+        let id = Receipt(position).to_string();
+        let letter = letters::find(service, &id).await?;
+        fates.push(Fate::of_retry(id, retry::one(service, letter, mended.clone()).await?));
+    }
+    Ok(fates)
+}
+
+/// Retries all that match, however many.
+async fn retry_all(service: &Service, mut filter: LetterFilter) -> Result<Vec<Fate>, Failed> {
+    let mut fates = Vec::new();
+    filter.limit = retry::RETRIES_MAX;
     loop {
-        let positions: Vec<_> = if ids.is_empty() {
-            outside.store()?.books().letters(&filter).await?.into_iter().map(|listed| listed.position).collect()
-        } else {
-            let mut positions = Vec::new();
-            for id in ids {
-                positions.push(find(outside, id).await?.position);
-            }
-            positions.sort();
-            positions
-        };
-        refuse_unknown_stream(outside, &filter, positions.is_empty() && filter.after.is_none())?;
-        let is_last = !ids.is_empty() || positions.len() < PAGE;
-        filter.after = positions.last().cloned();
-        for position in positions {
-            let id = Receipt(position.clone()).to_string();
-            // Somebody else may have closed it meanwhile.
-            let Some(letter) = outside.store()?.books().letter(&position).await? else { continue };
-            let stream = Arc::clone(outside.stream(letter.stream.as_str())?);
-            let (store, mended) = (Arc::clone(outside.store()?), mended.clone());
-            let retried = task::blocking(async move { retry(&*store, &stream, letter, mended).await }).await?;
-            failed += usize::from(!matches!(retried, Retried::Applied));
-            let mut item = result(&id, &retried);
-            if let Retried::Failed(problem) | Retried::Rejected(problem) = &retried {
-                item["reason"] = problem.to_string().into();
-            }
-            results.push(item);
-        }
-        if is_last {
-            break;
+        let Retries { more, results, .. } = retry::many(service, &filter).await?;
+        filter.after = results.last().and_then(|fate| Receipt::parse(&fate.receipt)).map(|receipt| receipt.0);
+        fates.extend(results);
+        if !more {
+            return Ok(fates);
         }
     }
-    output::list(global.output, &["receipt", "status", "reason"], &results)?;
-    if failed == 0 { Ok(()) } else { Err(Failed::Said) }
+}
+
+/// A retry as it is printed: what became of the letter, with the reason in words.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    fate: Fate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+fn tell(mut fates: Vec<Fate>, global: &Global) -> Done {
+    // Somebody else has closed it meanwhile.
+    fates.retain(|fate| fate.status != Status::Gone);
+    let is_failed = fates.iter().any(|fate| fate.status != Status::Applied);
+    let told = fates.into_iter().map(|fate| {
+        let reason = fate.problem.as_ref().map(ToString::to_string);
+        Told { fate, reason }
+    });
+    output::list(global.output, &["receipt", "status", "reason"], &told.collect::<Vec<_>>())?;
+    if is_failed { Err(Failed::Said) } else { Ok(()) }
 }

@@ -30,6 +30,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::output::Output;
 use crate::config::{BackendUrl, Config, LogFormat, Overrides};
+use crate::problem::ProblemType;
+use crate::query::Unanswered;
 use crate::telemetry::{self, Logging, judge_level};
 use crate::{config, registry};
 
@@ -174,6 +176,16 @@ enum Failed {
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failed {
     fn from(error: E) -> Self {
         Failed::Error(error.into())
+    }
+}
+
+impl Failed {
+    /// A question that was not answered. One that cannot be asked was written wrongly.
+    fn of(unanswered: Unanswered) -> Self {
+        match unanswered.problem.kind {
+            ProblemType::BadQuery => Failed::Usage(unanswered.problem.detail),
+            _ => unanswered.into(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::query::csv::{header, line};
@@ -48,10 +49,11 @@ pub(super) fn for_terminal(text: String) -> String {
     if io::stdout().is_terminal() && text.contains(is_obeyed) { text.replace(is_obeyed, " ") } else { text }
 }
 
-/// Prints objects that have the members `columns`.
-pub(super) fn list(output: Option<Output>, columns: &[&str], items: &[Value]) -> io::Result<()> {
+/// Prints answers that have the members `columns`.
+pub(super) fn list(output: Option<Output>, columns: &[&str], items: &[impl Serialize]) -> io::Result<()> {
+    let items: Vec<Value> = items.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
     match Output::or_default(output) {
-        Output::Json => writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(items)?),
+        Output::Json => writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(&items)?),
         Output::Ndjson => {
             let mut out = io::stdout().lock();
             items.iter().try_for_each(|item| writeln!(out, "{item}"))
@@ -72,10 +74,11 @@ fn rows(kind: Output, columns: &[&str], rows: Vec<Vec<Option<String>>>) -> io::R
     io::stdout().lock().write_all(for_terminal(csv(columns, &rows)).as_bytes())
 }
 
-/// Prints one object.
-pub(super) fn object(output: Option<Output>, item: &Value) -> io::Result<()> {
+/// Prints one answer.
+pub(super) fn object(output: Option<Output>, item: &impl Serialize) -> io::Result<()> {
+    let item = serde_json::to_value(item)?;
     match Output::or_default(output) {
-        Output::Json => writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(item)?),
+        Output::Json => writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(&item)?),
         Output::Ndjson => writeln!(io::stdout().lock(), "{item}"),
         kind => {
             let members = item.as_object().into_iter().flatten();

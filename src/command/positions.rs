@@ -3,7 +3,6 @@
 use std::io::{BufRead, Write};
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 
 use super::output;
 use super::watch::Watch;
@@ -11,6 +10,7 @@ use super::wiring::{self, Outside};
 use super::{Done, Failed, Global};
 use crate::apply::group_of;
 use crate::journal::Extent;
+use crate::query::positions;
 use crate::store::Place;
 use crate::store::books::Standing;
 use crate::store::moves::{Move, Moved, Seen, Why};
@@ -74,42 +74,9 @@ impl Positions {
 }
 
 async fn list(outside: &Outside, global: &Global) -> Done {
-    let standings = outside.store()?.books().positions(None).await?;
-    let mut items = Vec::new();
-    for stream in outside.streams.iter().filter(|stream| stream.is_applied()) {
-        let own = group_of(stream, &**outside.store()?);
-        let readers = outside.log()?.groups(&stream.topic).await?;
-        for extent in outside.log()?.extents(&stream.topic).await? {
-            let standing = standings
-                .iter()
-                .find(|standing| standing.place.stream == stream.name && standing.place.partition == extent.partition);
-            let position = standing.map_or(extent.start, |standing| standing.next_offset);
-            let state = match standing {
-                None => "not begun".into(),
-                Some(standing) if standing.journal != outside.journal.identity() => "another journal".into(),
-                Some(Standing { halted: Some(reason), .. }) => format!("stands still: {reason}"),
-                Some(_) if position < extent.start => {
-                    format!("the journal begins at {}: {} are gone", extent.start, extent.start - position)
-                }
-                Some(_) if position > extent.end => "the journal ends before".into(),
-                Some(_) if position == extent.end => "has everything".into(),
-                Some(_) => "behind".into(),
-            };
-            items.push(json!({
-                "stream": stream.name.as_str(),
-                "topic": stream.topic.as_str(),
-                "partition": extent.partition,
-                "position": position,
-                "begin": extent.start,
-                "end": extent.end,
-                "lag": (extent.end - position).max(0),
-                "other_readers": readers.iter().filter(|group| **group != own).count(),
-                "owner": standing.map_or("", |standing| &standing.owner),
-                "state": state,
-            }));
-        }
-    }
-    output::list(global.output, COLUMNS, &items)?;
+    outside.store()?;
+    outside.log()?;
+    output::list(global.output, COLUMNS, &positions::list(&outside.service()).await?)?;
     Ok(())
 }
 

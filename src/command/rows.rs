@@ -1,6 +1,7 @@
 //! `sluicegate rows TABLE`: rows of the store.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -8,12 +9,14 @@ use super::output::{self, Output};
 use super::watch::Watch;
 use super::wiring;
 use super::{Done, Failed, Global};
-use crate::http::answer::Failure;
 use crate::json;
-use crate::query::{csv, postgrest, quoting, tables};
+use crate::query::export::Form;
+use crate::query::pages::Pages;
+use crate::query::tables::Question;
+use crate::query::{csv, postgrest, quoting};
 use crate::registry;
+use crate::store::Store;
 use crate::store::readable::Readable;
-use crate::store::rows::PAGE_ROWS_MAX;
 
 #[derive(Debug, Args)]
 pub(super) struct Rows {
@@ -41,52 +44,47 @@ impl Rows {
         let url = config.store.as_ref().ok_or_else(wiring::no_store)?;
         wiring::must_exist([Some(url)])?;
         let store = registry::open_store(url).await?;
-        self.watch.run(async || self.print(store.rows(), Output::or_default(global.output)).await).await
+        self.watch.run(async || self.print(&store, Output::or_default(global.output)).await).await
     }
 
-    async fn print(&self, rows: &dyn crate::store::rows::Rows, kind: Output) -> Done {
+    async fn print(&self, store: &Arc<dyn Store>, kind: Output) -> Done {
         // Whoever has the configuration and the URL of the store may read what the store lets them.
-        let (listed, columns) = tables::find(rows, &self.table, &Readable::all()).await?;
-        let mut query = postgrest::plan(&listed.name, &columns, &self.parameters()?, true)
-            .map_err(|failure: Failure| Failed::Usage(failure.problem.detail))?;
+        let readable = Readable::all();
+        let asked = Question::of(Arc::clone(store), &readable, &self.table, &self.parameters()?, true).await;
+        let mut question = asked.map_err(Failed::of)?;
         let limit = self.limit.unwrap_or(if kind == Output::Table { postgrest::PAGE_ROWS } else { usize::MAX });
-        let names: Vec<String> = query.select.iter().map(|selected| selected.name.clone()).collect();
+        question.at_most(limit);
+        let names: Vec<String> = question.names().map(str::to_owned).collect();
+        let mut pages = Pages::of(question);
         let mut text = String::new();
         match kind {
-            Output::Csv => csv::header(names.iter().map(String::as_str), &mut text),
+            Output::Csv => Form::Csv.begin(pages.names(), &mut text),
             Output::Json => text.push('['),
             _ => {}
         }
-        let mut cells = Vec::new();
-        let mut left = limit;
-        while left > 0 {
-            query.limit = left.min(PAGE_ROWS_MAX);
-            let page = rows.page(&query).await?;
-            for row in &page.rows {
+        let (mut cells, mut is_first) = (Vec::new(), true);
+        while let Some(rows) = pages.next().await.map_err(Failed::of)? {
+            for row in &rows {
                 match kind {
                     // One row a line, with every digit as it is kept.
-                    Output::Json => text.extend([if left == limit { "\n" } else { ",\n" }, row.as_str()]),
-                    Output::Ndjson => text.extend([row.as_str(), "\n"]),
-                    Output::Csv => csv::row(row, &mut text),
+                    Output::Json => text.extend([if is_first { "\n" } else { ",\n" }, row.as_str()]),
+                    Output::Ndjson => Form::Lines.row(row, &mut text),
+                    Output::Csv => Form::Csv.row(row, &mut text),
                     Output::Table | Output::Value => cells.push(table_row(row)),
                 }
-                left -= 1;
+                is_first = false;
             }
             // Page by page, so that any number of rows takes no more memory than one page.
             let page_text = output::for_terminal(std::mem::take(&mut text));
             std::io::stdout().lock().write_all(page_text.as_bytes())?;
-            query.after = page.next;
-            if query.after.is_none() {
-                break;
-            }
         }
         if kind == Output::Json {
-            text.push_str(if left == limit { "]\n" } else { "\n]\n" });
+            text.push_str(if is_first { "]\n" } else { "\n]\n" });
         }
         std::io::stdout().lock().write_all(text.as_bytes())?;
         if kind == Output::Table {
             output::table(&names.iter().map(String::as_str).collect::<Vec<_>>(), &cells)?;
-            if self.limit.is_none() && query.after.is_some() {
+            if self.limit.is_none() && pages.is_cut() {
                 eprintln!("These are the first {limit} rows; --limit {} shows more.", limit * 10);
             }
         }

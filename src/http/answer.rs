@@ -2,12 +2,13 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::budget::Crowded;
 use crate::journal::{AppendError, JournalError, Outcome};
 use crate::problem::{Problem, ProblemType};
-use crate::store::{Next, StoreError};
+use crate::query::Unanswered;
 use crate::task::Busy;
 
 /// What streams take, most of them.
@@ -26,41 +27,47 @@ pub fn with_type(status: StatusCode, media_type: &'static str, body: impl Into<B
     response
 }
 
-/// An error answer: a problem, members beside it, and when to try again.
+/// The JSON of an answer, under `200`.
+pub fn ok(answer: &impl Serialize) -> Response<Body> {
+    // Answers are text, numbers and lists of them, so it cannot fail.
+    json(StatusCode::OK, serde_json::to_string(answer).unwrap_or_default())
+}
+
+/// An error answer: why there is no other, and whether it is the last on its connection.
 #[derive(Debug)]
 pub struct Failure {
-    /// The problem.
-    pub problem: Box<Problem>,
-    /// Further members of the problem object.
-    pub members: Vec<(String, Value)>,
-    /// Seconds for `Retry-After`.
-    pub retry_after_s: Option<u64>,
+    /// The problem, members beside it, and when to try again.
+    pub reason: Unanswered,
     /// The connection cannot be used any more: the rest of a body was not read.
     pub is_last: bool,
 }
 
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Failure { problem: Box::new(problem), members: Vec::new(), retry_after_s: None, is_last: false }
+/// A problem, what a store says, and a question that was not answered.
+impl<E: Into<Unanswered>> From<E> for Failure {
+    fn from(reason: E) -> Self {
+        Failure { reason: reason.into(), is_last: false }
     }
 }
 
 impl Failure {
     /// A failure without places.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
-        Problem::new(kind, detail).into()
+        Unanswered::new(kind, detail).into()
+    }
+
+    /// The problem.
+    pub fn problem(&self) -> &Problem {
+        &self.reason.problem
     }
 
     /// Adds a member to the problem object.
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.push((name.into(), value.into()));
-        self
+    pub fn with(self, name: &str, value: impl Into<Value>) -> Self {
+        Failure { reason: self.reason.with(name, value), ..self }
     }
 
     /// Says when to try again.
-    pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after_s = Some(seconds);
-        self
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Failure { reason: self.reason.retry_after(seconds), ..self }
     }
 
     /// Closes the connection after the answer.
@@ -71,14 +78,18 @@ impl Failure {
 
     /// The answer.
     pub fn into_response(self) -> Response<Body> {
-        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = with_type(status, "application/problem+json", problem_text(&self.problem, &self.members));
+        let Unanswered { problem, members, retry_after_s, cause } = self.reason;
+        if let Some(error) = cause {
+            tracing::warn!(%error, "A request could not be answered by the store.");
+        }
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = with_type(status, "application/problem+json", problem_text(&problem, &members));
         let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         // RFC 9110, 15.5.16: what would be right stands in the headers, too.
-        for (member, value) in &self.members {
+        for (member, value) in &members {
             let name = match member.as_str() {
                 "accept" => header::ACCEPT,
                 "accept_encoding" => header::ACCEPT_ENCODING,
@@ -86,7 +97,7 @@ impl Failure {
             };
             headers.extend(value.as_str().and_then(|text| HeaderValue::from_str(text).ok()).map(|value| (name, value)));
         }
-        let is_media = self.problem.kind == ProblemType::UnsupportedMediaType;
+        let is_media = problem.kind == ProblemType::UnsupportedMediaType;
         if is_media && !headers.contains_key(header::ACCEPT) && !headers.contains_key(header::ACCEPT_ENCODING) {
             headers.insert(header::ACCEPT, HeaderValue::from_static(TAKEN));
         }
@@ -145,22 +156,6 @@ impl From<Busy> for Failure {
         Failure::new(ProblemType::Overloaded, "too many large bodies are being judged at once")
             .with("kept", "no")
             .retry_after(2)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        match (error.next(), error) {
-            (_, StoreError::Document(problem)) if problem.kind == ProblemType::QueryTimeout => {
-                Failure::from(*problem).retry_after(10)
-            }
-            (_, StoreError::Document(problem)) => Failure::from(*problem),
-            (next, error) => {
-                tracing::warn!(%error, "A request could not be answered by the store.");
-                let seconds = if next == Next::Stop { 30 } else { 2 };
-                Failure::new(ProblemType::StoreUnavailable, "the store cannot answer now").retry_after(seconds)
-            }
-        }
     }
 }
 

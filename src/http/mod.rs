@@ -1,92 +1,39 @@
-//! The routes, and what every answer has in common. The handlers are in `intake` and `query`; the sockets in `server`.
+//! HTTP: the routes, and what every answer has in common.
+//!
+//! `routes` is the list, `table` makes the router of it, `reading` asks the questions of `query`, and `intake` takes documents;
+//! the sockets are in `server`.
 
 mod access;
 pub mod answer;
 pub mod body;
+pub mod describe;
 pub mod doors;
 mod pace;
 mod packing;
+mod reading;
 pub mod room;
+pub mod routes;
 pub mod server;
 mod socket;
+pub mod table;
 mod target;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
-use axum::routing::{any, get, post};
+use axum::routing::any;
 
-use self::answer::{Failure, respond};
-use crate::action;
-use crate::intake;
+use self::answer::Failure;
 use crate::problem::ProblemType;
-use crate::query;
 use crate::readiness::Readiness;
 use crate::service::Service;
 
-/// All routes of a process with the gateway role.
-pub fn routes(service: Arc<Service>, readiness: Arc<Readiness>) -> Router {
-    let mut router = Router::new()
-        .route("/v1/streams", get(query::streams::list))
-        .route("/v1/streams/{stream}", get(query::streams::show).post(intake::by_name))
-        .route("/v1/receipts/{receipt}", get(query::receipts::show))
-        .route("/v1/tables", get(query::tables::list))
-        .route("/v1/tables/{table}", get(query::tables::show))
-        .route("/v1/tables/{table}/rows", get(query::tables::rows))
-        .route("/api/v1/query_unstructured_data", post(query::records::unstructured))
-        .route("/api/v1/query_relational_data", post(query::records::relational))
-        .route("/v1/dead-letters", get(query::dead_letters::list))
-        .route("/v1/dead-letters/retry", post(query::dead_letters::retry_all))
-        .route("/v1/dead-letters/{id}", get(query::dead_letters::show).delete(query::dead_letters::remove))
-        .route("/v1/dead-letters/{id}/retry", post(query::dead_letters::retry_one));
-    for served in &service.streams {
-        for route in &served.stream.routes {
-            let (served, via) = (Arc::clone(served), Arc::<str>::from(route.as_str()));
-            let handler = move |State(service): State<Arc<Service>>, request: Request| async move {
-                respond(intake::post(&service, &served, Some(&via), request).await)
-            };
-            router = router.route(route, post(handler));
-        }
-        for (nth, action) in served.stream.actions.iter().enumerate() {
-            let served = Arc::clone(served);
-            let handler = move |State(service): State<Arc<Service>>, request: Request| async move {
-                intake::action::call(&service, &served, &served.stream.actions[nth], request).await
-            };
-            let methods = match action.method {
-                action::Method::Get => get(handler),
-                action::Method::Post => post(handler),
-            };
-            router = router.route(&action.path.shape(), methods);
-        }
-    }
-    if !service.streams.iter().any(|served| served.stream.answers_at("/")) {
-        router = router.route("/", get(query::ways_in::show));
-    }
-    finish(router.merge(health_routes(readiness))).with_state(service)
-}
-
-/// The routes of a process without the gateway role, when it was told to listen.
-pub fn health_only(service: Arc<Service>, readiness: Arc<Readiness>) -> Router {
-    finish(health_routes(readiness)).with_state(service)
-}
-
-fn health_routes(readiness: Arc<Readiness>) -> Router<Arc<Service>> {
-    let ready = move || {
-        let readiness = Arc::clone(&readiness);
-        async move { query::health::ready(&readiness).await }
-    };
-    Router::new()
-        .route("/health/live", get(query::health::live))
-        .route("/health/ready", get(ready))
-        .route("/problems/{name}", get(query::problems::show))
-        .route("/problems", get(query::problems::list))
-        .route("/{*path}", any(not_found))
-}
-
-fn finish(router: Router<Arc<Service>>) -> Router<Arc<Service>> {
+/// The router of a process.
+pub fn router(service: &Arc<Service>, readiness: &Arc<Readiness>) -> Router {
+    let router = table::router(routes::of(service), service, readiness).route("/{*path}", any(not_found));
     let router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

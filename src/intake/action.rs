@@ -29,9 +29,9 @@ pub async fn call(service: &Service, served: &Served, action: &Action, request: 
         None => run(service, served, action, &head, body).await,
     };
     if let Err(failure) = &answer
-        && super::is_refusal(&failure.problem)
+        && super::is_refusal(failure.problem())
     {
-        service.refusals.note(&served.stream, action.path.as_str(), &failure.problem);
+        service.refusals.note(&served.stream, action.path.as_str(), failure.problem());
     }
     let mut response = respond(answer);
     let headers = response.headers_mut();

@@ -3,17 +3,18 @@
 use std::time::Instant;
 
 use axum::http::{HeaderValue, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::arrived::{Part, judge};
+use super::arrived::{self, judge};
 use super::request::Ask;
 use crate::document::{Position, Receipt};
 use crate::http::answer::{Answer, Failure, json as json_answer};
 use crate::http::room;
 use crate::problem::{Problem, ProblemType};
+use crate::query::{Fate, Status};
 use crate::record::Record;
 use crate::service::{Served, Service};
-use crate::store::books::Outcome;
 use crate::stream::Stream;
 use crate::task;
 
@@ -26,20 +27,26 @@ const PROBLEMS_BYTES_MAX: usize = 1 << 20;
 /// What a document takes in an answer, with its receipt or a problem that is only named.
 const FATE_BYTES: usize = 400;
 
-/// What became of one piece of the body.
-#[derive(Debug, Default, Serialize)]
-struct Fate {
+/// What became of one document of the body.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Piece {
     /// Which event of a batch, counted from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
+    /// The line that it begins on, counted from 1.
     line: usize,
+    /// How many lines it stands on, when it is more than one.
     #[serde(skip_serializing_if = "is_one")]
     lines: usize,
+    /// Its receipt, TOPIC-PARTITION-OFFSET, when it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
-    status: &'static str,
+    /// What became of it.
+    status: Status,
+    /// The receipt of the document that it repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     of: Option<String>,
+    /// Why it was refused, or is a dead letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
 }
@@ -48,15 +55,18 @@ fn is_one(lines: &usize) -> bool {
     *lines == 1
 }
 
-/// The answer's body.
-#[derive(Debug, Serialize)]
-struct Summary {
+/// What became of the documents of a body.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Summary {
+    /// How many were accepted.
     accepted: usize,
+    /// How many were refused.
     rejected: usize,
-    results: Vec<Fate>,
+    /// Each document, in its order.
+    results: Vec<Piece>,
 }
 
-pub(super) async fn post<P: Iterator<Item = Part>>(
+pub(super) async fn post<P: Iterator<Item = arrived::Part>>(
     service: &Service,
     served: &Served,
     route: Option<&str>,
@@ -92,7 +102,7 @@ pub(super) async fn post<P: Iterator<Item = Part>>(
 
 /// The documents of a body, judged.
 struct Judged {
-    fates: Vec<Fate>,
+    fates: Vec<Piece>,
     records: Vec<Record>,
     described: Described,
 }
@@ -106,10 +116,10 @@ struct Judging<'r> {
     record_bytes_max: usize,
 }
 
-fn judge_all(by: &Judging<'_>, parts: impl Iterator<Item = Part>) -> Result<Judged, Failure> {
+fn judge_all(by: &Judging<'_>, parts: impl Iterator<Item = arrived::Part>) -> Result<Judged, Failure> {
     let Judging { service, stream, via, ask, record_bytes_max } = *by;
     let mut judged = Judged { fates: Vec::new(), records: Vec::new(), described: Described::default() };
-    for Part { line, lines, index, document } in parts {
+    for arrived::Part { line, lines, index, document } in parts {
         if judged.fates.len() == DOCUMENTS_MAX {
             let detail = format!("the body holds more than {DOCUMENTS_MAX} documents; send them in several bodies");
             return Err(Failure::new(ProblemType::DocumentTooLarge, detail));
@@ -117,11 +127,11 @@ fn judge_all(by: &Judging<'_>, parts: impl Iterator<Item = Part>) -> Result<Judg
         // The number of the document, refused ones counted: several may stand on a line, and one on several.
         let number = judged.fates.len() + 1;
         let key = ask.idempotency_key.as_ref().map(|key| format!("{key}:{number}"));
-        let mut fate = Fate { index, line, lines, status: "rejected", ..Fate::default() };
+        let mut fate = Piece { index, line, lines, receipt: None, status: Status::Rejected, of: None, problem: None };
         match document.and_then(|arrived| judge(stream, arrived, key, record_bytes_max)) {
             Ok((record, _)) => {
                 judged.records.push(record);
-                fate.status = if ask.is_dry_run { "valid" } else { "accepted" };
+                fate.status = if ask.is_dry_run { Status::Valid } else { Status::Accepted };
             }
             Err(problem) => {
                 service.refusals.note(stream, via, &problem);
@@ -157,7 +167,7 @@ impl Described {
 async fn note_outcomes(
     service: &Service,
     served: &Served,
-    accepted: &mut [(&mut Fate, Position)],
+    accepted: &mut [(&mut Piece, Position)],
     described: &mut Described,
     deadline: Instant,
 ) {
@@ -169,23 +179,17 @@ async fn note_outcomes(
             continue;
         }
         // They are accepted, whether or not the store can be asked now.
-        match service.outcome(served, position).await.unwrap_or_default() {
-            Some(Outcome::Applied) => fate.status = "applied",
-            Some(Outcome::Duplicate { of }) => {
-                fate.status = "duplicate";
-                fate.of = Some(Receipt(of).to_string());
-            }
-            Some(Outcome::DeadLettered { problem }) => {
-                fate.status = "dead-lettered";
-                fate.problem = Some(described.take(problem));
-            }
-            _ => {}
+        let Some(outcome) = service.outcome(served, position).await.unwrap_or_default() else { continue };
+        let Fate { status, of, problem, .. } = Fate::of(String::new(), outcome);
+        // Who waits is told what became of it, not that a person gave it up meanwhile.
+        if status != Status::Dropped {
+            (fate.status, fate.of, fate.problem) = (status, of, problem.map(|problem| described.take(problem)));
         }
     }
 }
 
-fn answer(results: Vec<Fate>) -> axum::http::Response<axum::body::Body> {
-    let rejected = results.iter().filter(|fate| fate.status == "rejected").count();
+fn answer(results: Vec<Piece>) -> axum::http::Response<axum::body::Body> {
+    let rejected = results.iter().filter(|fate| fate.status == Status::Rejected).count();
     let accepted = results.len() - rejected;
     let status = match (accepted, rejected) {
         (_, 0) => StatusCode::ACCEPTED,

@@ -9,19 +9,18 @@ pub mod files;
 mod request;
 mod single;
 
-use std::sync::Arc;
-
-use axum::body::Body;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, Response, header};
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
 use bytes::Bytes;
 
 use self::arrived::{Arrived, Part, parts};
+pub use self::batch::{Piece, Summary};
 use self::request::{Ask, Media};
+pub use self::single::{DryRun, Settled};
 use crate::clock;
 use crate::format::lines::Layout;
 use crate::gate::Takes;
-use crate::http::answer::{Answer, Failure, respond};
+use crate::http::answer::{Answer, Failure};
 use crate::http::body;
 use crate::http::room;
 use crate::problem::{Problem, ProblemType};
@@ -33,16 +32,19 @@ use crate::task;
 /// Reading YAML takes so many times what judging the same bytes of JSON does.
 const YAML_WEIGHT: usize = 16;
 
-/// `POST /v1/streams/{stream}`
-pub async fn by_name(
-    State(service): State<Arc<Service>>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Response<Body> {
-    let Some(served) = service.stream(&name) else {
-        return Failure::from(service.unknown_stream(&name)).into_response();
-    };
-    respond(post(&service, served, None, request).await)
+/// The media types of bodies, most of which have relatives that are taken too.
+pub const TAKES: &[&str] = &[
+    "application/json",
+    "application/x-ndjson",
+    "application/yaml",
+    "application/cloudevents+json",
+    "application/cloudevents-batch+json",
+];
+
+/// Takes documents for the stream of this name.
+pub async fn by_name(service: &Service, name: &str, request: Request) -> Answer {
+    let served = service.stream(name).ok_or_else(|| service.unknown_stream(name))?;
+    post(service, served, None, request).await
 }
 
 /// Takes the documents of one request. `route` is the one of the stream's own that it came by: there the stream's `reply`
@@ -50,9 +52,9 @@ pub async fn by_name(
 pub async fn post(service: &Service, served: &Served, route: Option<&str>, request: Request) -> Answer {
     let answer = take(service, served, route, request).await;
     if let Err(failure) = &answer
-        && is_refusal(&failure.problem)
+        && is_refusal(failure.problem())
     {
-        service.refusals.note(&served.stream, via(route), &failure.problem);
+        service.refusals.note(&served.stream, via(route), failure.problem());
     }
     answer
 }

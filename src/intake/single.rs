@@ -5,20 +5,21 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::arrived::{Arrived, judge};
 use super::request::Ask;
 use crate::document::{Position, Receipt};
-use crate::http::answer::{Answer, Failure, json as json_answer, with_type};
+use crate::http::answer::{Answer, Failure, json as json_answer, ok, with_type};
 use crate::problem::{Problem, ProblemType};
+use crate::query::{Fate, Status};
 use crate::record::Kept;
 use crate::service::{Served, Service};
-use crate::store::books::Outcome;
 use crate::store::tries::rehearse;
 use crate::store::{Documents, Reads, StoreError};
-use crate::stream::Reply;
+use crate::stream::{Reply, Target};
 use crate::task;
 
 pub(super) async fn post(
@@ -85,9 +86,8 @@ pub(super) async fn post(
 fn answer(reply: Reply, receipt: &str, document: &[u8]) -> Response<Body> {
     let response = match reply {
         Reply::Receipt => {
-            // A receipt needs no escaping.
-            let body = format!(r#"{{"receipt":"{receipt}","status":"accepted"}}"#);
-            json_answer(StatusCode::ACCEPTED, body)
+            let fate = Fate::plain(receipt, Status::Accepted);
+            json_answer(StatusCode::ACCEPTED, serde_json::to_string(&fate).unwrap_or_default())
         }
         Reply::Echo => json_answer(StatusCode::OK, echo(200, "Valid Schema", "null", &payload(document))),
         Reply::Created => with_type(StatusCode::CREATED, "text/plain; charset=utf-8", "OK"),
@@ -121,7 +121,7 @@ fn echo_refusal(problem: &Problem, document: &[u8]) -> Response<Body> {
 /// The echo of a document that was accepted and could not be applied: an error, as the systems answered whose clients
 /// expect an echo.
 fn echo_failure(failure: &Failure, document: &[u8]) -> Response<Body> {
-    echo_error(&failure.problem.detail, &payload(document))
+    echo_error(&failure.problem().detail, &payload(document))
 }
 
 fn echo_error(text: &str, payload: &str) -> Response<Body> {
@@ -160,28 +160,13 @@ async fn wait_for(
         return Ok(None);
     }
     // The document is accepted, whether or not the store can be asked now.
-    Ok(match service.outcome(served, &position).await.unwrap_or_default() {
-        Some(Outcome::Applied) => {
-            let changes =
-                if matches!(served.stream.table, crate::stream::Target::Records { .. }) { 1 } else { changes };
-            Some(json_answer(
-                StatusCode::OK,
-                json!({"receipt": receipt, "status": "applied", "changes": changes}).to_string(),
-            ))
-        }
-        Some(Outcome::Duplicate { of }) => {
-            let of = Receipt(of).to_string();
-            Some(json_answer(StatusCode::OK, json!({"receipt": receipt, "status": "duplicate", "of": of}).to_string()))
-        }
-        Some(Outcome::DeadLettered { problem }) => {
-            let detail = format!("{receipt} is a dead letter: {}", problem.detail);
-            let reason = serde_json::to_value(&problem).unwrap_or_default();
-            let failure =
-                Failure::new(ProblemType::NotApplied, detail).with("receipt", receipt).with("problem", reason);
-            return Err(failure);
-        }
-        _ => None,
-    })
+    let Some(outcome) = service.outcome(served, &position).await.unwrap_or_default() else { return Ok(None) };
+    let mut fate = Fate::of(receipt, outcome).or_not_applied("is a dead letter")?;
+    if fate.status == Status::Applied {
+        let is_row = matches!(served.stream.table, Target::Records { .. });
+        fate.changes = Some(if is_row { 1 } else { changes });
+    }
+    Ok(matches!(fate.status, Status::Applied | Status::Duplicate).then(|| ok(&Settled::Fate(fate))))
 }
 
 /// So many dry runs are made at once: each holds a connection to the store, or its lock.
@@ -192,9 +177,34 @@ const DRY_RUN_WAIT: Duration = Duration::from_secs(2);
 
 static DRY_RUNS: Semaphore = Semaphore::const_new(DRY_RUNS_MAX);
 
+/// What is answered under `200`: what became of a document, or would.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Settled {
+    /// With `Prefer: wait`, the outcome.
+    Fate(Fate),
+    /// With `dry_run`, what would become of it.
+    DryRun(DryRun),
+}
+
+/// What would become of a document.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct DryRun {
+    /// `valid`: it would be accepted.
+    status: Status,
+    /// How many changes it would make.
+    changes: usize,
+    /// The statements that would be run; none without a store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statements: Option<Vec<String>>,
+    /// Why it would become a dead letter, as the tables are now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+}
+
 /// Applies the document in a transaction that is thrown away.
 async fn dry_run(service: &Service, served: &Served, changes: usize, record: crate::record::Record) -> Answer {
-    let mut answer = json!({"status": "valid", "changes": changes});
+    let mut answer = DryRun { status: Status::Valid, changes, statements: None, problem: None };
     let stream = Arc::clone(&served.stream);
     if let Some(store) = service.store().cloned().filter(|_| stream.is_applied()) {
         let Ok(Ok(turn)) = tokio::time::timeout(DRY_RUN_WAIT, DRY_RUNS.acquire()).await else {
@@ -213,12 +223,7 @@ async fn dry_run(service: &Service, served: &Served, changes: usize, record: cra
             Ok((count, statements, problem))
         })
         .await?;
-        answer["changes"] = count.into();
-        answer["statements"] = statements.into();
-        if let Some(problem) = problem {
-            // Valid, but it would become a dead letter as the tables are now.
-            answer["problem"] = serde_json::to_value(problem).unwrap_or_default();
-        }
+        answer = DryRun { changes: count, statements: Some(statements), problem, ..answer };
     }
-    Ok(json_answer(StatusCode::OK, answer.to_string()))
+    Ok(ok(&Settled::DryRun(answer)))
 }

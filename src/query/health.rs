@@ -1,28 +1,41 @@
-//! `GET /health/live` and `GET /health/ready`
+//! Whether documents can be accepted and applied by this process's roles.
 
-use axum::body::Body;
-use axum::http::{HeaderValue, Response, StatusCode, header};
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
-use crate::http::answer::json as json_answer;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
 use crate::readiness::{Checked, Readiness};
 
-/// The process answers.
-pub async fn live() -> Response<Body> {
-    json_answer(StatusCode::OK, r#"{"status":"live"}"#.into())
+/// Whether this process is ready, and what is wrong where it is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Health {
+    /// `ready` or `not ready`.
+    pub status: &'static str,
+    /// What was looked at by its name, such as `journal`: `ok`, or what is wrong.
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub checks: Map<String, Value>,
 }
 
-/// Documents can be accepted and applied by this process's roles.
-pub async fn ready(readiness: &Readiness) -> Response<Body> {
+/// That the process answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Liveness {
+    /// `live`.
+    pub status: &'static str,
+}
+
+impl Health {
+    /// Whether nothing is wrong.
+    pub fn is_ready(&self) -> bool {
+        self.status == "ready"
+    }
+}
+
+/// Looks at everything.
+pub async fn ready(readiness: &Readiness) -> Health {
     let checked = readiness.look().await;
-    let is_ready = checked.iter().all(|checked| checked.wrong.is_none());
+    let status = if checked.iter().all(|checked| checked.wrong.is_none()) { "ready" } else { "not ready" };
     let word = |Checked { name, wrong }| (name, Value::from(wrong.unwrap_or_else(|| "ok".into())));
-    let checks: Map<_, _> = checked.into_iter().map(word).collect();
-    let (status, text) = match is_ready {
-        true => (StatusCode::OK, "ready"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-    };
-    let mut response = json_answer(status, json!({"status": text, "checks": checks}).to_string());
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    Health { status, checks: checked.into_iter().map(word).collect() }
 }

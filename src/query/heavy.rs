@@ -1,8 +1,8 @@
 //! What the conditions of a question cost besides their number.
 
+use super::Unanswered;
 use super::parameters::bad;
 use crate::change::Value;
-use crate::http::answer::Failure;
 use crate::json;
 use crate::store::rows::Operator;
 
@@ -21,7 +21,7 @@ pub(super) struct Heavy {
 
 impl Heavy {
     /// Counts one more condition, of the parameter `name`; refuses it when it is too much.
-    pub(super) fn add(&mut self, name: &str, operator: &Operator) -> Result<(), Failure> {
+    pub(super) fn add(&mut self, name: &str, operator: &Operator) -> Result<(), Unanswered> {
         let values: &[Value<'_>] = match operator {
             Operator::Like { pattern, .. } => {
                 self.pattern_bytes += pattern.len();

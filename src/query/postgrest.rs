@@ -5,11 +5,11 @@
 
 use std::borrow::Cow;
 
+use super::Unanswered;
 use super::heavy::Heavy;
 use super::parameters::{self, bad};
 use super::quoting::{items, quoted, shown, step_of, unquoted};
 use crate::change::{ColumnType, Family, Scalar};
-use crate::http::answer::Failure;
 use crate::json::{self, Json};
 use crate::near;
 use crate::store::rows::{
@@ -40,9 +40,9 @@ const OPERATORS: &str = "eq, neq, gt, gte, lt, lte, like, ilike, in, is, and not
 pub fn plan(
     table: &str,
     columns: &[Column],
-    parameters: &[(String, String)],
+    parameters: &parameters::Parameters,
     is_whole: bool,
-) -> Result<RowQuery, Failure> {
+) -> Result<RowQuery, Unanswered> {
     let asked = Asked { table, columns };
     let limit = if is_whole { usize::MAX } else { PAGE_ROWS };
     let mut query = RowQuery { limit, ..RowQuery::of(table, columns) };
@@ -101,7 +101,7 @@ impl Asked<'_> {
     }
 
     /// Reads `name`, `"name"`, `name->member->0->>member`.
-    fn field(&self, text: &str) -> Result<Field, Failure> {
+    fn field(&self, text: &str) -> Result<Field, Unanswered> {
         if let Some(column) = self.column(text) {
             return Ok(Field::column(column));
         }
@@ -141,7 +141,7 @@ impl Asked<'_> {
         Ok(field)
     }
 
-    fn select(&self, list: &str) -> Result<Vec<Selected>, Failure> {
+    fn select(&self, list: &str) -> Result<Vec<Selected>, Unanswered> {
         let mut select: Vec<Selected> = Vec::new();
         for item in items("select", list)? {
             if item == "*" {
@@ -161,7 +161,7 @@ impl Asked<'_> {
         Ok(select)
     }
 
-    fn selected(&self, item: &str) -> Result<Selected, Failure> {
+    fn selected(&self, item: &str) -> Result<Selected, Unanswered> {
         let colon = unquoted(item, ':').unwrap_or_default().first().copied();
         // Before the arrow, a colon divides; behind it, it belongs to a member's name.
         let alias = colon.filter(|at| self.column(item).is_none() && !item[..*at].contains("->"));
@@ -179,7 +179,7 @@ impl Asked<'_> {
         Ok(Selected { name, field })
     }
 
-    fn order(&self, list: &str) -> Result<Vec<Order>, Failure> {
+    fn order(&self, list: &str) -> Result<Vec<Order>, Unanswered> {
         let orders: Vec<_> =
             items("order", list)?.into_iter().map(|item| self.order_item(item)).collect::<Result<_, _>>()?;
         if orders.len() > ORDERS_MAX {
@@ -188,7 +188,7 @@ impl Asked<'_> {
         Ok(orders)
     }
 
-    fn order_item(&self, item: &str) -> Result<Order, Failure> {
+    fn order_item(&self, item: &str) -> Result<Order, Unanswered> {
         let (mut text, mut nulls_first, mut is_descending) = (item, None, false);
         // A column whose name ends like a direction is that column.
         let is_column = |text: &str| self.column(text).is_some();
@@ -212,7 +212,7 @@ impl Asked<'_> {
         Ok(Order { field, is_descending, nulls_first: nulls_first.unwrap_or(is_descending) })
     }
 
-    fn filter(&self, name: &str, condition: &str) -> Result<Filter, Failure> {
+    fn filter(&self, name: &str, condition: &str) -> Result<Filter, Unanswered> {
         let field = self.field(name)?;
         let (is_negated, said) = match condition.strip_prefix("not.") {
             Some(rest) => (true, rest),
@@ -271,7 +271,7 @@ fn last_name(field: &Field) -> &str {
     last.unwrap_or(&field.column)
 }
 
-fn being(name: &str, field: &Field, value: &str) -> Result<Being, Failure> {
+fn being(name: &str, field: &Field, value: &str) -> Result<Being, Unanswered> {
     let being = match value {
         "null" => return Ok(Being::Null),
         "not_null" => return Ok(Being::NotNull),
@@ -292,7 +292,7 @@ fn being(name: &str, field: &Field, value: &str) -> Result<Being, Failure> {
 }
 
 /// Reads the list of an `in`: `(1,2,"a,b")`.
-fn values(name: &str, field: &Field, list: &str) -> Result<Vec<crate::change::Value<'static>>, Failure> {
+fn values(name: &str, field: &Field, list: &str) -> Result<Vec<crate::change::Value<'static>>, Unanswered> {
     let Some(inner) = list.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else {
         return Err(bad(name, "the values of in stand in parentheses: in.(1,2)"));
     };
@@ -314,7 +314,7 @@ fn values(name: &str, field: &Field, list: &str) -> Result<Vec<crate::change::Va
 }
 
 /// Reads a value by the field's type.
-fn read(name: &str, field: &Field, text: &str) -> Result<crate::change::Value<'static>, Failure> {
+fn read(name: &str, field: &Field, text: &str) -> Result<crate::change::Value<'static>, Unanswered> {
     let kind = field.kind();
     if kind.family() == Family::Json && !kind.is_array() {
         return match json::check(text) {
@@ -357,7 +357,7 @@ fn nul_within(json: Json<'_>) -> bool {
 }
 
 /// A pattern of SQL: `*` may stand for `%`, which would have to be encoded in an address.
-fn pattern(name: &str, text: &str) -> Result<String, Failure> {
+fn pattern(name: &str, text: &str) -> Result<String, Unanswered> {
     let mut pattern = String::with_capacity(text.len());
     let mut characters = text.chars();
     while let Some(character) = characters.next() {

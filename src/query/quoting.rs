@@ -2,9 +2,9 @@
 //!
 //! What the pieces mean is for `postgrest.rs`.
 
+use super::Unanswered;
 use super::parameters::bad;
 use crate::excerpt;
-use crate::http::answer::Failure;
 use crate::store::rows::Step;
 
 /// Cuts `age=gt.20` into name and condition, at the first `=` that stands in no quotes.
@@ -20,7 +20,7 @@ pub fn in_quotes(name: &str) -> String {
 }
 
 /// Reads one step and gives what follows it. Digits are the index of an element, and a name in quotes.
-pub(super) fn step_of<'t>(whole: &str, text: &'t str) -> Result<(Step, &'t str), Failure> {
+pub(super) fn step_of<'t>(whole: &str, text: &'t str) -> Result<(Step, &'t str), Unanswered> {
     if text.starts_with('"') {
         let (name, rest) = quoted(text)?;
         return Ok((Step::Member(name), rest));
@@ -38,7 +38,7 @@ pub(super) fn step_of<'t>(whole: &str, text: &'t str) -> Result<(Step, &'t str),
 }
 
 /// Reads a name in double quotes, in which a backslash takes the next character by its word. Gives what follows, too.
-pub(super) fn quoted(text: &str) -> Result<(String, &str), Failure> {
+pub(super) fn quoted(text: &str) -> Result<(String, &str), Unanswered> {
     let mut name = String::new();
     let mut characters = text.char_indices().skip(1);
     while let Some((at, character)) = characters.next() {
@@ -75,7 +75,7 @@ pub(super) fn unquoted(text: &str, wanted: char) -> Option<Vec<usize>> {
 }
 
 /// The items of a list, divided by commas.
-pub(super) fn items<'t>(name: &str, list: &'t str) -> Result<Vec<&'t str>, Failure> {
+pub(super) fn items<'t>(name: &str, list: &'t str) -> Result<Vec<&'t str>, Unanswered> {
     let commas = unquoted(list, ',').ok_or_else(|| bad(name, "a double quote has no second one"))?;
     let mut items = Vec::with_capacity(commas.len() + 1);
     let mut from = 0;

@@ -1,100 +1,96 @@
-//! `POST /api/v1/query_unstructured_data` and `POST /api/v1/query_relational_data`: the records of the stream that says
-//! `queries: true`, by a member of the document or by columns.
+//! The records of the stream that says `queries: true`, by a member of the document or by columns.
 //!
 //! Both are questions about rows as any other; this is only another way to write them.
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-
 use super::parameters::bad;
 use super::postgrest::{holds_nul, plan};
 use super::quoting::in_quotes;
-use super::tables::{ask, joined, link};
-use crate::http::answer::{Answer, Failure, json as json_answer, respond};
-use crate::http::body;
-use crate::http::room;
+use super::tables::{Question, Rows};
+use super::{Unanswered, store};
 use crate::json::{Duplicates, Json, Path, Reader};
-use crate::media_type;
 use crate::near;
 use crate::problem::ProblemType;
 use crate::service::Service;
-use crate::store::rows::{PAGE_ROWS_MAX, Page, ROW_BYTES_MAX};
+use crate::store::rows::PAGE_ROWS_MAX;
 use crate::stream::Target;
 
-/// The largest question.
-const QUESTION_BYTES_MAX: usize = 64 << 10;
-
-type Parameters = Vec<(String, String)>;
-
-/// `{"key": "city", "value": "Oslo"}`: the records whose document has this member with this value.
-pub async fn unstructured(State(service): State<Arc<Service>>, request: Request) -> Response<Body> {
-    respond(answer(&service, request, by_member).await)
+/// How records are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// `{"key": "city", "value": "Oslo"}`: those whose document has this member with this value.
+    Member,
+    /// `{"name": "george", "age": 24}`: those whose columns have these values.
+    Columns,
 }
 
-/// `{"name": "george", "age": 24}`: the records whose columns have these values.
-pub async fn relational(State(service): State<Arc<Service>>, request: Request) -> Response<Body> {
-    respond(answer(&service, request, by_columns).await)
+/// A question about records that was read.
+pub struct Asked<'s> {
+    table: &'s str,
+    /// The same question about rows.
+    parameters: Vec<(String, String)>,
 }
 
-async fn answer(service: &Service, request: Request, read: fn(&str, &str) -> Result<Parameters, Failure>) -> Answer {
+/// The table and the document's column of the one stream that answers such questions.
+pub fn answering(service: &Service) -> Result<(&str, &str), Unanswered> {
     let table = service.streams.iter().find(|served| served.stream.queries).map(|served| &served.stream.table);
-    let Some(Target::Records { table, document_column, .. }) = table else {
-        let detail = "no stream answers this; one does that has a `table` and says `queries: true`";
-        return Err(Failure::new(ProblemType::NotFound, detail));
-    };
-    let (head, body) = request.into_parts();
-    check_type(&head.headers)?;
-    let body = body::read(service, &head, body, QUESTION_BYTES_MAX).await?;
-    let text = std::str::from_utf8(&body.bytes).map_err(|_| not_json("the body is not UTF-8"))?;
-    let parameters = read(text, document_column)?;
-
-    let store = super::shared_store(service)?;
-    // Before the first record there is no table, and nothing to find.
-    let Some((listed, columns)) = store.rows().find(table).await? else { return Err(none()) };
-    if !service.readable().shows(&listed) {
-        return Err(Failure::new(ProblemType::UnknownTable, format!("there is no table {table:?}")));
+    match table {
+        Some(Target::Records { table, document_column, .. }) => Ok((table, document_column)),
+        _ => {
+            let detail = "no stream answers this; one does that has a `table` and says `queries: true`";
+            Err(Unanswered::new(ProblemType::NotFound, detail))
+        }
     }
-    let mut query = plan(&listed.name, &columns, &parameters, false)?;
-    query.limit = PAGE_ROWS_MAX;
-    let mut room = room::room(ROW_BYTES_MAX).await?;
-    let Page { rows, next } = ask(store, query).await?;
-    if rows.is_empty() {
-        return Err(none());
-    }
-    let text = joined("[", rows, "]");
-    room.shrink(text.len());
-    let mut response = room::keep(json_answer(StatusCode::OK, text), room);
-    if let Some(after) = next {
-        // A list has no place for a link, so it stands where the web puts it (RFC 8288). Encoded, it is plain ASCII.
-        let link = format!("<{}>; rel=\"next\"", link(table, &parameters, &after)?);
-        response.headers_mut().extend(HeaderValue::from_str(&link).map(|link| (header::LINK, link)));
-    }
-    Ok(response)
 }
 
-fn none() -> Failure {
-    Failure::new(ProblemType::NotFound, "No records returned")
-}
-
-fn not_json(detail: impl Into<String>) -> Failure {
-    Failure::new(ProblemType::NotJson, detail)
-}
-
-fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
-    let Some(said) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let said = said.to_str().unwrap_or_default();
-    let media = media_type::read(said);
-    if said.is_empty() || media.is_json() && media.is_utf8 {
-        return Ok(());
+impl<'s> Asked<'s> {
+    /// Reads the body of a question.
+    pub fn read(service: &'s Service, by: By, body: &[u8]) -> Result<Self, Unanswered> {
+        let (table, document_column) = answering(service)?;
+        let text = std::str::from_utf8(body).map_err(|_| not_json("the body is not UTF-8"))?;
+        let parameters = match by {
+            By::Member => by_member(text, document_column)?,
+            By::Columns => by_columns(text)?,
+        };
+        Ok(Asked { table, parameters })
     }
-    let detail = format!("Content-Type is {said:?}; this takes application/json in UTF-8");
-    Err(Failure::new(ProblemType::UnsupportedMediaType, detail).with("accept", "application/json"))
+
+    /// The parameters that ask the same of the table's rows.
+    pub fn parameters(&self) -> &[(String, String)] {
+        &self.parameters
+    }
+
+    /// The records; that there are none is a problem.
+    pub async fn question(&self, service: &Service) -> Result<Question, Unanswered> {
+        let store = Arc::clone(store(service)?);
+        // Before the first record there is no table, and nothing to find.
+        let Some((listed, columns)) = store.rows().find(self.table).await? else { return Err(none()) };
+        if !service.readable().shows(&listed) {
+            let detail = format!("there is no table {:?}", self.table);
+            return Err(Unanswered::new(ProblemType::UnknownTable, detail));
+        }
+        let mut query = plan(&listed.name, &columns, &self.parameters, false)?;
+        query.limit = PAGE_ROWS_MAX;
+        Ok(Question { store, query })
+    }
 }
 
-fn by_member(text: &str, document_column: &str) -> Result<Parameters, Failure> {
+/// The records that were found.
+pub async fn found(question: Question) -> Result<Rows, Unanswered> {
+    let rows = question.page().await?;
+    if rows.rows.is_empty() { Err(none()) } else { Ok(rows) }
+}
+
+fn none() -> Unanswered {
+    Unanswered::new(ProblemType::NotFound, "No records returned")
+}
+
+fn not_json(detail: impl Into<String>) -> Unanswered {
+    Unanswered::new(ProblemType::NotJson, detail)
+}
+
+fn by_member(text: &str, document_column: &str) -> Result<Vec<(String, String)>, Unanswered> {
     let (mut key, mut value) = (None, None);
     for (name, found) in members(text)? {
         match (name.as_str(), found) {
@@ -114,7 +110,7 @@ fn by_member(text: &str, document_column: &str) -> Result<Parameters, Failure> {
     Ok(vec![(format!("{}->{}", in_quotes(document_column), in_quotes(&key)), format!("eq.{value}"))])
 }
 
-fn by_columns(text: &str, _: &str) -> Result<Parameters, Failure> {
+fn by_columns(text: &str) -> Result<Vec<(String, String)>, Unanswered> {
     let parameters: Vec<_> = members(text)?
         .into_iter()
         .map(|(name, found)| match found.json.as_str() {
@@ -136,7 +132,7 @@ struct Found {
 }
 
 /// The members of the one object that `text` must be.
-fn members(text: &str) -> Result<Vec<(String, Found)>, Failure> {
+fn members(text: &str) -> Result<Vec<(String, Found)>, Unanswered> {
     /// The first member that is named twice somewhere.
     #[derive(Default)]
     struct Twice(Option<String>);

@@ -1,73 +1,139 @@
-//! `GET /v1/streams` and `GET /v1/streams/{stream}`
+//! The streams: what each takes, and where it goes.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{Response, StatusCode};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
+use super::Unanswered;
 use crate::gate::{KeyRule, Takes};
-use crate::http::answer::{Failure, json as json_answer};
 use crate::service::Service;
 use crate::stream::{OnFailure, Stream, Target};
 
-/// All streams.
-pub async fn list(State(service): State<Arc<Service>>) -> Response<Body> {
-    let streams: Vec<_> = service.streams.iter().map(|served| describe(&served.stream)).collect();
-    json_answer(StatusCode::OK, json!({"streams": streams}).to_string())
-}
-
-/// One stream.
-pub async fn show(State(service): State<Arc<Service>>, Path(name): Path<String>) -> Response<Body> {
-    match service.stream(&name) {
-        Some(served) => json_answer(StatusCode::OK, describe(&served.stream).to_string()),
-        None => Failure::from(service.unknown_stream(&name)).into_response(),
-    }
+/// All streams, in the order of the configuration.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Streams {
+    /// The streams.
+    pub streams: Vec<About>,
 }
 
 /// What a stream takes and where it goes.
-pub fn describe(stream: &Stream) -> Value {
-    let mut routes = vec![format!("/v1/streams/{}", stream.name)];
-    routes.extend(stream.routes.iter().cloned());
-    let mut value = json!({
-        "name": stream.name.as_str(),
-        "topic": stream.topic.as_str(),
-        "routes": routes,
-        "document_bytes_max": stream.gate.document_bytes_max,
-        "on_failure": if stream.on_failure == OnFailure::Stop { "stop" } else { "set-aside" },
-    });
-    if !stream.directories.is_empty() {
-        value["directories"] = stream.directories.iter().map(|folder| folder.display().to_string()).collect();
-    }
-    if !stream.actions.is_empty() {
-        let routes = stream.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str()));
-        value["actions"] = routes.collect();
-    }
-    match &stream.gate.takes {
-        Takes::Changes { forms } => {
-            value["takes"] = "changes".into();
-            value["forms"] = json!(forms);
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct About {
+    /// Its name.
+    pub name: String,
+    /// The topic of the journal that keeps its documents.
+    pub topic: String,
+    /// The addresses at which its documents are posted.
+    pub routes: Vec<String>,
+    /// The most that one document may take, in bytes.
+    pub document_bytes_max: usize,
+    /// What is done about a document that cannot be applied: `stop` or `set-aside`.
+    pub on_failure: &'static str,
+    /// The watched folders.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<String>,
+    /// Methods and addresses whose calls are events.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<String>,
+    /// What its documents are.
+    #[serde(flatten)]
+    pub takes: Documents,
+    /// The table of its records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The column of that table that holds the whole document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_column: Option<String>,
+    /// The rule for records' keys: none, `constant`, `table`, or a JSON Pointer.
+    pub key: Option<String>,
+}
+
+/// What the documents of a stream are.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(tag = "takes", rename_all = "lowercase")]
+pub enum Documents {
+    /// Changes of tables.
+    Changes {
+        /// The words of the forms in which they are written.
+        forms: Vec<String>,
+    },
+    /// Events, each a record.
+    Events {
+        /// The JSON Schema by which they are judged; `true` when any JSON is taken.
+        schema: Value,
+        /// The columns besides the document, by their names.
+        #[schemars(with = "BTreeMap<String, EventColumn>")]
+        columns: Map<String, Value>,
+    },
+}
+
+/// A column that is filled from an event.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct EventColumn {
+    /// Where its value stands, as a JSON Pointer, or the attribute of a CloudEvent.
+    pub at: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub column_type: String,
+}
+
+/// All streams.
+pub fn list(service: &Service) -> Streams {
+    Streams { streams: service.streams.iter().map(|served| About::of(&served.stream)).collect() }
+}
+
+/// One stream.
+pub fn show(service: &Service, name: &str) -> Result<About, Unanswered> {
+    let served = service.stream(name).ok_or_else(|| service.unknown_stream(name))?;
+    Ok(About::of(&served.stream))
+}
+
+impl About {
+    /// What a stream takes and where it goes.
+    pub fn of(stream: &Stream) -> Self {
+        let mut routes = vec![format!("/v1/streams/{}", stream.name)];
+        routes.extend(stream.routes.iter().cloned());
+        let actions = stream.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str()));
+        let (table, document_column) = match &stream.table {
+            Target::Records { table, document_column } => (Some(table.clone()), Some(document_column.clone())),
+            _ => (None, None),
+        };
+        About {
+            name: stream.name.to_string(),
+            topic: stream.topic.to_string(),
+            routes,
+            document_bytes_max: stream.gate.document_bytes_max,
+            on_failure: if stream.on_failure == OnFailure::Stop { "stop" } else { "set-aside" },
+            directories: stream.directories.iter().map(|folder| folder.display().to_string()).collect(),
+            actions: actions.collect(),
+            takes: Documents::of(&stream.gate.takes),
+            table,
+            document_column,
+            key: match &stream.gate.key {
+                KeyRule::None => None,
+                KeyRule::Constant(_) => Some("constant".into()),
+                KeyRule::Table => Some("table".into()),
+                KeyRule::Pointer(pointer) => Some(pointer.to_string()),
+            },
         }
-        Takes::Events(rules) => {
-            value["takes"] = "events".into();
-            // No schema: any JSON.
-            value["schema"] = rules.schema().map_or(true.into(), |schema| schema.value().clone());
-            let columns = rules.columns().iter().map(|column| {
-                (column.name.clone(), json!({"at": column.at.to_string(), "type": column.column_type.to_string()}))
-            });
-            value["columns"] = Value::Object(columns.collect());
+    }
+}
+
+impl Documents {
+    fn of(takes: &Takes) -> Self {
+        match takes {
+            Takes::Changes { forms } => Documents::Changes { forms: forms.clone() },
+            Takes::Events(rules) => {
+                let columns = rules.columns().iter().map(|column| {
+                    let about = EventColumn { at: column.at.to_string(), column_type: column.column_type.to_string() };
+                    (column.name.clone(), serde_json::to_value(about).unwrap_or_default())
+                });
+                // No schema: any JSON.
+                let schema = rules.schema().map_or(true.into(), |schema| schema.value().clone());
+                Documents::Events { schema, columns: columns.collect() }
+            }
         }
     }
-    if let Target::Records { table, document_column } = &stream.table {
-        value["table"] = json!(table);
-        value["document_column"] = json!(document_column);
-    }
-    value["key"] = match &stream.gate.key {
-        KeyRule::None => Value::Null,
-        KeyRule::Constant(_) => "constant".into(),
-        KeyRule::Table => "table".into(),
-        KeyRule::Pointer(pointer) => json!(pointer),
-    };
-    value
 }

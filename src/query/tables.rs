@@ -1,93 +1,158 @@
-//! `GET /v1/tables`, `GET /v1/tables/{table}`, `GET /v1/tables/{table}/rows`
+//! Tables, their columns and their rows.
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Response, StatusCode, Uri};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::export::{self, Form};
-use super::parameters::{self, bad};
+use super::parameters::Parameters;
 use super::postgrest::plan;
-use super::store;
-use crate::http::answer::{Answer, Failure, json as json_answer, respond};
-use crate::http::room;
+use super::{Unanswered, store};
 use crate::near;
 use crate::problem::ProblemType;
-use crate::query_string::encode;
 use crate::service::Service;
 use crate::store::readable::Readable;
-use crate::store::rows::{Column, Listed, Page, READ_TIMEOUT, ROW_BYTES_MAX, RowQuery, Rows};
+use crate::store::rows::{Column, Listed, Page, READ_TIMEOUT, RowQuery};
 use crate::store::{Store, StoreError};
 
 /// So many questions are put to the store at once; further ones wait.
 const QUESTIONS_MAX: usize = 16;
 
-/// The longest `next` link: the headers of a request must hold it.
-const LINK_BYTES_MAX: usize = 32 << 10;
-
 static QUESTIONS: Semaphore = Semaphore::const_new(QUESTIONS_MAX);
 
-/// The names of the tables.
-pub async fn list(State(service): State<Arc<Service>>) -> Response<Body> {
-    let list = async {
-        let tables = store(&service)?.rows().tables().await?;
-        let shown = tables.into_iter().filter(|table| service.readable().shows(table));
-        let tables: Vec<_> = shown.map(|table| table.name).collect();
-        Ok(json_answer(StatusCode::OK, json!({"tables": tables}).to_string()))
-    };
-    respond(list.await)
+/// The tables that are shown.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Tables {
+    /// Their names, in order.
+    pub tables: Vec<String>,
 }
 
-/// The columns of a table.
-pub async fn show(State(service): State<Arc<Service>>, Path(table): Path<String>) -> Response<Body> {
-    let show = async {
-        let (listed, columns) = find(store(&service)?.rows(), &table, service.readable()).await?;
-        let columns: Vec<_> = columns
-            .iter()
-            .map(|column| json!({"name": column.name, "type": column.column_type.to_string(), "key": column.is_key}))
-            .collect();
-        Ok(json_answer(StatusCode::OK, json!({"table": listed.name, "columns": columns}).to_string()))
-    };
-    respond(show.await)
+/// A table.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Table {
+    /// Its name.
+    pub table: String,
+    /// Its columns, in their order.
+    pub columns: Vec<About>,
 }
 
-/// The rows of a table: a page of them as JSON, or all of them as CSV or one JSON object a line.
-pub async fn rows(
-    State(service): State<Arc<Service>>,
-    Path(table): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let answer = async {
-        let store = super::shared_store(&service)?;
-        let parameters = parameters::read(uri.query())?;
-        let (listed, columns) = find(store.rows(), &table, service.readable()).await?;
-        let form = Form::asked(&headers);
-        let query = plan(&listed.name, &columns, &parameters, form != Form::Page)?;
-        match form {
-            Form::Page => page(store, query, &parameters).await,
-            form => export::answer(Arc::clone(&service), store, query, form).await,
-        }
-    };
-    respond(answer.await)
+/// A column of a table.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct About {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub column_type: String,
+    /// Whether it belongs to the primary key.
+    pub key: bool,
 }
 
-async fn page(store: Arc<dyn Store>, query: RowQuery, parameters: &[(String, String)]) -> Answer {
-    let table = query.table.clone();
-    let mut room = room::room(ROW_BYTES_MAX).await?;
-    let Page { rows, next } = ask(store, query).await?;
-    let next = next.map(|after| link(&table, parameters, &after)).transpose()?;
-    let next = serde_json::Value::from(next);
-    let text = joined(r#"{"rows":["#, rows, &format!(r#"],"next":{next}}}"#));
-    room.shrink(text.len());
-    Ok(room::keep(json_answer(StatusCode::OK, text), room))
+/// A page of rows. Each is the text of a JSON object, with every digit as it is kept.
+#[derive(Debug, Clone, JsonSchema)]
+pub struct Rows {
+    /// The rows.
+    #[schemars(with = "Vec<Map<String, Value>>")]
+    pub rows: Vec<String>,
+    /// Where the next page begins; over HTTP, its address. None when this is the last.
+    pub next: Option<String>,
 }
 
-/// Rows behind one another. Each is let go once it is written, so that they are not in memory twice.
-pub(super) fn joined(begin: &str, rows: Vec<String>, end: &str) -> String {
+/// A question about rows that was checked, and the store that it is put to.
+pub struct Question {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) query: RowQuery,
+}
+
+/// The tables that are shown.
+pub async fn list(service: &Service) -> Result<Tables, Unanswered> {
+    let tables = store(service)?.rows().tables().await?;
+    let shown = tables.into_iter().filter(|table| service.readable().shows(table));
+    Ok(Tables { tables: shown.map(|table| table.name).collect() })
+}
+
+/// A table and its columns.
+pub async fn show(service: &Service, table: &str) -> Result<Table, Unanswered> {
+    let (listed, columns) = find(&**store(service)?, table, service.readable()).await?;
+    let about =
+        |column: Column| About { name: column.name, column_type: column.column_type.to_string(), key: column.is_key };
+    Ok(Table { table: listed.name, columns: columns.into_iter().map(about).collect() })
+}
+
+/// A table that must exist, and be among those that are shown: of another one nothing is said, not even that it is there.
+async fn find(store: &dyn Store, table: &str, readable: &Readable) -> Result<(Listed, Vec<Column>), StoreError> {
+    if let Some(found) = store.rows().find(table).await?.filter(|(listed, _)| readable.shows(listed)) {
+        return Ok(found);
+    }
+    let tables = store.rows().tables().await?;
+    let shown = tables.iter().filter(|listed| readable.shows(listed)).map(|listed| listed.name.as_str());
+    let detail = format!("there is no table {table:?}{}", near::hint(table, shown));
+    Err(StoreError::document(ProblemType::UnknownTable, detail))
+}
+
+impl Question {
+    /// Checks a question about the rows of a table. When `is_whole`, all of them are asked for unless `limit` says
+    /// otherwise; else a page.
+    pub async fn read(
+        service: &Service,
+        table: &str,
+        parameters: &Parameters,
+        is_whole: bool,
+    ) -> Result<Self, Unanswered> {
+        Question::of(Arc::clone(store(service)?), service.readable(), table, parameters, is_whole).await
+    }
+
+    /// Checks a question that is put to a store of which those tables are shown.
+    pub async fn of(
+        store: Arc<dyn Store>,
+        readable: &Readable,
+        table: &str,
+        parameters: &Parameters,
+        is_whole: bool,
+    ) -> Result<Self, Unanswered> {
+        let (listed, columns) = find(&*store, table, readable).await?;
+        let query = plan(&listed.name, &columns, parameters, is_whole)?;
+        Ok(Question { store, query })
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.query.table
+    }
+
+    /// The names under which a row's members are given.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.query.select.iter().map(|selected| selected.name.as_str())
+    }
+
+    /// Asks for no more rows than this.
+    pub fn at_most(&mut self, rows: usize) {
+        self.query.limit = self.query.limit.min(rows);
+    }
+
+    /// Answers with one page.
+    pub async fn page(self) -> Result<Rows, Unanswered> {
+        let Page { rows, next } = ask(self.store, self.query).await?;
+        Ok(Rows { rows, next })
+    }
+}
+
+impl Rows {
+    /// The answer as JSON. Each row is let go once it is written, so that they are not in memory twice.
+    pub fn into_json(self) -> String {
+        let next = Value::from(self.next);
+        joined(r#"{"rows":["#, self.rows, &format!(r#"],"next":{next}}}"#))
+    }
+
+    /// The rows alone, as a JSON array.
+    pub fn into_list(self) -> String {
+        joined("[", self.rows, "]")
+    }
+}
+
+fn joined(begin: &str, rows: Vec<String>, end: &str) -> String {
     let bytes: usize = rows.iter().map(|row| row.len() + 1).sum();
     let mut text = String::with_capacity(begin.len() + bytes + end.len());
     text.push_str(begin);
@@ -103,42 +168,16 @@ pub(super) fn joined(begin: &str, rows: Vec<String>, end: &str) -> String {
 
 /// Puts one question to the store, when it is its turn. It goes on to its end though nobody waits for it any more, so
 /// that those who come and leave cannot have more than [`QUESTIONS_MAX`] work at once.
-pub(super) async fn ask(store: Arc<dyn Store>, query: RowQuery) -> Result<Page, Failure> {
+pub(super) async fn ask(store: Arc<dyn Store>, query: RowQuery) -> Result<Page, Unanswered> {
     let turn = tokio::time::timeout(READ_TIMEOUT, QUESTIONS.acquire());
     let Ok(Ok(turn)) = turn.await else {
         let detail = format!("{QUESTIONS_MAX} questions are being answered, and more wait");
-        return Err(Failure::new(ProblemType::StoreUnavailable, detail).retry_after(READ_TIMEOUT.as_secs()));
+        return Err(Unanswered::new(ProblemType::StoreUnavailable, detail).retry_after(READ_TIMEOUT.as_secs()));
     };
     let asked = tokio::spawn(async move {
         let page = store.rows().page(&query).await;
         drop(turn);
         page
     });
-    asked.await.map_err(|error| StoreError::Later(format!("a task failed: {error}")))?.map_err(Failure::from)
-}
-
-/// The address of the page that begins behind `after`.
-pub(super) fn link(table: &str, parameters: &[(String, String)], after: &str) -> Result<String, Failure> {
-    let mut link = format!("/v1/tables/{}/rows?", encode(table));
-    for (name, value) in parameters.iter().filter(|(name, _)| name != "after") {
-        link.push_str(&format!("{}={}&", encode(name), encode(value)));
-    }
-    link.push_str(&format!("after={}", encode(after)));
-    if link.len() > LINK_BYTES_MAX {
-        let why = "the values that rows are ordered by are too long for a link to the next page; order by something \
-                   shorter, or accept text/csv or application/x-ndjson";
-        return Err(bad("order", why));
-    }
-    Ok(link)
-}
-
-/// A table that must exist, and be among those that are shown: of another one nothing is said, not even that it is there.
-pub async fn find(rows: &dyn Rows, table: &str, readable: &Readable) -> Result<(Listed, Vec<Column>), StoreError> {
-    if let Some(found) = rows.find(table).await?.filter(|(listed, _)| readable.shows(listed)) {
-        return Ok(found);
-    }
-    let tables = rows.tables().await?;
-    let shown = tables.iter().filter(|listed| readable.shows(listed)).map(|listed| listed.name.as_str());
-    let detail = format!("there is no table {table:?}{}", near::hint(table, shown));
-    Err(StoreError::document(ProblemType::UnknownTable, detail))
+    asked.await.map_err(|error| StoreError::Later(format!("a task failed: {error}")))?.map_err(Unanswered::from)
 }

@@ -1,18 +1,12 @@
-//! `GET /`: the ways in, as a page to browsers and as JSON to programs.
+//! The ways in: where each stream takes documents, and where else to look.
 
-use std::sync::Arc;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use serde_json::{Value, json};
-
-use super::problems::{HTML, page};
-use crate::http::answer::{json as json_answer, with_type};
 use crate::service::Service;
-use crate::stream::{Stream, Target};
+use crate::stream::Stream;
 
-/// Routes besides the streams': a path and what is there.
+/// Where to look besides the streams: an address and what is there.
 const LINKS: &[(&str, &str)] = &[
     ("/v1/streams", "the streams: what each takes, and where it goes"),
     ("/v1/tables", "the tables"),
@@ -22,55 +16,58 @@ const LINKS: &[(&str, &str)] = &[
 ];
 
 /// The ways in.
-pub async fn show(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response<Body> {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let streams = service.streams.iter().map(|served| &*served.stream);
-    let mut response = match accept.to_ascii_lowercase().contains("text/html") {
-        true => with_type(StatusCode::OK, HTML, html(streams)),
-        false => json_answer(StatusCode::OK, json(streams).to_string()),
-    };
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-    response
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct WaysIn {
+    /// `Sluicegate`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// The streams, in the order of the configuration.
+    pub streams: Vec<WayIn>,
+    /// Where else to look.
+    pub links: Vec<Link>,
 }
 
-/// Where a stream is posted to; none where others write its topic.
-fn posts(stream: &Stream) -> Vec<String> {
-    let own = format!("/v1/streams/{}", stream.name);
-    if stream.is_foreign { Vec::new() } else { std::iter::once(own).chain(stream.routes.iter().cloned()).collect() }
+/// The ways into one stream.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct WayIn {
+    /// The stream.
+    pub name: String,
+    /// The address that tells more of it.
+    pub about: String,
+    /// The addresses at which its documents are posted; none where others write its topic.
+    pub post: Vec<String>,
+    /// Methods and addresses whose calls are its events.
+    pub actions: Vec<String>,
 }
 
-fn json<'s>(streams: impl Iterator<Item = &'s Stream>) -> Value {
-    let streams = streams.map(|stream| {
-        let actions: Vec<_> =
-            stream.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str())).collect();
-        json!({"name": stream.name.as_str(), "about": format!("/v1/streams/{}", stream.name), "post": posts(stream), "actions": actions})
-    });
-    let links: Vec<_> = LINKS.iter().map(|(path, what)| json!({"path": path, "what": what})).collect();
-    json!({"name": "Sluicegate", "version": env!("CARGO_PKG_VERSION"), "streams": streams.collect::<Vec<_>>(), "links": links})
+/// An address and what is there.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Link {
+    /// The address.
+    pub path: &'static str,
+    /// What is there.
+    pub what: &'static str,
 }
 
-fn html<'s>(streams: impl Iterator<Item = &'s Stream>) -> String {
-    let streams: String = streams
-        .map(|stream| {
-            // Names of streams and routes are made of characters that HTML has no meaning for; tables are not.
-            let posts: Vec<_> = posts(stream).iter().map(|path| format!("<code>POST {path}</code>")).collect();
-            let table = match &stream.table {
-                Target::Tables => "into the tables that its documents name".to_owned(),
-                Target::Records { table, .. } => format!("into the table <code>{}</code>", escaped(table)),
-                Target::Journal => "kept in the journal".to_owned(),
-            };
-            let posts = if posts.is_empty() { "a topic that others write".to_owned() } else { posts.join(", ") };
-            format!("<li><a href=\"/v1/streams/{0}\">{0}</a>: {posts}, {table}</li>\n", stream.name)
-        })
-        .collect();
-    let links: String =
-        LINKS.iter().map(|(path, what)| format!("<li><a href=\"{path}\">{path}</a>: {what}</li>\n")).collect();
-    page(
-        "The ways in",
-        &format!("<h1>Sluicegate</h1>\n<h2>Streams</h2><ul>\n{streams}</ul>\n<h2>Elsewhere</h2><ul>\n{links}</ul>\n"),
-    )
+/// The ways in.
+pub fn list(service: &Service) -> WaysIn {
+    WaysIn {
+        name: "Sluicegate",
+        version: env!("CARGO_PKG_VERSION"),
+        streams: service.streams.iter().map(|served| WayIn::of(&served.stream)).collect(),
+        links: LINKS.iter().map(|(path, what)| Link { path, what }).collect(),
+    }
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+impl WayIn {
+    fn of(stream: &Stream) -> Self {
+        let about = format!("/v1/streams/{}", stream.name);
+        let actions = stream.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str()));
+        let post = match stream.is_foreign {
+            true => Vec::new(),
+            false => std::iter::once(about.clone()).chain(stream.routes.iter().cloned()).collect(),
+        };
+        WayIn { name: stream.name.to_string(), about, post, actions: actions.collect() }
+    }
 }

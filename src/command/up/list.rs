@@ -34,12 +34,8 @@ impl List<'_> {
     pub(super) fn http(&self, door: Door) -> Result<(Part, SocketAddr), Failed> {
         let listener = door.open()?;
         let address = listener.local_addr()?;
-        let service = Arc::clone(self.service);
-        let readiness = Arc::new(Readiness::new(Arc::clone(&service), Arc::clone(self.health)));
-        let routes = match self.roles.is_gateway {
-            true => http::routes(service, readiness),
-            false => http::health_only(service, readiness),
-        };
+        let readiness = Readiness::new(Arc::clone(self.service), Arc::clone(self.health));
+        let routes = http::router(self.service, &Arc::new(readiness));
         let (hosts, origins) = (self.config.allowed_hosts.clone(), self.config.allowed_origins.clone());
         let doors = Arc::new(http::doors::Doors::new(hosts, origins, Arc::clone(self.service)));
         // Kept, so that the address is not lost while the part is begun again; and let go with the stop, so that nobody
