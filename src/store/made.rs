@@ -3,6 +3,7 @@
 //! Each costs a statement that rewrites the catalogue: a document that names thousands would keep all others waiting.
 
 use super::{ApplyRules, StoreError};
+use crate::change::Change;
 use crate::problem::ProblemType;
 
 /// What is counted, since the document and since the run of documents began.
@@ -37,6 +38,20 @@ impl Made {
         let is_enough =
             self.run.tables >= rules.new_tables_max.max(1) || self.run.columns >= rules.new_columns_max.max(1);
         index == 0 || !is_enough
+    }
+
+    /// Notes the statements that a change needs: those that make its table, or those for one that is there.
+    pub(super) fn note_statements(
+        &mut self,
+        is_new: bool,
+        change: &Change<'_>,
+        statements: usize,
+        rules: &ApplyRules,
+    ) -> Result<(), StoreError> {
+        match is_new {
+            true => self.note(1, change.action.additions().len(), rules),
+            false => self.note(0, statements, rules),
+        }
     }
 
     /// Notes what is about to be made; refuses the document that wants too much. An index counts as a column.

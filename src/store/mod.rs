@@ -8,17 +8,18 @@ mod keyed;
 pub mod keys;
 pub mod made;
 pub mod moves;
+mod needs;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod readable;
 pub mod rows;
 pub mod selecting;
+mod shape;
 pub mod sqlite;
 pub mod tries;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -327,17 +328,6 @@ impl StoreError {
             StoreError::Document(problem) => StoreError::Stop(format!("the store's own tables: {}", problem.detail)),
             StoreError::Contested(problem) => StoreError::Later(problem.detail),
             other => other,
-        }
-    }
-
-    /// A fault of a document that names a column that `table` does not have; `other` differs in letter case only.
-    pub fn unknown_column(table: impl fmt::Display, name: &str, other: Option<&str>) -> Self {
-        match other {
-            Some(other) => StoreError::document(
-                ProblemType::NameConflict,
-                format!("column {name:?} of table {table} differs from {other:?} in letter case only"),
-            ),
-            None => StoreError::document(ProblemType::UnknownColumn, format!("table {table} has no column {name:?}")),
         }
     }
 

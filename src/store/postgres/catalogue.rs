@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::connection::{Connection, column};
 use super::rights::{ColumnRights, Rights};
-use crate::change::{ColumnType, Scalar, TableName};
-use crate::problem::ProblemType;
+use crate::change::{ColumnType, Family, Scalar, TableName};
 use crate::store::StoreError;
+use crate::store::needs::{self, Indexing, Known};
 
 /// A table, or what can be written like one.
 #[derive(Debug, Default)]
@@ -71,24 +71,6 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// The fault of a document that names a column that the table does not have.
-    pub(super) fn unknown_column(&self, name: &str) -> StoreError {
-        if self.has_system_column(name) {
-            return system_column(name);
-        }
-        StoreError::unknown_column(&self.name, name, self.other_case(name).map(|other| &*other.name))
-    }
-
-    /// Whether the database itself keeps a column of this name in the table.
-    pub(super) fn has_system_column(&self, name: &str) -> bool {
-        self.has_ctid && SYSTEM_COLUMNS.contains(&name)
-    }
-
-    /// A column whose name differs in letter case only.
-    pub(super) fn other_case(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.name != name && column.name.eq_ignore_ascii_case(name))
-    }
-
     /// Schema and name, quoted.
     pub(super) fn quoted(&self) -> String {
         format!("{}.{}", quote(&self.schema), quote(&self.name))
@@ -113,10 +95,51 @@ impl Place {
     }
 }
 
-/// The fault of a document that names a system column.
-pub(super) fn system_column(name: &str) -> StoreError {
-    let detail = format!("column {name:?} is a system column of PostgreSQL, which only the database sets");
-    StoreError::document(ProblemType::NameConflict, detail)
+impl Known for Table {
+    const RESERVED: &'static [&'static str] = SYSTEM_COLUMNS;
+    const DATABASE: &'static str = "PostgreSQL";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| &*column.name)
+    }
+
+    fn column_type(&self, name: &str) -> Option<&ColumnType> {
+        self.column(name).map(|column| &column.column_type)
+    }
+
+    fn has_reserved(&self) -> bool {
+        self.has_ctid
+    }
+
+    fn is_generated(&self, column: &str) -> bool {
+        self.column(column).is_some_and(|column| column.is_generated)
+    }
+
+    fn leading(&self) -> &HashSet<String> {
+        &self.leading
+    }
+
+    fn index_of(&self, column: &str) -> Option<Indexing> {
+        let Column { column_type, has_equality, .. } = self.column(column)?;
+        let scalar = column_type.scalar();
+        // A tree refuses rows whose text is longer than a third of a page; a hash takes any, but one column only.
+        let is_long = matches!(scalar, Scalar::Text | Scalar::Varchar(_) | Scalar::Char(_))
+            || matches!(column_type.family(), Family::Json | Family::Bytes | Family::Decimal | Family::Unknown);
+        match column_type.family() {
+            _ if column_type.is_array() || !has_equality => None,
+            _ if !is_long => Some(Indexing::Ordered),
+            Family::Text | Family::Decimal => Some(Indexing::Hashed),
+            _ => None,
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.is_ours
+    }
 }
 
 const TABLE: &str = r#"
@@ -273,8 +296,7 @@ fn in_the_way(kind: &str) -> Option<&'static str> {
 }
 
 fn taken(place: &Place, word: &str) -> StoreError {
-    let detail = format!("{} is {word}, and so no table of this name can be made or written", place.quoted());
-    StoreError::document(ProblemType::NameConflict, detail)
+    needs::taken(&place.quoted(), word)
 }
 
 /// What making a table meets: the schema, and the role's right to make things there.

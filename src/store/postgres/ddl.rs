@@ -2,9 +2,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::catalogue::{Column, Place, Table, declared, quote};
-use crate::change::{Action, Cell, Change, Family, Scalar};
-use crate::store::{ApplyRules, StoreError};
+use super::catalogue::{Place, Table, declared, quote};
+use crate::change::{Action, Cell, Change, Scalar};
+use crate::store::ApplyRules;
+use crate::store::needs::{self, Indexing};
 
 pub(super) fn create_schema(name: &str) -> String {
     format!("CREATE SCHEMA IF NOT EXISTS {}", quote(name))
@@ -25,51 +26,15 @@ pub(super) fn note(books: &str) -> String {
     format!(r#"INSERT INTO {}."_sluicegate_tables" VALUES ($1, $2) ON CONFLICT DO NOTHING"#, quote(books))
 }
 
-/// See [`Action::additions`](crate::change::Action::additions).
-pub(super) fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) -> Result<Vec<String>, StoreError> {
-    let missing = change.action.additions().iter().filter(|cell| table.column(&cell.name).is_none());
-    let added = missing
-        .map(|cell| {
-            if !rules.create || table.other_case(&cell.name).is_some() || table.has_system_column(&cell.name) {
-                return Err(table.unknown_column(&cell.name));
-            }
-            let column = quote(&cell.name);
-            Ok(format!("ALTER TABLE {} ADD COLUMN {column} {}", table.quoted(), declared(&cell.column_type)))
-        })
-        .collect::<Result<_, _>>()?;
-    let (_, _, key) = change.parts();
-    if let Some(missing) = key.and_then(|key| key.missing(|name| table.column(name).is_some())) {
-        return Err(table.unknown_column(&missing.name));
-    }
-    Ok(added)
+pub(super) fn add(table: &Table, cell: &Cell<'_>) -> String {
+    format!("ALTER TABLE {} ADD COLUMN {} {}", table.quoted(), quote(&cell.name), declared(&cell.column_type))
 }
 
-/// The index that makes this key fast in a table of ours, when no index leads with one of its columns.
+/// The index that makes this key fast, where one is missing.
 pub(super) fn missing_index(table: &Table, change: &Change<'_>) -> Option<String> {
-    /// More columns tell rows apart hardly better and cost space.
-    const COLUMNS_MAX: usize = 4;
-    let (_, _, key) = change.parts();
-    let key = key?;
-    if key.cells.iter().any(|cell| table.leading.contains(&*cell.name)) {
-        return None;
-    }
-    let columns = || key.cells.iter().filter_map(|cell| table.column(&cell.name));
-    let short: Vec<_> = columns().filter(|column| is_short(column)).take(COLUMNS_MAX).collect();
-    // A tree refuses rows whose text is longer than a third of a page; a hash takes any, but one column only.
-    let (method, chosen) = match columns().find(|column| is_hashable(column)) {
-        _ if !short.is_empty() => ("", short),
-        Some(long) => (" USING hash", vec![long]),
-        None => return None,
-    };
-    let names: Vec<_> = chosen.iter().map(|column| quote(&column.name)).collect();
-    if !table.is_ours {
-        tracing::warn!(
-            table = table.quoted(),
-            columns = names.join(", "),
-            "Deletes and updates by these columns read the whole table: it has no index that leads with one of them."
-        );
-        return None;
-    }
+    let (how, columns) = needs::missing_index(table, change)?;
+    let method = if how == Indexing::Hashed { " USING hash" } else { "" };
+    let names: Vec<_> = columns.into_iter().map(quote).collect();
     let mut hasher = DefaultHasher::new();
     (&table.name, &names, method).hash(&mut hasher);
     let index = quote(&format!("_sluicegate_index_{:016x}", hasher.finish()));
@@ -110,16 +75,4 @@ pub(super) fn json_index(
     let index = quote(&format!("_sluicegate_index_{:016x}", hasher.finish()));
     let sql = || format!("CREATE INDEX IF NOT EXISTS {index} ON {} USING gin ({})", place.quoted(), quote(column));
     is_there.then(sql)
-}
-
-fn is_short(column: &Column) -> bool {
-    let scalar = column.column_type.scalar();
-    let is_long = matches!(scalar, Scalar::Text | Scalar::Varchar(_) | Scalar::Char(_))
-        || matches!(column.column_type.family(), Family::Json | Family::Bytes | Family::Decimal | Family::Unknown);
-    !column.column_type.is_array() && !is_long && column.has_equality
-}
-
-fn is_hashable(column: &Column) -> bool {
-    let family = column.column_type.family();
-    !column.column_type.is_array() && matches!(family, Family::Text | Family::Decimal) && column.has_equality
 }

@@ -16,9 +16,9 @@ use super::plans::{Bulk, Plan};
 use super::runs::{Run, Runs};
 use super::sql::cell;
 use super::text::{Column, Parameter, fits, write_copy};
-use crate::change::{Change, MisfitKind, Value};
-use crate::problem::ProblemType;
+use crate::change::{Change, Value};
 use crate::store::keyed::Keyed;
+use crate::store::needs;
 use crate::store::{Refusal, StoreError};
 
 /// Runs at least so long are made at once: below, COPY's extra answers and a statement's planning cost more.
@@ -65,13 +65,7 @@ fn admitted<'v>(plan: &Plan, number: usize, change: &'v Change<'_>) -> Result<Co
         return Ok(Cow::Owned(Value::Null));
     };
     let Some(column_type) = &plan.admits[number] else { return Ok(Cow::Borrowed(&cell.value)) };
-    let value = column_type.admit(cell.value.clone()).map_err(|misfit| {
-        let kind = match misfit.kind {
-            MisfitKind::OutOfRange => ProblemType::ValueOutOfRange,
-            _ => ProblemType::InvalidValue,
-        };
-        StoreError::document(kind, format!("column {:?} of table {}: {misfit}", cell.name, change.table))
-    })?;
+    let value = needs::admitted(column_type, &change.table, cell)?;
     Ok(Cow::Owned(value))
 }
 

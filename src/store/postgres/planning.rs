@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::catalogue::{Place, SYSTEM_COLUMNS, Table, ground, load, other_case, system_column};
+use super::catalogue::{Place, Table, ground, load, other_case};
 use super::connection::Connection;
 use super::ddl;
 use super::plans::{Bulk, Plan, Plans, is_exact};
@@ -13,8 +13,8 @@ use super::rights;
 use super::schema::{LOCK, lock_of};
 use super::sql::{Shaped, cell, keeps_key};
 use crate::change::{Action, Change, KeyColumns};
-use crate::problem::ProblemType;
 use crate::store::keyed::{self, Keyed};
+use crate::store::needs::{self, Needed};
 use crate::store::{ApplyRules, StoreError};
 use crate::words::Operation;
 
@@ -75,11 +75,7 @@ impl Planner<'_> {
         }
         if !needed.is_empty() {
             self.plans.changes += 1;
-            let (_, row, _) = change.parts();
-            match table {
-                None => self.plans.made.note(1, row.len(), self.rules)?,
-                Some(_) => self.plans.made.note(0, needed.len(), self.rules)?,
-            }
+            self.plans.made.note_statements(table.is_none(), change, needed.len(), self.rules)?;
             for sql in &needed {
                 match sql.starts_with("CREATE INDEX") {
                     true => self.connection.run_long(sql).await?,
@@ -124,7 +120,10 @@ impl Planner<'_> {
     ) -> Result<Vec<String>, StoreError> {
         if let Some(table) = table {
             rights::check(table, change)?;
-            let mut needed = ddl::additions(table, change, self.rules)?;
+            let mut needed = match needs::needed(Some(table), change, self.rules)? {
+                Needed::Columns(missing) => missing.into_iter().map(|cell| ddl::add(table, cell)).collect(),
+                Needed::Table { .. } => Vec::new(),
+            };
             if !needed.is_empty() {
                 rights::check_owner(table, "add columns to it")?;
             }
@@ -138,31 +137,22 @@ impl Planner<'_> {
             }
             return Ok(needed);
         }
-        if let Some(other) = other_case(self.connection, place).await? {
-            let detail = format!("table {:?} differs from {other:?} in letter case only", place.name);
-            return Err(StoreError::document(ProblemType::NameConflict, detail));
+        needs::same_case(&place.name, other_case(self.connection, place).await?.as_deref())?;
+        let Needed::Table { row, primary_key } = needs::needed(None::<&Table>, change, self.rules)? else {
+            return Ok(Vec::new());
+        };
+        let ground = ground(self.connection, place).await?;
+        if !ground.may_create {
+            let (what, grant) = ground.grant(&place.schema);
+            return Err(rights::forbidden(&what, &grant));
         }
-        match change.action.creation() {
-            Some((row, key)) if self.rules.create => {
-                let key = self.rules.primary_key(change, key);
-                if let Some(cell) = row.iter().find(|cell| SYSTEM_COLUMNS.contains(&&*cell.name)) {
-                    return Err(system_column(&cell.name));
-                }
-                let ground = ground(self.connection, place).await?;
-                if !ground.may_create {
-                    let (what, grant) = ground.grant(&place.schema);
-                    return Err(rights::forbidden(&what, &grant));
-                }
-                let mut needed = Vec::new();
-                if !ground.has_schema {
-                    needed.push(ddl::create_schema(&place.schema));
-                }
-                needed.push(ddl::create(place, row, &key));
-                needed.extend(ddl::json_index(None, place, change, self.rules));
-                Ok(needed)
-            }
-            _ => Err(keyed::unknown_table(change)),
+        let mut needed = Vec::new();
+        if !ground.has_schema {
+            needed.push(ddl::create_schema(&place.schema));
         }
+        needed.push(ddl::create(place, row, &primary_key));
+        needed.extend(ddl::json_index(None, place, change, self.rules));
+        Ok(needed)
     }
 
     fn shape(&mut self, table: Arc<Table>, change: &Change<'_>) -> Result<Arc<Plan>, StoreError> {
@@ -170,28 +160,8 @@ impl Planner<'_> {
         let set = shaped.set();
         let mut bound = set.clone();
         bound.extend(shaped.compared());
-        let mut admits = Vec::with_capacity(bound.len());
-        for (at, cell) in change.cells().enumerate() {
-            let Some(column) = table.column(&cell.name) else {
-                return Err(table.unknown_column(&cell.name));
-            };
-            let place = || format!("column {:?} of table {}", cell.name, change.table);
-            if cell.column_type.conflicts_with(&column.column_type) {
-                let (is, said) = (&column.column_type, &cell.column_type);
-                let detail = format!("{} is {is}, and the document declares {said}", place());
-                return Err(StoreError::document(ProblemType::TypeConflict, detail));
-            }
-            if column.is_generated && set.contains(&at) {
-                let detail = format!(
-                    "{} is GENERATED ALWAYS, and only the database sets it; leave it out, or alter it to BY DEFAULT",
-                    place()
-                );
-                return Err(StoreError::document(ProblemType::ConstraintViolated, detail));
-            }
-            if bound.contains(&at) {
-                admits.push((cell.column_type != column.column_type).then(|| column.column_type.clone()));
-            }
-        }
+        let admits = needs::admits(&*table, change, |at| set.contains(&at))?.into_iter().enumerate();
+        let admits = admits.filter(|(at, _)| bound.contains(at)).map(|(_, column_type)| column_type).collect();
         keyed::check_unique(change, &table.unique_keys)?;
         let single = shaped.single(&table);
         let bulk = bulk(&shaped, &table);

@@ -10,12 +10,10 @@ use tokio_postgres::types::Type;
 
 use super::catalogue::{Place, Table};
 use super::sql::{cell, keeps_key};
-use crate::change::{Change, ColumnType, Family, Value};
+use crate::change::{Cell, Change, ColumnType, Family, Value};
 use crate::store::made::Made;
+use crate::store::shape::{self, PLANS_MAX};
 use crate::words::Operation;
-
-/// So many shapes are kept. A sender that makes up new ones all the time costs time, not memory.
-const PLANS_MAX: usize = 1_000;
 
 /// How long what was read of the catalogue is believed. PostgreSQL itself says what no longer fits; this is for what it
 /// lets pass, such as a key that somebody adds.
@@ -86,63 +84,37 @@ pub(super) enum Bulk {
 /// What two changes have in common when one plan serves both.
 #[derive(Debug, PartialEq)]
 pub(super) struct Shape {
-    table: (Option<String>, String),
-    pub(super) operation: Operation,
-    omits_nulls: bool,
-    is_one_row: bool,
+    shape: shape::Shape,
     keeps_key: bool,
-    columns: Vec<(String, ColumnType)>,
-    row_length: usize,
     /// Which cells of the key are NULL: another condition finds those.
     nulls: Vec<bool>,
 }
 
 impl Shape {
     pub(super) fn of(change: &Change<'_>) -> Self {
-        let (operation, row, key) = change.parts();
-        Shape {
-            table: (change.table.schema.as_deref().map(str::to_owned), change.table.name.to_string()),
-            operation,
-            omits_nulls: key.is_some_and(|key| key.omits_nulls),
-            is_one_row: key.is_some_and(|key| key.is_one_row),
-            keeps_key: keeps_key(change),
-            columns: change.cells().map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
-            row_length: row.len(),
-            nulls: key.map_or(Vec::new(), |key| key.cells.iter().map(|cell| cell.value == Value::Null).collect()),
-        }
+        let nulls = key_cells(change).iter().map(|cell| cell.value == Value::Null).collect();
+        Shape { shape: shape::Shape::of(change), keeps_key: keeps_key(change), nulls }
     }
 
     fn is_of(&self, change: &Change<'_>) -> bool {
-        let (operation, row, key) = change.parts();
-        let key_cells = key.map_or(&[][..], |key| &key.cells);
-        self.operation == operation
-            && self.row_length == row.len()
-            && self.columns.len() == row.len() + key_cells.len()
-            && self.table.1 == change.table.name
-            && self.table.0.as_deref() == change.table.schema.as_deref()
-            && self.omits_nulls == key.is_some_and(|key| key.omits_nulls)
-            && self.is_one_row == key.is_some_and(|key| key.is_one_row)
-            && self.nulls.iter().zip(key_cells).all(|(is_null, cell)| *is_null == (cell.value == Value::Null))
-            && self
-                .columns
-                .iter()
-                .zip(row.iter().chain(key_cells))
-                .all(|(known, cell)| known.0 == cell.name && known.1 == cell.column_type)
-            && (operation != Operation::Update || self.keeps_key == keeps_key(change))
+        let mut nulls = self.nulls.iter().zip(key_cells(change));
+        self.shape.is_of(change)
+            && nulls.all(|(is_null, cell)| *is_null == (cell.value == Value::Null))
+            && (self.shape.operation != Operation::Update || self.keeps_key == keeps_key(change))
     }
 }
 
+fn key_cells<'c, 'a>(change: &'c Change<'a>) -> &'c [Cell<'a>] {
+    let (_, _, key) = change.parts();
+    key.map_or(&[][..], |key| &key.cells)
+}
+
 fn hash(change: &Change<'_>) -> u64 {
-    let mut hasher = FxHasher::default();
-    let (operation, row, key) = change.parts();
-    (operation, row.len(), &change.table).hash(&mut hasher);
-    for cell in change.cells() {
-        (&cell.name, &cell.column_type).hash(&mut hasher);
-    }
-    for cell in key.map_or(&[][..], |key| &key.cells) {
+    let mut hasher = shape::hasher(change);
+    for cell in key_cells(change) {
         (cell.value == Value::Null).hash(&mut hasher);
     }
-    (operation == Operation::Update && keeps_key(change)).hash(&mut hasher);
+    (change.parts().0 == Operation::Update && keeps_key(change)).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -197,7 +169,7 @@ impl Plans {
 
 impl Plan {
     pub(super) fn operation(&self) -> Operation {
-        self.shape.operation
+        self.shape.shape.operation
     }
 
     /// A number for the row that a change is about: the same for the same row, and hardly ever for two. None when that

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::Connection;
 
 use super::affinity::Affinity;
-use crate::change::{ColumnType, Scalar, TableName};
-use crate::store::StoreError;
+use crate::change::{ColumnType, Family, Scalar, TableName};
+use crate::store::needs::{Indexing, Known};
 
 /// A table.
 #[derive(Debug, Clone)]
@@ -43,11 +43,6 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// The fault of a document that names a column that the table does not have.
-    pub(super) fn unknown_column(&self, name: &str) -> StoreError {
-        StoreError::unknown_column(&self.name, name, self.other_case(name).map(|other| &*other.name))
-    }
-
     /// What tells two rows apart that are alike in what a document names, as SQL lists it; none when columns have taken
     /// all names of the row's number.
     pub(super) fn row_name(&self) -> Option<String> {
@@ -58,10 +53,37 @@ impl Table {
         let is_free = |name: &&str| !self.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
         ["rowid", "_rowid_", "oid"].into_iter().find(is_free).map(str::to_owned)
     }
+}
 
-    /// A column whose name differs in letter case only.
-    pub(super) fn other_case(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.name != name && column.name.eq_ignore_ascii_case(name))
+impl Known for Table {
+    /// A column may bear a name of the rowid's: then that name is the column's.
+    const RESERVED: &'static [&'static str] = &[];
+    const DATABASE: &'static str = "SQLite";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| &*column.name)
+    }
+
+    fn column_type(&self, name: &str) -> Option<&ColumnType> {
+        self.column(name).map(|column| &column.column_type)
+    }
+
+    fn leading(&self) -> &HashSet<String> {
+        &self.leading
+    }
+
+    fn index_of(&self, column: &str) -> Option<Indexing> {
+        let column_type = self.column_type(column)?;
+        let is_fit = !column_type.is_array() && !matches!(column_type.family(), Family::Json | Family::Bytes);
+        is_fit.then_some(Indexing::Ordered)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.is_ours
     }
 }
 

@@ -3,23 +3,20 @@
 //! A plan is made once for every shape of change (table, operation, columns, types) and kept until the catalogue
 //! changes.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use rusqlite::Connection;
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 
 use super::affinity::Affinity;
 use super::catalogue::{Catalogue, Table, declared, digits, in_the_way, quote, sqlite_name};
 use super::error::failed;
-use crate::change::{Action, Cell, Change, ColumnType, Family, Key, KeyColumns, TableName};
-use crate::problem::ProblemType;
+use crate::change::{Action, Cell, Change, ColumnType, Family, Key, KeyColumns};
 use crate::store::keyed::{self, Keyed};
 use crate::store::made::Made;
+use crate::store::needs::{self, Needed};
+use crate::store::shape::{PLANS_MAX, Shape, hasher};
 use crate::store::{ApplyRules, StoreError};
-use crate::words::Operation;
-
-/// So many shapes are kept. A sender that makes up new ones all the time costs time, not memory.
-const PLANS_MAX: usize = 1_000;
 
 /// The plans made so far, and the catalogue they are made from.
 #[derive(Debug, Default)]
@@ -42,57 +39,6 @@ pub(super) struct Plan {
     pub(super) admits: Vec<Option<ColumnType>>,
     /// For each parameter: what SQLite would make of the value, where that may be another one.
     pub(super) affinities: Vec<Option<Affinity>>,
-}
-
-/// What two changes have in common when one plan serves both.
-#[derive(Debug, PartialEq)]
-struct Shape {
-    table: (Option<String>, String),
-    operation: Operation,
-    omits_nulls: bool,
-    is_one_row: bool,
-    columns: Vec<(String, ColumnType)>,
-    row_length: usize,
-}
-
-impl Shape {
-    fn of(change: &Change<'_>) -> Self {
-        let (operation, row, key) = change.parts();
-        Shape {
-            table: (change.table.schema.as_deref().map(str::to_owned), change.table.name.to_string()),
-            operation,
-            omits_nulls: key.is_some_and(|key| key.omits_nulls),
-            is_one_row: key.is_some_and(|key| key.is_one_row),
-            columns: change.cells().map(|cell| (cell.name.to_string(), cell.column_type.clone())).collect(),
-            row_length: row.len(),
-        }
-    }
-
-    fn is_of(&self, change: &Change<'_>) -> bool {
-        let (operation, row, key) = change.parts();
-        self.operation == operation
-            && self.row_length == row.len()
-            && self.omits_nulls == key.is_some_and(|key| key.omits_nulls)
-            && self.is_one_row == key.is_some_and(|key| key.is_one_row)
-            && self.table.1 == change.table.name
-            && self.table.0.as_deref() == change.table.schema.as_deref()
-            && self.columns.len() == change.cells().count()
-            && self
-                .columns
-                .iter()
-                .zip(change.cells())
-                .all(|(known, cell)| known.0 == cell.name && known.1 == cell.column_type)
-    }
-}
-
-fn hash(change: &Change<'_>) -> u64 {
-    let mut hasher = FxHasher::default();
-    let (operation, row, _) = change.parts();
-    (operation, row.len(), &change.table).hash(&mut hasher);
-    for cell in change.cells() {
-        (&cell.name, &cell.column_type).hash(&mut hasher);
-    }
-    hasher.finish()
 }
 
 impl Plans {
@@ -131,7 +77,7 @@ impl Plans {
         rules: &ApplyRules,
         ran: &mut dyn FnMut(&str),
     ) -> Result<&Plan, StoreError> {
-        let hash = hash(change);
+        let hash = hasher(change).finish();
         if !self.plans.get(&hash).is_some_and(|plan| plan.shape.is_of(change)) {
             let plan = self.make(connection, change, rules, ran)?;
             if self.plans.len() >= PLANS_MAX {
@@ -150,37 +96,21 @@ impl Plans {
         ran: &mut dyn FnMut(&str),
     ) -> Result<Plan, StoreError> {
         let name = sqlite_name(&change.table);
-        let creation = change.action.creation();
         let known = self.catalogue.table(connection, &name).map_err(failed)?;
-        let ddl = match (known, creation) {
-            (None, Some((row, key))) if rules.create => {
-                if let Some(word) = in_the_way(connection, &name).map_err(failed)? {
-                    let detail = format!("{name:?} is {word}, and so no table of this name can be made or written");
-                    return Err(StoreError::document(ProblemType::NameConflict, detail));
-                }
-                vec![create(&change.table, row, &rules.primary_key(change, key))]
-            }
-            (None, _) => return Err(keyed::unknown_table(change)),
-            (Some(table), _) if table.name != name => {
-                return Err(StoreError::document(
-                    ProblemType::NameConflict,
-                    format!("table {name:?} differs from {:?} in letter case only", table.name),
-                ));
-            }
-            (Some(table), _) => additions(table, change, rules)?,
-        };
-        if known_was_missing(&ddl) {
-            let (_, row, _) = change.parts();
-            self.made.note(1, row.len(), rules)?;
-        } else {
-            self.made.note(0, ddl.len(), rules)?;
+        needs::same_case(&name, known.map(|table| &*table.name))?;
+        let needed = needs::needed(known, change, rules)?;
+        let is_new = matches!(needed, Needed::Table { .. });
+        if is_new && let Some(word) = in_the_way(connection, &name).map_err(failed)? {
+            return Err(needs::taken(&format!("{name:?}"), word));
         }
+        let ddl = statements_for(&name, &needed);
+        self.made.note_statements(is_new, change, ddl.len(), rules)?;
         for sql in &ddl {
             self.changes += 1;
             connection.execute_batch(sql).map_err(failed)?;
             ran(sql);
         }
-        if known_was_missing(&ddl) {
+        if is_new {
             connection.execute(r#"INSERT OR IGNORE INTO "_sluicegate_tables" VALUES (?1)"#, [&name]).map_err(failed)?;
         }
         if !ddl.is_empty() {
@@ -188,26 +118,10 @@ impl Plans {
             self.plans.clear();
         }
         let table = self.catalogue.table(connection, &name).map_err(failed)?;
-        let Some(table) = table else {
-            return Err(StoreError::document(ProblemType::UnknownTable, format!("table {name} does not exist")));
-        };
-        let (mut admits, mut affinities) = (Vec::new(), Vec::new());
-        for cell in change.cells() {
-            let Some(column) = table.column(&cell.name) else {
-                return Err(table.unknown_column(&cell.name));
-            };
-            if cell.column_type.conflicts_with(&column.column_type) {
-                return Err(StoreError::document(
-                    ProblemType::TypeConflict,
-                    format!(
-                        "column {:?} of table {name} is {}, and the document declares {}",
-                        cell.name, column.column_type, cell.column_type
-                    ),
-                ));
-            }
-            admits.push((cell.column_type != column.column_type).then(|| column.column_type.clone()));
-            affinities.push(column.affinity);
-        }
+        let Some(table) = table else { return Err(keyed::unknown_table(change)) };
+        let admits = needs::admits(table, change, |_| true)?;
+        let affinity = |cell: &Cell<'_>| table.column(&cell.name).and_then(|column| column.affinity);
+        let affinities = change.cells().map(affinity).collect();
         keyed::check_unique(change, &table.unique_keys)?;
         let sql = statement(table, change);
         if let Some(sql) = missing_index(table, change) {
@@ -221,12 +135,21 @@ impl Plans {
     }
 }
 
-/// Whether one of these statements creates a table.
-fn known_was_missing(ddl: &[String]) -> bool {
-    ddl.iter().any(|sql| sql.starts_with("CREATE TABLE"))
+/// The statements that make what is needed of the table with this name.
+fn statements_for(name: &str, needed: &Needed<'_>) -> Vec<String> {
+    match needed {
+        Needed::Table { row, primary_key } => vec![create(name, row, primary_key)],
+        Needed::Columns(missing) => {
+            let add = |cell: &&Cell<'_>| {
+                let (table, column) = (quote(name), quote(&cell.name));
+                format!("ALTER TABLE {table} ADD COLUMN {column} {}", declared(&cell.column_type))
+            };
+            missing.iter().map(add).collect()
+        }
+    }
 }
 
-fn create(table: &TableName<'_>, row: &[Cell<'_>], primary_key: &[String]) -> String {
+fn create(name: &str, row: &[Cell<'_>], primary_key: &[String]) -> String {
     let mut parts: Vec<_> = row
         .iter()
         .map(|cell| {
@@ -238,26 +161,7 @@ fn create(table: &TableName<'_>, row: &[Cell<'_>], primary_key: &[String]) -> St
         let columns: Vec<_> = primary_key.iter().map(|column| quote(column)).collect();
         parts.push(format!("PRIMARY KEY ({})", columns.join(", ")));
     }
-    format!("CREATE TABLE {} ({})", quote(&sqlite_name(table)), parts.join(", "))
-}
-
-/// See [`Action::additions`].
-fn additions(table: &Table, change: &Change<'_>, rules: &ApplyRules) -> Result<Vec<String>, StoreError> {
-    let missing = change.action.additions().iter().filter(|cell| table.column(&cell.name).is_none());
-    let added = missing
-        .map(|cell| {
-            if !rules.create || table.other_case(&cell.name).is_some() {
-                return Err(table.unknown_column(&cell.name));
-            }
-            let (table, column) = (quote(&table.name), quote(&cell.name));
-            Ok(format!("ALTER TABLE {table} ADD COLUMN {column} {}", declared(&cell.column_type)))
-        })
-        .collect::<Result<_, _>>()?;
-    let (_, _, key) = change.parts();
-    if let Some(missing) = key.and_then(|key| key.missing(|name| table.column(name).is_some())) {
-        return Err(table.unknown_column(&missing.name));
-    }
-    Ok(added)
+    format!("CREATE TABLE {} ({})", quote(name), parts.join(", "))
 }
 
 fn statement(table: &Table, change: &Change<'_>) -> String {
@@ -343,39 +247,12 @@ fn is_decimal(column_type: &ColumnType) -> bool {
     column_type.family() == Family::Decimal && !column_type.is_array()
 }
 
-/// The index that makes this key fast in a table of ours, when no index leads with one of its columns.
+/// The index that makes this key fast, where one is missing.
 fn missing_index(table: &Table, change: &Change<'_>) -> Option<String> {
-    /// More columns tell rows apart hardly better and cost space.
-    const COLUMNS_MAX: usize = 4;
-    let (_, _, key) = change.parts();
-    let key = key?;
-    if key.cells.iter().any(|cell| table.leading.contains(&*cell.name)) {
-        return None;
-    }
-    let is_fit = |column_type: &ColumnType| {
-        !column_type.is_array() && !matches!(column_type.family(), Family::Json | Family::Bytes)
-    };
-    let columns: Vec<_> = key
-        .cells
-        .iter()
-        .filter_map(|cell| table.column(&cell.name))
-        .filter(|column| is_fit(&column.column_type))
-        .take(COLUMNS_MAX)
-        .collect();
-    if columns.is_empty() {
-        return None;
-    }
-    if !table.is_ours {
-        tracing::warn!(
-            table = table.name,
-            columns = ?columns.iter().map(|column| &column.name).collect::<Vec<_>>(),
-            "Deletes and updates by these columns read the whole table: it has no index that leads with one of them."
-        );
-        return None;
-    }
+    let (_, columns) = needs::missing_index(table, change)?;
+    let columns = columns.into_iter().filter_map(|name| table.column(name));
     let mut hasher = DefaultHasher::new();
     let parts: Vec<_> = columns
-        .iter()
         .map(|column| {
             column.name.hash(&mut hasher);
             let name = quote(&column.name);

@@ -10,10 +10,11 @@ use super::Writer;
 use super::bind::to_sql;
 use super::error::failed;
 use super::keys::{Holder, Noted};
-use crate::change::{Cell, Change, ColumnType, MisfitKind, Value};
+use crate::change::Change;
 use crate::clock;
 use crate::document::Position;
 use crate::problem::ProblemType;
+use crate::store::needs;
 use crate::store::{
     ApplyRules, Claim, Closing, Document, Fate, Idempotency, Letter, Part, Refusal, StoreError, Tally, Transaction,
 };
@@ -99,7 +100,7 @@ impl<'s> SqliteTransaction<'s> {
         for (index, cell) in change.cells().enumerate() {
             let value = match &plan.admits[index] {
                 None => Cow::Borrowed(&cell.value),
-                Some(column_type) => Cow::Owned(admitted(column_type, &change, cell)?),
+                Some(column_type) => Cow::Owned(needs::admitted(column_type, &change.table, cell)?),
             };
             if let Some(affinity) = plan.affinities[index]
                 && !affinity.keeps(&value)
@@ -121,17 +122,6 @@ impl<'s> SqliteTransaction<'s> {
             .and_then(|mut statement| statement.execute(parameters))
             .map_err(failed)
     }
-}
-
-/// The value of a cell as its column takes it.
-fn admitted<'v>(column_type: &ColumnType, change: &Change<'_>, cell: &Cell<'v>) -> Result<Value<'v>, StoreError> {
-    column_type.admit(cell.value.clone()).map_err(|misfit| {
-        let kind = match misfit.kind {
-            MisfitKind::OutOfRange => ProblemType::ValueOutOfRange,
-            _ => ProblemType::InvalidValue,
-        };
-        StoreError::document(kind, format!("column {:?} of table {}: {misfit}", cell.name, change.table))
-    })
 }
 
 /// Whether a row refers to one that is not there, by a deferred foreign key. COMMIT would say so, but not whose row it is.
