@@ -45,7 +45,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("journal::kafka", &["clock", "disk", "document", "journal", "panics", "query_string", "record"]),
     ("journal::memory", &["clock", "document", "journal", "record"]),
     ("journal::sqlite", &["clock", "disk", "document", "journal", "panics", "record", "sqlite"]),
-    ("store", &["change", "digest", "document", "problem", "record"]),
+    ("store", &["change", "digest", "document", "problem", "record", "words"]),
     (
         "store::postgres",
         &[
