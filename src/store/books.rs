@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::moves::{Move, Moved};
 use super::{Letter, Place, StoreError};
 use crate::document::{Position, StreamName};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemType};
 
 /// Reads and mends the books.
 #[async_trait]
@@ -117,6 +117,56 @@ pub enum Outcome {
     Dropped,
 }
 
+/// What the books know of one document, seen at one moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    /// The letter's problem as it is kept, and whether a person gave it up.
+    pub(super) letter: Option<(String, bool)>,
+    /// Where its partition stands; none when apply has not begun with it.
+    pub(super) next_offset: Option<i64>,
+    /// The document that it is a duplicate of: its partition and offset.
+    pub(super) duplicate_of: Option<(i32, i64)>,
+    /// Whether a person gave its offset up.
+    pub(super) is_lost: bool,
+}
+
+impl Found {
+    /// What became of the document at `position`.
+    pub(super) fn outcome(self, position: &Position) -> Outcome {
+        match self {
+            // A letter may lie before or behind the position: what became of it stands in its row.
+            Found { letter: Some((_, true)), .. } => Outcome::Dropped,
+            Found { letter: Some((problem, false)), .. } => Outcome::DeadLettered { problem: read_problem(&problem) },
+            Found { next_offset, .. } if next_offset.is_none_or(|next| position.offset >= next) => Outcome::Accepted,
+            Found { duplicate_of: Some((partition, offset)), .. } => {
+                Outcome::Duplicate { of: Position { topic: position.topic.clone(), partition, offset } }
+            }
+            Found { is_lost: true, .. } => Outcome::Dropped,
+            _ => Outcome::Applied,
+        }
+    }
+}
+
+/// A letter's problem as its row has it.
+pub(super) fn read_problem(text: &str) -> Problem {
+    serde_json::from_str(text)
+        .unwrap_or_else(|_| Problem::new(ProblemType::UnreadableRecord, "the reason cannot be read"))
+}
+
+/// The version of the books' tables. A newer one is refused; of an older one the idempotency keys are taken over, which
+/// version 1 kept in a table of their texts.
+pub(super) const VERSION: i64 = 2;
+
+/// Fails when a newer sluicegate has made the books.
+pub(super) fn check_version(version: i64) -> Result<(), StoreError> {
+    if version <= VERSION {
+        return Ok(());
+    }
+    Err(StoreError::Stop(format!(
+        "the store's books have format {version}; this sluicegate knows {VERSION}: use a newer one"
+    )))
+}
+
 /// A dead letter in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -160,4 +210,45 @@ pub struct LetterFilter {
     pub after: Option<Position>,
     /// At most so many.
     pub limit: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::TopicName;
+
+    #[test]
+    fn what_became_of_a_document_is_told_by_its_letter_the_position_and_then_the_rest() {
+        let at = |offset| Position { topic: TopicName::parse("t").unwrap(), partition: 0, offset };
+        let problem = Problem::new(ProblemType::ValueOutOfRange, "too large");
+        let kept = serde_json::to_string(&problem).unwrap();
+        let unreadable = Problem::new(ProblemType::UnreadableRecord, "the reason cannot be read");
+        let letter = |text: &str, is_dropped| Some((text.to_owned(), is_dropped));
+        let duplicate = Outcome::Duplicate { of: at(2) };
+        for (letter, next_offset, duplicate_of, is_lost, expected) in [
+            (None, None, None, false, Outcome::Accepted),
+            (None, Some(7), None, false, Outcome::Accepted),
+            (None, Some(8), None, false, Outcome::Applied),
+            (None, Some(8), Some((0, 2)), false, duplicate.clone()),
+            (None, Some(8), Some((0, 2)), true, duplicate),
+            (None, Some(8), None, true, Outcome::Dropped),
+            // Set back: what it became before counts no more.
+            (None, Some(7), Some((0, 2)), true, Outcome::Accepted),
+            (letter(&kept, false), Some(8), None, false, Outcome::DeadLettered { problem: problem.clone() }),
+            // A letter is kept through a replay.
+            (letter(&kept, false), Some(3), None, false, Outcome::DeadLettered { problem }),
+            (letter(&kept, true), Some(3), Some((0, 2)), false, Outcome::Dropped),
+            (letter("{", false), Some(8), None, false, Outcome::DeadLettered { problem: unreadable }),
+        ] {
+            let found = Found { letter, next_offset, duplicate_of, is_lost };
+            assert_eq!(found.clone().outcome(&at(7)), expected, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn books_of_a_newer_version_are_refused() {
+        for (version, is_fine) in [(1, true), (VERSION, true), (VERSION + 1, false)] {
+            assert_eq!(check_version(version).is_ok(), is_fine, "{version}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! A backend is one module here and one line in the registry.
 
 pub mod books;
+mod claims;
 pub mod documents;
 mod keyed;
 pub mod keys;

@@ -14,6 +14,7 @@ use super::catalogue::quote;
 use super::connection::{Connection, column};
 use super::plans::Plans;
 use super::url::Settings;
+use crate::store::claims::Former;
 use crate::store::{Claim, ClaimRequest, Place, StoreError};
 
 /// A backend that was told to end does so at its next breath; one that waits for a disk takes longer.
@@ -98,13 +99,10 @@ fn gone() -> StoreError {
 
 /// What the books say about the owner before.
 struct Known {
-    journal: String,
-    next_offset: i64,
-    epoch: i64,
+    former: Former,
     backend: Option<i32>,
     /// Whether a backend that is not this one still runs for it.
     is_alive: bool,
-    applied_before: i64,
 }
 
 async fn known(connection: &Connection, schema: &str, place: &Place, tail: &str) -> Result<Option<Known>, StoreError> {
@@ -118,21 +116,19 @@ async fn known(connection: &Connection, schema: &str, place: &Place, tail: &str)
     let at: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
         [&place.stream.as_str(), &place.topic.as_str(), &place.partition];
     let Some(row) = connection.row(&sql, &at).await? else { return Ok(None) };
+    let (journal, next_offset, epoch) = (column(&row, 0)?, column(&row, 1)?, column(&row, 2)?);
     Ok(Some(Known {
-        journal: column(&row, 0)?,
-        next_offset: column(&row, 1)?,
-        epoch: column(&row, 2)?,
+        former: Former { journal, next_offset, epoch, applied_before: column(&row, 5)? },
         backend: column(&row, 3)?,
         is_alive: column::<Option<bool>>(&row, 4)?.unwrap_or_default(),
-        applied_before: column(&row, 5)?,
     }))
 }
 
 async fn take_over(connection: &Connection, schema: &str, request: ClaimRequest<'_>) -> Result<Claim, StoreError> {
     let ClaimRequest { place, journal, start, owner } = request;
-    if let Some(former) = known(connection, schema, place, "").await? {
-        same_journal(&former, request)?;
-        end(connection, schema, place, &former).await?;
+    if let Some(known) = known(connection, schema, place, "").await? {
+        request.check_journal(&known.former)?;
+        end(connection, schema, place, &known).await?;
     }
     connection.note_transaction(true);
     connection.run("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
@@ -144,37 +140,23 @@ async fn take_over(connection: &Connection, schema: &str, request: ClaimRequest<
         quote(schema)
     );
     connection.execute(&new, &[&at.0, &at.1, &at.2, &journal, &start, &owner]).await?;
-    let former = known(connection, schema, place, " FOR UPDATE").await?;
-    let former = former.ok_or_else(|| StoreError::Later("the position was removed while it was claimed".into()))?;
-    same_journal(&former, request)?;
-    if former.is_alive {
+    let known = known(connection, schema, place, " FOR UPDATE").await?;
+    let known = known.ok_or_else(|| StoreError::Later("the position was removed while it was claimed".into()))?;
+    let claim = request.granted(Some(&known.former))?;
+    if known.is_alive {
         // Somebody was faster, and is at work.
         return Err(StoreError::Later("another process claims the partition at this moment".into()));
     }
-    let epoch = former.epoch + 1;
     let sql = format!(
         r#"UPDATE {}."_sluicegate_positions" SET epoch = $4, owner = $5, backend_pid = pg_backend_pid(), backend_start =
                (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())
            WHERE stream = $1 AND topic = $2 AND "partition" = $3"#,
         quote(schema)
     );
-    connection.execute(&sql, &[&at.0, &at.1, &at.2, &epoch, &owner]).await?;
+    connection.execute(&sql, &[&at.0, &at.1, &at.2, &claim.epoch, &owner]).await?;
     connection.run("COMMIT").await?;
     connection.note_transaction(false);
-    let Known { next_offset, applied_before, .. } = former;
-    Ok(Claim { place: place.clone(), epoch, next_offset, applied_before })
-}
-
-fn same_journal(former: &Known, request: ClaimRequest<'_>) -> Result<(), StoreError> {
-    let (known, ClaimRequest { place, journal, .. }) = (&former.journal, request);
-    if known == journal {
-        return Ok(());
-    }
-    Err(StoreError::Stop(format!(
-        "the journal is not the one that stream {} was applied from (it is {journal}, and was {known}); put the old one \
-         back, or give up what it held: `sluicegate positions accept-loss {}`",
-        place.stream, place.stream
-    )))
+    Ok(claim)
 }
 
 /// Ends the backend of the owner before, and waits until it is gone.

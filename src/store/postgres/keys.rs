@@ -14,16 +14,12 @@ pub(super) use self::number::{Number, stream_number};
 use super::catalogue::quote;
 use super::connection::{Connection, column};
 use crate::clock;
-use crate::document::{Position, Receipt};
-use crate::problem::ProblemType;
-use crate::store::keys::{fingerprint, is_lasting, shortened};
+use crate::document::Position;
+use crate::store::keys::{Holder, fingerprint, noted_ms, shortened, verdict};
 use crate::store::{Document, Fate, Idempotency, Refusal, StoreError};
 
 /// Fewer are inserted at once: for them COPY's further answer costs more than it saves.
 const COPY_MIN: usize = 32;
-
-/// The time of a key that is never forgotten for its age.
-const LASTING: i64 = i64::MAX;
 
 /// A key as its row has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,12 +40,11 @@ impl Key {
 
 /// What is kept of a key and of the document it stands for, and when it was noted.
 pub(super) fn of(stream: &str, key: &str, digest: &[u8; 32], now_ms: i64) -> (Number, Number, i64) {
-    let noted_ms = if is_lasting(key) { LASTING } else { now_ms };
-    (Number(fingerprint(stream, key)), Number(shortened(digest)), noted_ms)
+    (Number(fingerprint(stream, key)), Number(shortened(digest)), noted_ms(key, now_ms))
 }
 
-/// Who has a key.
-struct Holder {
+/// Who has a key, and the digest of its document.
+struct Noted {
     digest: Number,
     position: Position,
 }
@@ -91,24 +86,15 @@ pub(super) async fn keep(
         false => find(connection, schema, documents, &taken).await.map_err(whole)?,
     };
     for first in firsts.iter().filter(|first| !taken.contains(&first.key)) {
-        holders.insert(first.key, Holder { digest: first.digest, position: documents[first.index].position.clone() });
+        holders.insert(first.key, Noted { digest: first.digest, position: documents[first.index].position.clone() });
     }
     // In the documents' order, so that the first at fault is named.
     asked.sort_unstable_by_key(|key| key.index);
     for Key { key, index, digest, .. } in asked {
-        let (document, Some(holder)) = (&documents[index], holders.get(&key)) else { continue };
-        // A dead letter that is tried again has its key already.
-        if holder.position == *document.position {
-            continue;
-        }
-        if holder.digest != digest {
-            let key = document.idempotency.map_or("", |idempotency| idempotency.key);
-            let receipt = Receipt(holder.position.clone());
-            let detail = format!("the idempotency key {key:?} stands for another document, {receipt}");
-            let error = StoreError::document(ProblemType::IdempotencyKeyReused, detail);
-            return Err(Refusal::new(error, Some(index)));
-        }
-        fates[index] = Fate::Duplicate { of: holder.position.clone() };
+        let (Some(idempotency), Some(noted)) = (&documents[index].idempotency, holders.get(&key)) else { continue };
+        let holder = Holder { position: noted.position.clone(), is_same: noted.digest == digest };
+        let fate = verdict(documents[index].position, idempotency.key, Some(holder));
+        fates[index] = fate.map_err(|error| Refusal::new(error, Some(index)))?;
     }
     Ok(Kept::All { fates, is_any_known: !taken.is_empty() })
 }
@@ -147,7 +133,7 @@ async fn find(
     schema: &str,
     documents: &[Document<'_>],
     keys: &HashSet<Number>,
-) -> Result<HashMap<Number, Holder>, StoreError> {
+) -> Result<HashMap<Number, Noted>, StoreError> {
     let Some(first) = documents.first() else { return Ok(HashMap::new()) };
     let sql = format!(
         r#"SELECT key, digest, "partition", "offset" FROM {}."_sluicegate_key_rows" WHERE key = ANY($1::uuid[])"#,
@@ -158,7 +144,7 @@ async fn find(
     for row in connection.query(&sql, &[&keys]).await? {
         let topic = first.position.topic.clone();
         let position = Position { topic, partition: column(&row, 2)?, offset: column(&row, 3)? };
-        holders.insert(column(&row, 0)?, Holder { digest: column(&row, 1)?, position });
+        holders.insert(column(&row, 0)?, Noted { digest: column(&row, 1)?, position });
     }
     Ok(holders)
 }

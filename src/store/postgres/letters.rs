@@ -6,9 +6,9 @@ use tokio_postgres::Row;
 use super::books::{stream_of, topic_of};
 use super::connection::{Connection, column};
 use crate::document::{Position, StreamName};
-use crate::problem::{Problem, ProblemType};
+use crate::problem::Problem;
 use crate::record::Record;
-use crate::store::books::{LetterFilter, Listed, Outcome};
+use crate::store::books::{Found, LetterFilter, Listed, Outcome, read_problem};
 use crate::store::{Letter, StoreError};
 
 const LETTER: &str = r#"SELECT stream, topic, "partition", "offset", key, value, headers, timestamp_ms, problem,
@@ -21,16 +21,11 @@ fn listed(row: &Row) -> Result<Listed, StoreError> {
     Ok(Listed {
         stream: stream_of(row, 0)?,
         position: Position { topic: topic_of(row, 1)?, partition: column(row, 2)?, offset: column(row, 3)? },
-        problem: Problem { errors: Vec::new(), ..problem(column(row, 4)?) },
+        problem: Problem { errors: Vec::new(), ..read_problem(column(row, 4)?) },
         set_aside_ms: column(row, 5)?,
         attempts: column(row, 6)?,
         bytes: column::<i64>(row, 7)?.unsigned_abs(),
     })
-}
-
-fn problem(text: &str) -> Problem {
-    serde_json::from_str(text)
-        .unwrap_or_else(|_| Problem::new(ProblemType::UnreadableRecord, "the reason cannot be read"))
 }
 
 fn letter(row: &Row) -> Result<Letter, StoreError> {
@@ -43,7 +38,7 @@ fn letter(row: &Row) -> Result<Letter, StoreError> {
             headers: serde_json::from_str(column(row, 6)?).unwrap_or_default(),
             timestamp_ms: column(row, 7)?,
         },
-        problem: problem(column(row, 8)?),
+        problem: read_problem(column(row, 8)?),
         set_aside_ms: column(row, 9)?,
         attempts: column(row, 10)?,
     })
@@ -95,8 +90,8 @@ pub(super) async fn outcome(
     position: &Position,
 ) -> Result<Outcome, StoreError> {
     let sql = r#"SELECT l.problem, l.is_dropped, d.of_partition, d.of_offset,
-            coalesce((SELECT next_offset <= $3 FROM {s}."_sluicegate_positions"
-                WHERE topic = $1 AND "partition" = $2 AND stream = $4), TRUE) AS is_waiting,
+            (SELECT next_offset FROM {s}."_sluicegate_positions"
+                WHERE topic = $1 AND "partition" = $2 AND stream = $4) AS next_offset,
             EXISTS (SELECT 1 FROM {s}."_sluicegate_lost"
                 WHERE topic = $1 AND "partition" = $2 AND $3 >= from_offset AND $3 < to_offset) AS is_lost
         FROM (SELECT 1) AS one
@@ -105,17 +100,10 @@ pub(super) async fn outcome(
     let at = (position.topic.as_str(), position.partition, position.offset);
     let row = connection.row(&sql.replace("{s}", schema), &[&at.0, &at.1, &at.2, &stream.as_str()]).await?;
     let Some(row) = row else { return Ok(Outcome::Accepted) };
-    if let Some(is_dropped) = column::<Option<bool>>(&row, 1)? {
-        let reason: &str = column(&row, 0)?;
-        return Ok(if is_dropped { Outcome::Dropped } else { Outcome::DeadLettered { problem: problem(reason) } });
-    }
-    if column(&row, 4)? {
-        return Ok(Outcome::Accepted);
-    }
-    if let (Some(partition), Some(offset)) = (column(&row, 2)?, column(&row, 3)?) {
-        return Ok(Outcome::Duplicate { of: Position { topic: position.topic.clone(), partition, offset } });
-    }
-    Ok(if column(&row, 5)? { Outcome::Dropped } else { Outcome::Applied })
+    let letter = column::<Option<String>>(&row, 0)?.zip(column(&row, 1)?);
+    let duplicate_of = column::<Option<i32>>(&row, 2)?.zip(column(&row, 3)?);
+    let (next_offset, is_lost) = (column(&row, 4)?, column(&row, 5)?);
+    Ok(Found { letter, next_offset, duplicate_of, is_lost }.outcome(position))
 }
 
 /// The statement that ends a dead letter, which was dropped or applied after all: one unit moves between the counters. The

@@ -3,9 +3,7 @@
 use super::catalogue::quote;
 use super::connection::{Connection, column};
 use crate::store::StoreError;
-
-/// The version of these tables. A newer one is refused; of an older one the idempotency keys are taken over.
-const VERSION: i64 = 2;
+use crate::store::books::{VERSION, check_version};
 
 /// Who makes the books holds this advisory lock, as does who makes a table; the second half is the schema's.
 pub(super) const LOCK: i32 = 0x51_1c_e9_a7;
@@ -150,10 +148,6 @@ async fn known(connection: &Connection, schema: &str) -> Result<Option<(String, 
     let sql = format!(r#"SELECT identity, version FROM {}."_sluicegate_store""#, quote(schema));
     let Some(row) = connection.row(&sql, &[]).await? else { return Ok(None) };
     let version: i64 = column(&row, 1)?;
-    if version > VERSION {
-        return Err(StoreError::Stop(format!(
-            "the store's books have format {version}; this sluicegate knows {VERSION}: use a newer one"
-        )));
-    }
+    check_version(version)?;
     Ok(Some((column(&row, 0)?, version)))
 }

@@ -6,9 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{SqliteStore, failed, keys, moves};
 use crate::document::{Position, StreamName, TopicName};
-use crate::problem::{Problem, ProblemType};
+use crate::problem::Problem;
 use crate::record::Record;
-use crate::store::books::{Audit, Books, Counters, LetterFilter, Listed, Outcome, Standing};
+use crate::store::books::{Audit, Books, Counters, Found, LetterFilter, Listed, Outcome, Standing, read_problem};
 use crate::store::moves::{Move, Moved};
 use crate::store::{Letter, Place, StoreError};
 
@@ -54,11 +54,6 @@ fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
     })
 }
 
-fn problem(text: &str) -> Problem {
-    serde_json::from_str(text)
-        .unwrap_or_else(|_| Problem::new(ProblemType::UnreadableRecord, "the reason cannot be read"))
-}
-
 /// The position in the second column and the two behind it.
 fn position(row: &Row<'_>) -> rusqlite::Result<Position> {
     let topic = TopicName::parse(row.get_ref(1)?.as_str()?).map_err(bad_name)?;
@@ -69,7 +64,7 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     Ok(Listed {
         stream: StreamName::parse(row.get_ref(0)?.as_str()?).map_err(bad_name)?,
         position: position(row)?,
-        problem: Problem { errors: Vec::new(), ..problem(row.get_ref(4)?.as_str()?) },
+        problem: Problem { errors: Vec::new(), ..read_problem(row.get_ref(4)?.as_str()?) },
         set_aside_ms: row.get(5)?,
         attempts: row.get(6)?,
         bytes: row.get::<_, i64>(7)?.unsigned_abs(),
@@ -87,7 +82,7 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
             headers: serde_json::from_str(&headers).unwrap_or_default(),
             timestamp_ms: row.get(7)?,
         },
-        problem: problem(row.get_ref(8)?.as_str()?),
+        problem: read_problem(row.get_ref(8)?.as_str()?),
         set_aside_ms: row.get(9)?,
         attempts: row.get(10)?,
     })
@@ -101,42 +96,19 @@ fn find_standing(connection: &Connection, place: &Place) -> Result<Option<Standi
         .map_err(failed)
 }
 
-fn outcome(connection: &Connection, stream: &StreamName, position: &Position) -> Result<Outcome, StoreError> {
-    let at = (position.topic.as_str(), position.partition, position.offset);
-    let by_offset = r#"topic = ?1 AND "partition" = ?2 AND "offset" = ?3"#;
-    let aside: Option<(String, bool)> = connection
-        .prepare_cached(&format!(r#"SELECT problem, is_dropped FROM "_sluicegate_dead_letters" WHERE {by_offset}"#))
-        .and_then(|mut statement| statement.query_row(at, |row| Ok((row.get(0)?, row.get(1)?))).optional())
-        .map_err(failed)?;
-    match aside {
-        Some((_, true)) => return Ok(Outcome::Dropped),
-        Some((reason, false)) => return Ok(Outcome::DeadLettered { problem: problem(&reason) }),
-        None => {}
-    }
-    let next_offset: Option<i64> = connection
-        .prepare_cached(
-            r#"SELECT next_offset FROM "_sluicegate_positions" WHERE topic = ?1 AND "partition" = ?2 AND stream = ?3"#,
-        )
-        .and_then(|mut statement| statement.query_row((at.0, at.1, stream.as_str()), |row| row.get(0)).optional())
-        .map_err(failed)?;
-    if next_offset.is_none_or(|next_offset| position.offset >= next_offset) {
-        return Ok(Outcome::Accepted);
-    }
-    let of: Option<(i32, i64)> = connection
-        .prepare_cached(&format!(r#"SELECT of_partition, of_offset FROM "_sluicegate_duplicates" WHERE {by_offset}"#))
-        .and_then(|mut statement| statement.query_row(at, |row| Ok((row.get(0)?, row.get(1)?))).optional())
-        .map_err(failed)?;
-    if let Some((partition, offset)) = of {
-        return Ok(Outcome::Duplicate { of: Position { topic: position.topic.clone(), partition, offset } });
-    }
-    let lost: i64 = connection
-        .prepare_cached(
-            r#"SELECT count(*) FROM "_sluicegate_lost"
-               WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= from_offset AND ?3 < to_offset"#,
-        )
-        .and_then(|mut statement| statement.query_row(at, |row| row.get(0)))
-        .map_err(failed)?;
-    Ok(if lost > 0 { Outcome::Dropped } else { Outcome::Applied })
+/// What the books know of a document.
+const FOUND: &str = r#"SELECT l.problem, l.is_dropped, d.of_partition, d.of_offset,
+        (SELECT next_offset FROM "_sluicegate_positions" WHERE topic = ?1 AND "partition" = ?2 AND stream = ?4),
+        EXISTS (SELECT 1 FROM "_sluicegate_lost"
+            WHERE topic = ?1 AND "partition" = ?2 AND ?3 >= from_offset AND ?3 < to_offset)
+    FROM (SELECT 1) AS one
+    LEFT JOIN "_sluicegate_dead_letters" l ON l.topic = ?1 AND l."partition" = ?2 AND l."offset" = ?3
+    LEFT JOIN "_sluicegate_duplicates" d ON d.topic = ?1 AND d."partition" = ?2 AND d."offset" = ?3"#;
+
+fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
+    let letter = row.get::<_, Option<String>>(0)?.zip(row.get(1)?);
+    let duplicate_of = row.get::<_, Option<i32>>(2)?.zip(row.get(3)?);
+    Ok(Found { letter, duplicate_of, next_offset: row.get(4)?, is_lost: row.get(5)? })
 }
 
 #[async_trait]
@@ -155,7 +127,13 @@ impl Books for SqliteStore {
 
     async fn outcome(&self, stream: &StreamName, position: &Position) -> Result<Outcome, StoreError> {
         let (stream, position) = (stream.clone(), position.clone());
-        self.readers.read(move |connection| outcome(connection, &stream, &position)).await
+        self.readers
+            .read(move |connection| {
+                let at = (position.topic.as_str(), position.partition, position.offset, stream.as_str());
+                let found = connection.prepare_cached(FOUND).and_then(|mut asked| asked.query_row(at, found));
+                Ok(found.map_err(failed)?.outcome(&position))
+            })
+            .await
     }
 
     async fn letters(&self, filter: &LetterFilter) -> Result<Vec<Listed>, StoreError> {

@@ -33,6 +33,7 @@ use self::plan::Plans;
 use self::read::Readers;
 use self::transaction::SqliteTransaction;
 use super::books::Books;
+use super::claims::Former;
 use super::rows::Rows;
 use super::{ApplyRules, Claim, ClaimRequest, Limits, Store, StoreError, Transaction};
 use crate::sqlite::{OpenFile, Turn};
@@ -172,39 +173,32 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<Claim, StoreError> {
-        let ClaimRequest { place, journal, start, owner } = request;
+        let ClaimRequest { place, journal, owner, .. } = request;
         let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
         self.write(|connection| {
-            let known: Option<(String, i64, i64, i64)> = connection
+            let former = connection
                 .query_row(
                     r#"SELECT journal, next_offset, epoch, applied_before FROM "_sluicegate_positions"
                        WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#,
                     at,
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+                    |row| {
+                        let (journal, next_offset) = (row.get(0)?, row.get(1)?);
+                        Ok(Former { journal, next_offset, epoch: row.get(2)?, applied_before: row.get(3)? })
+                    },
                 )
                 .optional()
                 .map_err(failed)?;
-            let (next_offset, epoch, applied_before) = match known {
-                Some((known, ..)) if known != journal => {
-                    return Err(StoreError::Stop(format!(
-                        "the journal is not the one that stream {} was applied from (it is {journal}, and was {known}); \
-                         put the old one back, or give up what it held: `sluicegate positions accept-loss {}`",
-                        place.stream, place.stream
-                    )));
-                }
-                Some((_, next_offset, epoch, applied_before)) => (next_offset, epoch + 1, applied_before),
-                None => (start, 1, 0),
-            };
+            let claim = request.granted(former.as_ref())?;
             connection
                 .execute(
                     r#"INSERT INTO "_sluicegate_positions"
                            (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
                        VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
                        ON CONFLICT DO UPDATE SET epoch = ?6, owner = ?7"#,
-                    (at.0, at.1, at.2, journal, next_offset, epoch, owner),
+                    (at.0, at.1, at.2, journal, claim.next_offset, claim.epoch, owner),
                 )
                 .map_err(failed)?;
-            Ok(Claim { place: place.clone(), epoch, next_offset, applied_before })
+            Ok(claim)
         })
         .await
     }

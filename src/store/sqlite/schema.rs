@@ -6,10 +6,7 @@ use super::catalogue::quote;
 use super::error::failed;
 use super::keys;
 use crate::store::StoreError;
-
-/// The version of these tables. A newer one is refused; of an older one the idempotency keys are taken over, which version
-/// 1 kept in a table of their texts.
-const VERSION: i64 = 2;
+use crate::store::books::{VERSION, check_version};
 
 const TABLES: &str = r#"
 CREATE TABLE IF NOT EXISTS "_sluicegate_store" (identity TEXT NOT NULL, version INTEGER NOT NULL);
@@ -72,12 +69,10 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<String, StoreError>
         .query_row(r#"SELECT identity, version FROM "_sluicegate_store""#, [], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
         .map_err(failed)?;
+    if let Some((_, version)) = known {
+        check_version(version)?;
+    }
     let identity = match known {
-        Some((_, version)) if version > VERSION => {
-            return Err(StoreError::Stop(format!(
-                "the store's books have format {version}; this sluicegate knows {VERSION}: use a newer one"
-            )));
-        }
         Some((identity, VERSION)) => identity,
         Some((identity, _)) => {
             keys::migrate(&transaction)?;

@@ -9,11 +9,12 @@ use tokio::sync::OwnedMutexGuard;
 use super::Writer;
 use super::bind::to_sql;
 use super::error::failed;
-use super::keys::{Holder, Noted};
+use super::keys::Noted;
 use crate::change::Change;
 use crate::clock;
 use crate::document::Position;
 use crate::problem::ProblemType;
+use crate::store::keys::verdict;
 use crate::store::needs;
 use crate::store::{
     ApplyRules, Claim, Closing, Document, Fate, Idempotency, Letter, Part, Refusal, StoreError, Tally, Transaction,
@@ -48,10 +49,9 @@ impl<'s> SqliteTransaction<'s> {
     }
 
     fn apply_one(&mut self, document: &Document<'_>) -> Result<Fate, StoreError> {
-        if let Some(idempotency) = &document.idempotency
-            && let Some(of) = self.keep_key(document, idempotency)?
-        {
-            return Ok(Fate::Duplicate { of });
+        let fate = self.keep_key(document)?;
+        if fate != Fate::Applied {
+            return Ok(fate);
         }
         for change in &document.changes.changes {
             self.change(change)?;
@@ -63,26 +63,12 @@ impl<'s> SqliteTransaction<'s> {
         Ok(Fate::Applied)
     }
 
-    /// Notes the document's key. Gives the position of the document that has it already.
-    fn keep_key(
-        &mut self,
-        document: &Document<'_>,
-        Idempotency { key, digest }: &Idempotency<'_>,
-    ) -> Result<Option<Position>, StoreError> {
+    /// Notes the document's key, and says what becomes of the document by it.
+    fn keep_key(&mut self, document: &Document<'_>) -> Result<Fate, StoreError> {
+        let Some(Idempotency { key, digest }) = &document.idempotency else { return Ok(Fate::Applied) };
         let Writer { connection, keys, .. } = &mut *self.writer;
         let holder = keys.note(connection, &mut self.noted, document.stream, (key, digest), document.position)?;
-        // A dead letter that is tried again has its key already.
-        let Some(Holder { is_same, position }) = holder.filter(|holder| holder.position != *document.position) else {
-            return Ok(None);
-        };
-        if !is_same {
-            let receipt = crate::document::Receipt(position);
-            return Err(StoreError::document(
-                ProblemType::IdempotencyKeyReused,
-                format!("the idempotency key {key:?} stands for another document, {receipt}"),
-            ));
-        }
-        Ok(Some(position))
+        verdict(document.position, key, holder)
     }
 
     fn change(&mut self, change: &Change<'_>) -> Result<(), StoreError> {

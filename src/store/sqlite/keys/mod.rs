@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 
 pub(super) use self::edit::{disown_from, forget_from, prune};
 pub(super) use self::migrate::migrate;
-use self::row::{LASTING, Row};
+use self::row::Row;
 use self::run::{Run, RunWriter};
 use super::failed;
 use crate::clock;
@@ -96,14 +96,6 @@ impl Noted {
     }
 }
 
-/// Who has a key.
-#[derive(Debug)]
-pub(super) struct Holder {
-    /// Whether it has the digest that was asked with.
-    pub(super) is_same: bool,
-    pub(super) position: Position,
-}
-
 impl Keys {
     /// Nothing is known yet; `recent_max` keys are kept apart.
     pub(super) fn new(recent_max: usize) -> Self {
@@ -127,7 +119,7 @@ impl Keys {
         stream: &StreamName,
         (key, digest): (&str, &[u8; 32]),
         position: &Position,
-    ) -> Result<Option<Holder>, StoreError> {
+    ) -> Result<Option<keys::Holder>, StoreError> {
         if !std::mem::replace(&mut noted.is_current, true) {
             self.refresh(connection)?;
         }
@@ -139,13 +131,13 @@ impl Keys {
         };
         if let Some(Row { digest: known, partition, offset, .. }) = known {
             let position = Position { topic: position.topic.clone(), partition, offset };
-            return Ok(Some(Holder { is_same: known == digest, position }));
+            return Ok(Some(keys::Holder { is_same: known == digest, position }));
         }
         let stream = match &noted.stream {
             Some((name, number)) if name == stream => *number,
             _ => noted.stream.insert((stream.clone(), number_of(connection, stream)?)).1,
         };
-        let noted_ms = if keys::is_lasting(key) { LASTING } else { clock::now_ms() };
+        let noted_ms = keys::noted_ms(key, clock::now_ms());
         let Position { partition, offset, .. } = *position;
         noted.by_key.insert(fingerprint, noted.rows.len());
         noted.rows.push(Row { key: fingerprint, digest, stream, partition, offset, noted_ms });

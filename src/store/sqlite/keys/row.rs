@@ -3,8 +3,7 @@
 /// The bytes of a row.
 pub(super) const BYTES: usize = 56;
 
-/// When a key that is never forgotten for its age was noted.
-pub(super) const LASTING: i64 = i64::MAX;
+pub(super) use crate::store::keys::LASTING;
 
 /// A key, the document it stands for, and where that one stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::row::LASTING;
 use super::*;
 use crate::document::TopicName;
 use crate::store::Place;
