@@ -79,7 +79,15 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Map<String, Valu
     let mut add = |status: u16, media_type: &str, schema: Value, about: &str| {
         let response =
             responses.entry(status.to_string()).or_insert_with(|| json!({"description": about, "content": {}}));
-        response["content"][media_type] = json!({"schema": schema});
+        // Several under one status: the answer is one of them.
+        match response["content"][media_type]["schema"].take() {
+            Value::Null => response["content"][media_type] = json!({"schema": schema}),
+            Value::Object(mut one) if one.contains_key("anyOf") => {
+                one["anyOf"].as_array_mut().into_iter().for_each(|any| any.push(schema.clone()));
+                response["content"][media_type] = json!({"schema": one});
+            }
+            other => response["content"][media_type] = json!({"schema": {"anyOf": [other, schema]}}),
+        }
     };
     for Answered { status, media_type, schema } in &route.answers {
         let schema = match schema {
@@ -105,10 +113,8 @@ pub fn table(routes: &[Route]) -> String {
         let any = route.takes_any.then(|| "any `?COLUMN=`".to_owned());
         let media = route.takes.iter().map(|media| format!("`{media}`"));
         let takes: Vec<_> = media.chain(names).chain(any).collect();
-        let answers = route.answers.iter().map(|Answered { status, media_type, .. }| match *media_type {
-            "application/json" => status.to_string(),
-            other => format!("{status} `{other}`"),
-        });
+        let mut answers: Vec<_> = route.answers.iter().map(Answered::words).collect();
+        answers.dedup();
         let mut refuses: Vec<_> = route.refuses.iter().map(|kind| format!("`{}`", kind.name())).collect();
         refuses.sort();
         text.push_str(&format!(
@@ -117,7 +123,7 @@ pub fn table(routes: &[Route]) -> String {
             route.path,
             route.about,
             takes.join(", "),
-            answers.collect::<Vec<_>>().join(", "),
+            answers.join(", "),
             refuses.join(", "),
         ));
     }

@@ -14,6 +14,7 @@ use crate::query::streams::{About, Streams};
 use crate::query::tables::{Rows, Table, Tables};
 use crate::query::{Fate, ways_in::WaysIn};
 use crate::service::Service;
+use crate::stream::Reply;
 
 const JSON: &[&str] = &["application/json"];
 const HTML: &str = "text/html";
@@ -85,9 +86,12 @@ fn documents(route: Route) -> Route {
     route
         .with(ASKED)
         .takes(intake::TAKES)
-        .answers::<intake::Settled>(200)
+        .answers::<Fate>(200)
+        .answers::<intake::DryRun>(200)
         .answers::<Fate>(202)
+        .answers::<intake::Summary>(202)
         .answers::<intake::Summary>(207)
+        .answers::<intake::Summary>(422)
         .refuses(&[
             P::NotJson,
             P::BadQuery,
@@ -207,7 +211,12 @@ pub fn of_streams(service: &Service) -> Vec<Route> {
                 async move { intake::post(&service, &to, Some(&via), request).await }
             };
             let about = format!("documents of {} in", served.stream.name);
-            routes.push(documents(Route::new(Method::Post, route.clone(), handler)).about(about).requires(right()));
+            let row = documents(Route::new(Method::Post, route.clone(), handler)).about(about).requires(right());
+            routes.push(match served.stream.reply {
+                Reply::Receipt => row,
+                Reply::Echo => row.answers::<intake::Echo>(200).answers::<intake::Echo>(400),
+                Reply::Created => row.answers_text(201, "text/plain"),
+            });
         }
         for (nth, action) in served.stream.actions.iter().enumerate() {
             let to = Arc::clone(served);

@@ -112,6 +112,16 @@ pub struct Route {
     handler: Handler,
 }
 
+impl Answered {
+    /// The status, and the media type where it is not JSON.
+    pub(super) fn words(&self) -> String {
+        match self.media_type {
+            "application/json" => self.status.to_string(),
+            other => format!("{} `{other}`", self.status),
+        }
+    }
+}
+
 impl Method {
     /// The word of the protocol.
     pub fn word(self) -> &'static str {

@@ -4,6 +4,7 @@ pub mod action;
 mod arrived;
 mod batch;
 pub mod directory;
+mod echo;
 mod events;
 pub mod files;
 mod request;
@@ -15,8 +16,9 @@ use bytes::Bytes;
 
 use self::arrived::{Arrived, Part, parts};
 pub use self::batch::{Piece, Summary};
+pub use self::echo::Echo;
 use self::request::{Ask, Media};
-pub use self::single::{DryRun, Settled};
+pub use self::single::DryRun;
 use crate::clock;
 use crate::format::lines::Layout;
 use crate::gate::Takes;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::arrived::{Arrived, judge};
+use super::echo::Echo;
 use super::request::Ask;
 use crate::document::{Position, Receipt};
 use crate::http::answer::{Answer, Failure, json as json_answer, ok, with_type};
@@ -44,7 +45,7 @@ pub(super) async fn post(
         Ok(judged) => judged,
         Err(problem) if reply == Reply::Echo && problem.status != 413 => {
             service.refusals.note(stream, super::via(route), &problem);
-            return Ok(echo_refusal(&problem, &sent));
+            return Ok(echoed(&Echo::of_refusal(&problem, &sent)));
         }
         Err(problem) => return Err(problem.into()),
     };
@@ -59,7 +60,7 @@ pub(super) async fn post(
     if let (None, Some(wait)) = (ask.wait, stream.wait.filter(|_| route.is_some())) {
         let outcome = wait_for(service, served, &receipt, Instant::now() + wait, changes).await;
         return match (outcome, reply) {
-            (Err(failure), Reply::Echo) => Ok(located(echo_failure(&failure, &sent), &receipt)),
+            (Err(failure), Reply::Echo) => Ok(located(echoed(&Echo::of_failure(&failure, &sent)), &receipt)),
             (Err(failure), _) => Err(failure),
             // Whoever waited in vain is told what is true: it was accepted.
             (Ok(_), _) => Ok(answer(reply, &receipt, &sent)),
@@ -89,10 +90,15 @@ fn answer(reply: Reply, receipt: &str, document: &[u8]) -> Response<Body> {
             let fate = Fate::plain(receipt, Status::Accepted);
             json_answer(StatusCode::ACCEPTED, serde_json::to_string(&fate).unwrap_or_default())
         }
-        Reply::Echo => json_answer(StatusCode::OK, echo(200, "Valid Schema", "null", &payload(document))),
+        Reply::Echo => echoed(&Echo::of_valid(document)),
         Reply::Created => with_type(StatusCode::CREATED, "text/plain; charset=utf-8", "OK"),
     };
     located(response, receipt)
+}
+
+fn echoed(echo: &Echo) -> Response<Body> {
+    let status = StatusCode::from_u16(echo.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    json_answer(status, echo.to_json())
 }
 
 fn located(mut response: Response<Body>, receipt: &str) -> Response<Body> {
@@ -100,51 +106,6 @@ fn located(mut response: Response<Body>, receipt: &str) -> Response<Body> {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
-}
-
-fn echo(status: u16, message: &str, error: &str, payload: &str) -> String {
-    format!(r#"{{"status":{status},"message":"{message}","error":{error},"payload":{payload}}}"#)
-}
-
-fn echo_refusal(problem: &Problem, document: &[u8]) -> Response<Body> {
-    let mut text = problem.title.clone();
-    if problem.errors.is_empty() {
-        text = format!("{text} {}", problem.detail);
-    }
-    for error in &problem.errors {
-        text.push_str(&format!(" {}: {}.", if error.pointer.is_empty() { "/" } else { &error.pointer }, error.detail));
-    }
-    let payload = if problem.kind == ProblemType::NotJson { "null".into() } else { payload(document) };
-    echo_error(&text, &payload)
-}
-
-/// The echo of a document that was accepted and could not be applied: an error, as the systems answered whose clients
-/// expect an echo.
-fn echo_failure(failure: &Failure, document: &[u8]) -> Response<Body> {
-    echo_error(&failure.problem().detail, &payload(document))
-}
-
-fn echo_error(text: &str, payload: &str) -> Response<Body> {
-    let error = serde_json::Value::from(text).to_string();
-    json_answer(StatusCode::BAD_REQUEST, echo(400, "Invalid Schema", &error, payload))
-}
-
-/// The document as sent. The lines of a wal2json v2 transaction become an array.
-fn payload(document: &[u8]) -> String {
-    let text = String::from_utf8_lossy(document);
-    if crate::json::check(&text).is_ok() {
-        return text.into_owned();
-    }
-    let mut reader = crate::json::Reader::new(&text);
-    let mut values = Vec::new();
-    while !reader.is_done() {
-        let begin = reader.offset();
-        if reader.skip(&crate::json::Path::ROOT, &mut crate::json::Judged).is_err() {
-            return "null".into();
-        }
-        values.push(&text[begin..reader.offset()]);
-    }
-    format!("[{}]", values.join(","))
 }
 
 /// The outcome of a document, when it has one by the deadline.
@@ -166,7 +127,7 @@ async fn wait_for(
         let is_row = matches!(served.stream.table, Target::Records { .. });
         fate.changes = Some(if is_row { 1 } else { changes });
     }
-    Ok(matches!(fate.status, Status::Applied | Status::Duplicate).then(|| ok(&Settled::Fate(fate))))
+    Ok(matches!(fate.status, Status::Applied | Status::Duplicate).then(|| ok(&fate)))
 }
 
 /// So many dry runs are made at once: each holds a connection to the store, or its lock.
@@ -176,16 +137,6 @@ const DRY_RUNS_MAX: usize = 2;
 const DRY_RUN_WAIT: Duration = Duration::from_secs(2);
 
 static DRY_RUNS: Semaphore = Semaphore::const_new(DRY_RUNS_MAX);
-
-/// What is answered under `200`: what became of a document, or would.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Settled {
-    /// With `Prefer: wait`, the outcome.
-    Fate(Fate),
-    /// With `dry_run`, what would become of it.
-    DryRun(DryRun),
-}
 
 /// What would become of a document.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -225,5 +176,5 @@ async fn dry_run(service: &Service, served: &Served, changes: usize, record: cra
         .await?;
         answer = DryRun { changes: count, statements: Some(statements), problem, ..answer };
     }
-    Ok(ok(&Settled::DryRun(answer)))
+    Ok(ok(&answer))
 }

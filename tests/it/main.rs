@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod actions;
+mod answers;
 mod attacks;
 mod backup;
 mod cli;
