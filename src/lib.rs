@@ -28,6 +28,7 @@ pub mod journal;
 pub mod store;
 pub mod stream;
 
+pub mod metrics;
 pub mod budget;
 pub mod service;
 pub mod parts;
