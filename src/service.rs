@@ -12,6 +12,7 @@ use crate::budget::Budget;
 use crate::document::Position;
 use crate::intake::directory::health::Folders;
 use crate::journal::{Journal, Log};
+use crate::metrics::{Applied, Intake, Metrics, Way};
 use crate::near;
 use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
@@ -37,8 +38,10 @@ pub struct Service {
     pub is_applying: bool,
     /// Bounds the bodies in memory.
     pub bodies: Arc<Budget>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Says in the log which documents were refused.
-    pub refusals: Refusals,
+    refusals: Refusals,
     /// Where documents go; a gateway may have none, or not yet.
     store: OnceLock<Arc<dyn Store>>,
     /// Says that the process ends; none for a command, which nobody asks to.
@@ -77,25 +80,47 @@ pub struct Served {
     pub progress: Arc<Progress>,
     /// How its watched folders are.
     pub folders: Arc<Folders>,
+    /// Counts what comes in.
+    ways: Intake,
+    /// Counts what became of it here.
+    pub applied: Arc<Applied>,
 }
 
+/// What stands for a stream's own address among its ways in.
+pub const BY_NAME: &str = "/v1/streams/{stream}";
+
+/// What stands for its watched folders.
+pub const BY_DIRECTORY: &str = "directory";
+
 impl Served {
-    /// A stream of which nothing is known yet.
-    pub fn new(stream: Arc<Stream>) -> Self {
-        Served { stream, progress: Arc::default(), folders: Arc::default() }
+    /// A stream of which nothing is known yet, whose documents are counted in `metrics`.
+    fn new(stream: Arc<Stream>, metrics: &Metrics) -> Self {
+        let actions = stream.actions.iter().map(|action| action.path.as_str());
+        let folders = stream.directories.first().map(|_| BY_DIRECTORY);
+        let ways = [BY_NAME].into_iter().chain(stream.routes.iter().map(String::as_str)).chain(actions).chain(folders);
+        let ways = metrics.intake(stream.name.as_str(), ways);
+        let applied = metrics.applied(stream.name.as_str());
+        Served { stream, progress: Arc::default(), folders: Arc::default(), ways, applied }
+    }
+
+    /// The counters of a way in, by its route as the configuration writes it.
+    pub fn way(&self, via: &str) -> &Way {
+        self.ways.way(via)
     }
 }
 
 impl Service {
     /// Puts the parts together.
     pub fn new(
-        streams: Vec<Arc<Served>>,
+        streams: Vec<Arc<Stream>>,
         journal: Arc<dyn Journal>,
         log: Option<Arc<dyn Log>>,
         store: Option<Arc<dyn Store>>,
         is_gateway: bool,
         is_applying: bool,
     ) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        let streams: Vec<_> = streams.into_iter().map(|stream| Arc::new(Served::new(stream, &metrics))).collect();
         let by_name = streams.iter().map(|served| (served.stream.name.to_string(), Arc::clone(served))).collect();
         let bodies = Arc::default();
         let store = store.map_or_else(OnceLock::new, OnceLock::from);
@@ -107,6 +132,7 @@ impl Service {
             is_gateway,
             is_applying,
             bodies,
+            metrics,
             refusals,
             store,
             stop: OnceLock::new(),
@@ -151,6 +177,12 @@ impl Service {
             Some(stop) => stop.wait().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Counts a document that was refused, and says so in the log.
+    pub fn refused(&self, served: &Served, via: &str, problem: &Problem) {
+        served.way(via).rejected(problem.kind);
+        self.refusals.note(&served.stream, via, problem);
     }
 
     /// Finds a stream by its name.

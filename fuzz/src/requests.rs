@@ -14,7 +14,7 @@ use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::parts::Health;
 use sluicegate::readiness::Readiness;
-use sluicegate::service::{Served, Service};
+use sluicegate::service::{Service};
 use sluicegate::store::sqlite::SqliteStore;
 use sluicegate::store::{ApplyRules, Store};
 use sluicegate::stream::{OnFailure, Reply, Stream, Target, Where};
@@ -34,15 +34,15 @@ fn gate() -> Gate {
     let folder = tempfile::tempdir().expect("a folder");
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("store.db")).expect("a store"));
     let forms = vec!["activities".into(), "wal2json".into()];
-    let served = [
+    let streams = [
         stream("activities", Takes::Changes { forms }, Target::Tables, Reply::Echo),
         stream("events", Takes::Events(EventRules::any(true)), records(), Reply::Receipt),
     ]
-    .map(|stream| Arc::new(Served::new(Arc::new(stream))))
+    .map(Arc::new)
     .into();
     let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
     let log = Arc::clone(&journal).log();
-    let service = Arc::new(Service::new(served, journal, log, Some(store), true, true));
+    let service = Arc::new(Service::new(streams, journal, log, Some(store), true, true));
     let readiness = Arc::new(Readiness::new(Arc::clone(&service), Arc::new(Health::default())));
     let routes = runtime.block_on(async { sluicegate::http::router(&service, &readiness) });
     Gate { runtime, routes, _folder: folder }

@@ -16,7 +16,7 @@ use super::{Done, Failed, Global};
 use crate::config::{BackendUrl, Config};
 use crate::disk;
 use crate::parts::{Health, Running};
-use crate::service::{Served, Service};
+use crate::service::Service;
 use crate::shutdown::{self, Signals};
 
 /// The process is gone this long after the first signal, whatever hangs.
@@ -81,8 +81,7 @@ impl Up {
         if self.role.contains(&Role::Watch) && streams.iter().all(|stream| stream.directories.is_empty()) {
             return Err(Failed::Usage("no stream has `directories` to watch".into()));
         }
-        let served = streams.into_iter().map(|stream| Arc::new(Served::new(stream))).collect();
-        let service = Service::new(served, journal, log, store, roles.is_gateway, roles.is_applying);
+        let service = Service::new(streams, journal, log, store, roles.is_gateway, roles.is_applying);
         let service = Arc::new(service.showing(readable(&config)));
 
         // Before anybody is told that it runs, and may ask it to leave.

@@ -1,5 +1,7 @@
 //! A call of an action: its event is made, judged, appended, and answered with the action's text.
 
+use std::time::Instant;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
@@ -31,7 +33,7 @@ pub async fn call(service: &Service, served: &Served, action: &Action, request: 
     if let Err(failure) = &answer
         && super::is_refusal(failure.problem())
     {
-        service.refusals.note(&served.stream, action.path.as_str(), failure.problem());
+        service.refused(served, action.path.as_str(), failure.problem());
     }
     let mut response = respond(answer);
     let headers = response.headers_mut();
@@ -73,7 +75,12 @@ async fn run(service: &Service, served: &Served, action: &Action, head: &Parts, 
         return Err(crate::format::lines::too_large(service.journal.record_bytes_max()).into());
     }
     if head.method != Method::HEAD {
+        let way = served.way(action.path.as_str());
+        way.received(value.len());
+        let begun = Instant::now();
         service.journal.append(&stream.topic, vec![kept]).await?;
+        way.accepted(1);
+        way.append.observe(begun.elapsed());
     }
     Ok(with_type(StatusCode::OK, "text/plain; charset=utf-8", filled.answer))
 }

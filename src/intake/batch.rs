@@ -15,7 +15,6 @@ use crate::problem::{Problem, ProblemType};
 use crate::query::{Fate, Status};
 use crate::record::Record;
 use crate::service::{Served, Service};
-use crate::stream::Stream;
 use crate::task;
 
 /// So many documents are taken in one body: their results are held in memory until the last is judged.
@@ -76,7 +75,7 @@ pub(super) async fn post<P: Iterator<Item = arrived::Part>>(
 ) -> Answer {
     let stream = &served.stream;
     let record_bytes_max = service.journal.record_bytes_max();
-    let judging = Judging { service, stream, via: super::via(route), ask, record_bytes_max };
+    let judging = Judging { service, served, via: super::via(route), ask, record_bytes_max };
     let judged = task::aside(length, || judge_all(&judging, parts()?)).await?;
     let Judged { mut fates, records, mut described } = judged?;
     // Known before anything is kept: what is kept must be answered.
@@ -84,7 +83,10 @@ pub(super) async fn post<P: Iterator<Item = arrived::Part>>(
     if ask.is_dry_run || records.is_empty() {
         return Ok(room::keep(answer(fates), room));
     }
+    let (begun, count, way) = (Instant::now(), records.len(), served.way(super::via(route)));
     let positions = service.journal.append(&stream.topic, records).await?;
+    way.accepted(count);
+    way.append.observe(begun.elapsed());
     let mut accepted: Vec<_> = fates.iter_mut().filter(|fate| fate.problem.is_none()).zip(positions).collect();
     for (fate, position) in &mut accepted {
         fate.receipt = Some(Receipt(position.clone()).to_string());
@@ -110,14 +112,15 @@ struct Judged {
 /// By what they are judged, and who is told.
 struct Judging<'r> {
     service: &'r Service,
-    stream: &'r Stream,
+    served: &'r Served,
     via: &'r str,
     ask: &'r Ask,
     record_bytes_max: usize,
 }
 
 fn judge_all(by: &Judging<'_>, parts: impl Iterator<Item = arrived::Part>) -> Result<Judged, Failure> {
-    let Judging { service, stream, via, ask, record_bytes_max } = *by;
+    let Judging { service, served, via, ask, record_bytes_max } = *by;
+    let way = served.way(via);
     let mut judged = Judged { fates: Vec::new(), records: Vec::new(), described: Described::default() };
     for arrived::Part { line, lines, index, document } in parts {
         if judged.fates.len() == DOCUMENTS_MAX {
@@ -128,13 +131,18 @@ fn judge_all(by: &Judging<'_>, parts: impl Iterator<Item = arrived::Part>) -> Re
         let number = judged.fates.len() + 1;
         let key = ask.idempotency_key.as_ref().map(|key| format!("{key}:{number}"));
         let mut fate = Piece { index, line, lines, receipt: None, status: Status::Rejected, of: None, problem: None };
-        match document.and_then(|arrived| judge(stream, arrived, key, record_bytes_max)) {
+        if !ask.is_dry_run {
+            way.received(document.as_ref().map_or(0, |arrived| arrived.bytes.len()));
+        }
+        match document.and_then(|arrived| judge(&served.stream, arrived, key, record_bytes_max)) {
             Ok((record, _)) => {
                 judged.records.push(record);
                 fate.status = if ask.is_dry_run { Status::Valid } else { Status::Accepted };
             }
             Err(problem) => {
-                service.refusals.note(stream, via, &problem);
+                if !ask.is_dry_run {
+                    service.refused(served, via, &problem);
+                }
                 fate.problem = Some(judged.described.take(problem));
             }
         }

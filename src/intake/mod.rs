@@ -27,7 +27,7 @@ use crate::http::body;
 use crate::http::room;
 use crate::problem::{Problem, ProblemType};
 use crate::record::{Headers, Record};
-use crate::service::{Served, Service};
+use crate::service::{BY_NAME, Served, Service};
 use crate::stream::Stream;
 use crate::task;
 
@@ -56,7 +56,7 @@ pub async fn post(service: &Service, served: &Served, route: Option<&str>, reque
     if let Err(failure) = &answer
         && is_refusal(failure.problem())
     {
-        service.refusals.note(&served.stream, via(route), failure.problem());
+        service.refused(served, via(route), failure.problem());
     }
     answer
 }
@@ -68,7 +68,7 @@ fn is_refusal(problem: &Problem) -> bool {
 
 /// The way that a document came by, as the log says it.
 fn via(route: Option<&str>) -> &str {
-    route.unwrap_or("/v1/streams/{stream}")
+    route.unwrap_or(BY_NAME)
 }
 
 async fn take(service: &Service, served: &Served, route: Option<&str>, request: Request) -> Answer {

@@ -40,11 +40,17 @@ pub(super) async fn post(
         let key = ask.idempotency_key.clone();
         (sent, document.and_then(|arrived| judge(stream, arrived, key, record_bytes_max)))
     };
+    let way = served.way(super::via(route));
+    if !ask.is_dry_run {
+        way.received(length);
+    }
     let (sent, judged) = task::aside(length, judge).await?;
     let (kept, changes) = match judged {
         Ok(judged) => judged,
         Err(problem) if reply == Reply::Echo && problem.status != 413 => {
-            service.refusals.note(stream, super::via(route), &problem);
+            if !ask.is_dry_run {
+                service.refused(served, super::via(route), &problem);
+            }
             return Ok(echoed(&Echo::of_refusal(&problem, &sent)));
         }
         Err(problem) => return Err(problem.into()),
@@ -52,7 +58,10 @@ pub(super) async fn post(
     if ask.is_dry_run {
         return dry_run(service, served, changes, kept).await;
     }
+    let begun = Instant::now();
     let positions = service.journal.append(&stream.topic, vec![kept]).await?;
+    way.accepted(1);
+    way.append.observe(begun.elapsed());
     let Some(position) = positions.into_iter().next() else {
         return Err(Failure::new(ProblemType::Internal, "the journal gave no position"));
     };

@@ -37,9 +37,11 @@ pub struct Way {
 }
 
 /// The counters of a stream by way in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Intake {
     ways: HashMap<String, Way>,
+    /// For a way that nobody named.
+    other: Way,
 }
 
 impl WaysIn {
@@ -104,12 +106,12 @@ impl Way {
 }
 
 impl Intake {
-    pub(super) fn new(ways: impl Iterator<Item = (String, Way)>) -> Self {
-        Intake { ways: ways.collect() }
+    pub(super) fn new(ways: impl Iterator<Item = (String, Way)>, other: Way) -> Self {
+        Intake { ways: ways.collect(), other }
     }
 
-    /// The counters of one way; none for a way that the configuration does not name.
-    pub fn way(&self, via: &str) -> Option<&Way> {
-        self.ways.get(via)
+    /// The counters of one way.
+    pub fn way(&self, via: &str) -> &Way {
+        self.ways.get(via).unwrap_or(&self.other)
     }
 }

@@ -82,9 +82,11 @@ impl Metrics {
         self.ways_in.way(stream, via)
     }
 
-    /// The counters of all of a stream's ways in.
+    /// The counters of all of a stream's ways in. What comes by none of them is counted with the first.
     pub fn intake<'a>(&self, stream: &str, ways: impl IntoIterator<Item = &'a str>) -> Intake {
-        Intake::new(ways.into_iter().map(|via| (via.to_owned(), self.way(stream, via))))
+        let ways: Vec<_> = ways.into_iter().map(|via| (via.to_owned(), self.way(stream, via))).collect();
+        let other = ways.first().map_or_else(|| self.way(stream, ""), |(_, way)| way.clone());
+        Intake::new(ways.into_iter(), other)
     }
 
     /// The counters of what became of a stream's documents.
