@@ -68,6 +68,13 @@ impl Budget {
         Share { budget: Arc::clone(self), caller, bytes: 0, small: None, large: None }
     }
 
+    /// How many bytes of it are taken, and how many there are.
+    pub fn fill(&self) -> (usize, usize) {
+        let most = SMALL_KIB_MAX + LARGE_KIB_MAX;
+        let free = self.small.available_permits() + self.large.available_permits();
+        (most.saturating_sub(free) * 1024, most * 1024)
+    }
+
     fn of_address(&self, address: Option<IpAddr>) -> Arc<Semaphore> {
         // What has no address, such as a test's request, shares one.
         let address = address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)).to_canonical();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub use self::health::{Health, Trouble};
+pub use self::health::{Health, Seen, Trouble};
 use crate::panics;
 use crate::shutdown::Stop;
 

@@ -4,12 +4,14 @@
 //! memory alone (streams, folders, parts) is asked anew each time.
 
 mod asked;
+mod behind;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::asked::Asked;
-use crate::parts::{Health, Trouble};
+pub use self::behind::Behind;
+use crate::parts::{Health, Seen, Trouble};
 use crate::service::Service;
 
 /// A question that has no answer by then has failed.
@@ -23,6 +25,7 @@ pub struct Readiness {
     topics: Asked<Vec<(String, String)>>,
     store: Asked<Result<(), String>>,
     held_up: Asked<Option<String>>,
+    behind: Asked<Vec<Behind>>,
 }
 
 /// One thing that was looked at, and what is wrong with it, if anything is.
@@ -37,8 +40,8 @@ pub struct Checked {
 impl Readiness {
     /// Asks about `service`, and the parts whose health is told.
     pub fn new(service: Arc<Service>, parts: Arc<Health>) -> Self {
-        let (journal, topics, store, held_up) = Default::default();
-        Readiness { service, parts, journal, topics, store, held_up }
+        let (journal, topics, store, held_up, behind) = Default::default();
+        Readiness { service, parts, journal, topics, store, held_up, behind }
     }
 
     /// Looks at everything. `journal` is always told, and `store` where this process applies; others when they are in
@@ -67,6 +70,17 @@ impl Readiness {
             found.push(Checked { name: format!("part {}", trouble.part), wrong: Some(words(&trouble)) });
         }
         found
+    }
+
+    /// How far behind each partition is, as journal and store tell. Nothing when they do not.
+    pub async fn behind(&self) -> Vec<Behind> {
+        let service = Arc::clone(&self.service);
+        self.behind.ask(move || async move { behind::look(&service).await }).await.unwrap_or_default()
+    }
+
+    /// The parts of this process, and how often each was begun again.
+    pub fn parts(&self) -> Vec<Seen> {
+        self.parts.seen()
     }
 
     async fn journal(&self) -> Option<String> {

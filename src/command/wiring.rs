@@ -10,7 +10,7 @@ use crate::config::{BackendUrl, Config};
 use crate::journal::{Journal, JournalError, Log, Retention};
 use crate::near;
 use crate::registry;
-use crate::service::{Served, Service};
+use crate::service::Service;
 use crate::store::readable::Readable;
 use crate::store::{Store, StoreError};
 use crate::stream::Stream;
@@ -154,9 +154,8 @@ impl Outside {
 
     /// What questions are put to. Whoever has the configuration and the URL of the store may read what the store lets them.
     pub(super) fn service(&self) -> Service {
-        let served = self.streams.iter().map(|stream| Arc::new(Served::new(Arc::clone(stream)))).collect();
         let (journal, log) = (Arc::clone(&self.journal), self.log.clone());
-        Service::new(served, journal, log, self.store.clone(), false, false).showing(Readable::all())
+        Service::new(self.streams.clone(), journal, log, self.store.clone(), false, false).showing(Readable::all())
     }
 
     /// The journal as a log, for commands that cannot do without.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::reading::{health, letters, pages, records, rows, streams};
+use super::reading::{health, letters, metrics, pages, records, rows, streams};
 use super::table::{Call, In, Method, Parameter, Right, Route};
 use crate::action;
 use crate::intake;
@@ -182,6 +182,10 @@ pub fn of_health() -> Vec<Route> {
             .about("whether documents can be accepted and applied")
             .answers::<Health>(200)
             .answers::<Health>(503),
+        Route::new(Method::Get, "/metrics", metrics::show)
+            .about("what is counted and measured, for Prometheus")
+            .requires(Right::Read)
+            .answers_text(200, "text/plain"),
         Route::new(Method::Get, "/problems/{name}", pages::problem)
             .about("what a problem means, and how to mend it")
             .answers_text(200, HTML)

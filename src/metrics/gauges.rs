@@ -1,8 +1,9 @@
 //! What is looked at for each reading: where streams stand, what stands still, and how full the queues are.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -19,6 +20,7 @@ pub struct Gauges {
     dead_letters_kept: Family<OfStream, Gauge>,
     halted: Family<OfStream, Gauge>,
     down: Family<OfPart, Gauge>,
+    restarts: Family<OfPart, Counter>,
     bodies: Gauge,
     bodies_max: Gauge,
     failing_folders: Family<OfStream, Gauge>,
@@ -38,14 +40,24 @@ pub struct Standing {
 impl Gauges {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let gauges = Gauges::default();
-        let Gauges { lag_documents, lag, dead_letters_kept, halted, down, bodies, bodies_max, failing_folders } =
-            &gauges;
+        let Gauges {
+            lag_documents,
+            lag,
+            dead_letters_kept,
+            halted,
+            down,
+            restarts,
+            bodies,
+            bodies_max,
+            failing_folders,
+        } = &gauges;
         registry.register("lag_documents", "Documents of the journal that have no outcome yet", lag_documents.clone());
         let help = "Age of the first document that has no outcome yet";
         registry.register_with_unit("lag", help, Unit::Seconds, lag.clone());
         registry.register("dead_letters_kept", "Dead letters that wait for somebody", dead_letters_kept.clone());
         registry.register("stream_halted", "1 while a stream stands still", halted.clone());
         registry.register("part_down", "1 while a part of this process is down", down.clone());
+        registry.register("part_restarts", "How often a part of this process was begun again", restarts.clone());
         let help = "Bytes of request bodies and answers in memory";
         registry.register_with_unit("bodies", help, Unit::Bytes, bodies.clone());
         let help = "The most bytes of request bodies and answers in memory";
@@ -89,9 +101,11 @@ impl Gauges {
         self.failing_folders.get_or_create(&OfStream { stream: stream.to_owned() }).set(count);
     }
 
-    /// Whether a part is down.
-    pub fn down(&mut self, part: &str, is_down: bool) {
-        self.down.get_or_create(&OfPart { part: part.to_owned() }).set(i64::from(is_down));
+    /// Whether a part is down, and how often it was begun again.
+    pub fn part(&mut self, part: &str, is_down: bool, restarts: u64) {
+        let labels = OfPart { part: part.to_owned() };
+        self.down.get_or_create(&labels).set(i64::from(is_down));
+        self.restarts.get_or_create(&labels).inner().store(restarts, Ordering::Relaxed);
     }
 
     /// How full the room for bodies is.

@@ -1,3 +1,5 @@
+//! What is counted is told, by the names that the documentation gives.
+
 use super::*;
 use crate::problem::ProblemType;
 use std::time::Duration;

@@ -38,6 +38,17 @@ pub struct Trouble {
     pub restarts: u64,
 }
 
+/// A part as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its name.
+    pub name: String,
+    /// Whether it waits to be begun again.
+    pub is_down: bool,
+    /// How often it was begun again.
+    pub restarts: u64,
+}
+
 impl Health {
     fn parts(&self) -> MutexGuard<'_, Vec<State>> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,8 +97,9 @@ impl Health {
         troubled.filter_map(trouble).collect()
     }
 
-    /// Each part's name and how often it was begun again.
-    pub fn restarts(&self) -> Vec<(String, u64)> {
-        self.parts().iter().map(|state| (state.name.clone(), state.restarts)).collect()
+    /// Each part as it is now.
+    pub fn seen(&self) -> Vec<Seen> {
+        let seen = |state: &State| Seen { name: state.name.clone(), is_down: state.is_down, restarts: state.restarts };
+        self.parts().iter().map(seen).collect()
     }
 }

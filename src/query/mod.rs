@@ -11,6 +11,7 @@ mod fate;
 pub mod health;
 mod heavy;
 pub mod letters;
+pub mod metrics;
 pub mod pages;
 pub mod parameters;
 pub mod positions;

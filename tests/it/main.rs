@@ -19,6 +19,7 @@ mod fixtures;
 mod gate;
 mod http;
 mod journal;
+mod metrics;
 mod outcomes;
 mod overtaken;
 mod owners;

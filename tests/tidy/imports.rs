@@ -87,6 +87,8 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("budget", &[]),
+    ("metrics::process", &[]),
+    ("metrics", &["metrics::process", "problem"]),
     ("intake::directory::health", &[]),
     (
         "service",
@@ -96,6 +98,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "document",
             "intake::directory::health",
             "journal",
+            "metrics",
             "near",
             "problem",
             "shutdown",
@@ -104,7 +107,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("parts", &["panics", "shutdown"]),
-    ("readiness", &["parts", "service", "task"]),
+    ("readiness", &["clock", "journal", "parts", "service", "store", "stream", "task"]),
     // Questions and answers, whoever asks.
     (
         "query",
@@ -117,6 +120,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "gate",
             "journal",
             "json",
+            "metrics",
             "near",
             "problem",
             "query_string",
@@ -189,6 +193,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "http::room",
             "intake",
             "media_type",
+            "metrics",
             "near",
             "panics",
             "problem",

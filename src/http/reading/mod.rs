@@ -5,6 +5,7 @@
 pub(super) mod export;
 pub(super) mod health;
 pub(super) mod letters;
+pub(super) mod metrics;
 pub(super) mod pages;
 pub(super) mod records;
 pub(super) mod rows;

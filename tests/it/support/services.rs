@@ -56,6 +56,12 @@ pub(crate) fn tool(name: &str) -> Option<Command> {
     missing(&format!("{name} is not installed"))
 }
 
+/// Where Python finds what `dev/services` installed for it.
+#[track_caller]
+pub(crate) fn python() -> Option<String> {
+    found("SLUICEGATE_TEST_PYTHON", "pushgateway")
+}
+
 /// A name that nobody else has, for a topic or a group.
 pub(crate) fn unique(name: &str) -> String {
     format!("{name}-{}", Uuid::now_v7().simple())
