@@ -65,6 +65,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "intake::directory",
             "journal::kafka",
             "journal::sqlite",
+            "metrics::process",
             "sqlite",
             "store::sqlite",
         ],

@@ -69,7 +69,8 @@ async fn journal_to_rows(folder: &Path, store: &Path, document: fn(i64) -> Strin
     let progress = Arc::new(Progress::default());
     let store = Arc::new(SqliteStore::open(store)?);
     let retention = Arc::clone(&journal).retention();
-    let applier = Applier { stream, journal, retention, store, progress: Arc::clone(&progress) };
+    let applier =
+        Applier { stream, journal, retention, store, progress: Arc::clone(&progress), counts: Arc::default() };
     run(applier, &progress, DOCUMENTS.now()).await
 }
 

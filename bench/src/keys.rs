@@ -65,9 +65,12 @@ pub(crate) async fn compare(store: Arc<dyn Store>, journal: Arc<dyn Log>, docume
             let (stream, journal, store) = (Arc::clone(&stream), Arc::clone(&journal), Arc::clone(&store));
             let retention = Arc::clone(&journal).retention();
             let before = cpu_seconds("self")?;
-            let seconds =
-                run(Applier { stream, journal, retention, store, progress: Arc::clone(&progress) }, &progress, end)
-                    .await?;
+            let seconds = run(
+                Applier { stream, journal, retention, store, progress: Arc::clone(&progress), counts: Arc::default() },
+                &progress,
+                end,
+            )
+            .await?;
             rates[at].push(documents as f64 / seconds);
             cpu[at].push((cpu_seconds("self")? - before) * 1e6 / documents as f64);
             next = end;

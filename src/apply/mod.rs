@@ -24,6 +24,7 @@ use self::judged::Ahead;
 use self::progress::{Pending, Progress};
 use self::worker::{Order, PAUSE_FIRST, PAUSE_MAX, Report, Worker};
 use crate::journal::{Batch, Consumer, Delivery, Extent, JournalError, Log, Retention, RetentionLimits};
+use crate::metrics::Applied;
 use crate::panics;
 use crate::shutdown::Stop;
 use crate::store::{Place, Store};
@@ -51,6 +52,8 @@ pub struct Applier {
     pub store: Arc<dyn Store>,
     /// Where others see how far it is.
     pub progress: Arc<Progress>,
+    /// What counts them.
+    pub counts: Arc<Applied>,
 }
 
 /// The name of the consumer group that reads a stream for a store. Two stores never share one.
@@ -162,6 +165,7 @@ impl Applier {
                 journal: Arc::clone(&self.journal),
                 store: Arc::clone(&self.store),
                 progress: Arc::clone(&self.progress),
+                counts: Arc::clone(&self.counts),
                 orders: ordered,
                 reports: reports.clone(),
                 partitions: HashMap::new(),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::judged::Judged;
 use crate::clock;
 use crate::document::Receipt;
+use crate::metrics::Applied;
 use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
 use crate::store::tries::Tries;
@@ -53,6 +54,7 @@ const SLICE: Duration = Duration::from_secs(1);
 /// read again by who goes on.
 pub(super) async fn apply(
     store: &dyn Store,
+    counts: &Applied,
     claim: &Claim,
     judged: &Judged,
     care: &Care,
@@ -60,7 +62,7 @@ pub(super) async fn apply(
 ) -> Result<Settled, Broken> {
     let Judged { stream, next_offset: end, documents, .. } = judged;
     let count = documents.records().len();
-    let mut settling = Settling { store, stream, documents, end: *end, claim: claim.clone(), care };
+    let mut settling = Settling { store, counts, stream, documents, end: *end, claim: claim.clone(), care };
     let whole = care.records_max.unwrap_or(count).max(1);
     let (mut done, mut length) = (0_usize, whole);
     loop {
@@ -105,6 +107,7 @@ enum Pass {
 
 struct Settling<'s> {
     store: &'s dyn Store,
+    counts: &'s Applied,
     stream: &'s Stream,
     documents: &'s Arc<Documents>,
     /// The offset behind the batch.
@@ -184,17 +187,31 @@ impl<'s> Settling<'s> {
 
     /// Moves the position to before a record, and commits.
     async fn finish(&mut self, run: Run<'_>, reached: usize) -> Result<(), StoreError> {
-        let Run { mut transaction, mut tally, set_aside, .. } = run;
+        let Run { mut transaction, mut tally, set_aside, begun, .. } = run;
         let next_offset = self.documents.records().get(reached).map_or(self.end, |kept| kept.position.offset);
         tally.gaps = next_offset - self.claim.next_offset - tally.applied - tally.duplicates - tally.dead_lettered;
         transaction.advance(&self.claim, next_offset, tally).await?;
         transaction.commit().await?;
+        self.count(tally, next_offset, begun);
         self.claim.next_offset = next_offset;
         for (receipt, reason) in set_aside {
+            self.counts.set_aside(reason);
             tracing::warn!(stream = %self.stream.name, %receipt, reason = reason.name(),
                 "A document could not be applied and was set aside.");
         }
         Ok(())
+    }
+
+    /// Counts what a transaction did that began at `begun` and moved the position to `next_offset`.
+    fn count(&self, tally: Tally, next_offset: i64, begun: Instant) {
+        self.counts.committed(tally.applied, tally.duplicates);
+        self.counts.transaction.observe(begun.elapsed());
+        let now_ms = clock::now_ms();
+        let range = self.claim.next_offset..next_offset;
+        for kept in self.documents.records().iter().filter(|kept| range.contains(&kept.position.offset)) {
+            let age_ms = now_ms.saturating_sub(kept.record.timestamp_ms).max(0);
+            self.counts.row.observe(Duration::from_millis(age_ms.unsigned_abs()));
+        }
     }
 }
 

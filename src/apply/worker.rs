@@ -15,6 +15,7 @@ use super::settle::{self, Broken, Care, Settled};
 use super::suspicion::Suspicion;
 use crate::clock;
 use crate::journal::{Extent, JournalError, Log};
+use crate::metrics::Applied;
 use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
 use crate::store::{Claim, ClaimRequest, Next, Place, Store, StoreError};
@@ -62,6 +63,7 @@ pub(super) struct Worker {
     pub(super) journal: Arc<dyn Log>,
     pub(super) store: Arc<dyn Store>,
     pub(super) progress: Arc<Progress>,
+    pub(super) counts: Arc<Applied>,
     pub(super) orders: mpsc::UnboundedReceiver<Order>,
     pub(super) reports: mpsc::UnboundedSender<Report>,
     pub(super) partitions: HashMap<i32, State>,
@@ -234,7 +236,7 @@ impl Worker {
             Ok(care) => care,
             Err(error) => return Err(self.wait(partition, error, attempts).await),
         };
-        match settle::apply(&*self.store, &claim, &judged, &care, stop).await {
+        match settle::apply(&*self.store, &self.counts, &claim, &judged, &care, stop).await {
             Ok(Settled { next_offset, held: None }) => {
                 self.progress.advance(partition, next_offset);
                 Ok(Claim { next_offset, ..claim })

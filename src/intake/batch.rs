@@ -87,6 +87,7 @@ pub(super) async fn post<P: Iterator<Item = arrived::Part>>(
     let positions = service.journal.append(&stream.topic, records).await?;
     way.accepted(count);
     way.append.observe(begun.elapsed());
+    way.request.observe(ask.begun.elapsed());
     let mut accepted: Vec<_> = fates.iter_mut().filter(|fate| fate.problem.is_none()).zip(positions).collect();
     for (fate, position) in &mut accepted {
         fate.receipt = Some(Receipt(position.clone()).to_string());

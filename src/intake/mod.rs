@@ -52,8 +52,11 @@ pub async fn by_name(service: &Service, name: &str, request: Request) -> Answer 
 /// Takes the documents of one request. `route` is the one of the stream's own that it came by: there the stream's `reply`
 /// governs the answer.
 pub async fn post(service: &Service, served: &Served, route: Option<&str>, request: Request) -> Answer {
+    // What is only tried is neither counted nor told.
+    let is_trial = request::is_dry_run(request.uri().query().unwrap_or("")).unwrap_or_default();
     let answer = take(service, served, route, request).await;
     if let Err(failure) = &answer
+        && !is_trial
         && is_refusal(failure.problem())
     {
         service.refused(served, via(route), failure.problem());
@@ -79,7 +82,12 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
         return Ok(response);
     }
     let (head, body) = request.into_parts();
-    let ask = Ask::read(&head)?;
+    let way = served.way(via(route));
+    let unread = |failure: Failure| {
+        way.received(0);
+        failure
+    };
+    let ask = Ask::read(&head).map_err(unread)?;
     let stream = &served.stream;
     let one_max = stream.gate.document_bytes_max;
     let bytes_max = match ask.media {
@@ -88,7 +96,7 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
         Media::Event => one_max.saturating_add(one_max / 3).saturating_add(events::ATTRIBUTES_BYTES_MAX),
         Media::Lines | Media::Yaml | Media::Events => body::BATCH_BYTES_MAX,
     };
-    let body::Received { bytes, share } = body::read(service, &head, body, bytes_max).await?;
+    let body::Received { bytes, share } = body::read(service, &head, body, bytes_max).await.map_err(unread)?;
     let one = |document| match ask.is_event {
         true => events::binary(&head.headers, document),
         false => Ok(Arrived::plain(document)),

@@ -1,6 +1,6 @@
 //! What a request says beside its body: media type, `Prefer`, `Idempotency-Key`, `dry_run`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
@@ -27,6 +27,8 @@ pub(super) struct Ask {
     /// How long to wait for the outcome.
     pub(super) wait: Option<Duration>,
     pub(super) is_dry_run: bool,
+    /// When its head was read.
+    pub(super) begun: Instant,
     pub(super) idempotency_key: Option<String>,
 }
 
@@ -58,6 +60,7 @@ impl Ask {
             media,
             is_event,
             wait: wait(&head.headers),
+            begun: Instant::now(),
             is_dry_run: is_dry_run(head.uri.query().unwrap_or(""))?,
             idempotency_key: idempotency_key(&head.headers)?,
         })
@@ -95,7 +98,7 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media, Failure> {
     }
 }
 
-fn is_dry_run(query: &str) -> Result<bool, Failure> {
+pub(super) fn is_dry_run(query: &str) -> Result<bool, Failure> {
     let mut is_dry_run = false;
     for (name, value) in query_string::pairs(query) {
         let decoded = (query_string::decode(name), query_string::decode(value));

@@ -62,6 +62,7 @@ pub(super) async fn post(
     let positions = service.journal.append(&stream.topic, vec![kept]).await?;
     way.accepted(1);
     way.append.observe(begun.elapsed());
+    way.request.observe(ask.begun.elapsed());
     let Some(position) = positions.into_iter().next() else {
         return Err(Failure::new(ProblemType::Internal, "the journal gave no position"));
     };

@@ -26,7 +26,7 @@ pub struct Applied {
     dead_letters: Family<OfReason, Counter>,
     /// The time of a transaction, from its beginning to its commit.
     pub transaction: Histogram,
-    /// The time from when a document was accepted to the commit of its rows.
+    /// The time from when a document was accepted to the commit of its rows, or of what else became of it.
     pub row: Histogram,
 }
 
@@ -42,7 +42,12 @@ impl Apply {
             dead_letters.clone(),
         );
         registry.register_with_unit("apply", "Time of a transaction of the store", Unit::Seconds, transaction.clone());
-        registry.register_with_unit("row", "Time from a document's acceptance to its rows", Unit::Seconds, row.clone());
+        registry.register_with_unit(
+            "row",
+            "Time from a document's acceptance to the commit of its outcome",
+            Unit::Seconds,
+            row.clone(),
+        );
         apply
     }
 

@@ -30,7 +30,7 @@ pub struct Way {
     accepted: Counter,
     bytes: Counter,
     rejected: Family<OfRefusal, Counter>,
-    /// From the whole request to its answer, waiting for an outcome left out.
+    /// From a request's head to its answer, waiting for an outcome left out.
     pub request: Histogram,
     /// From the judgement to the journal's acknowledgement.
     pub append: Histogram,
@@ -63,7 +63,7 @@ impl WaysIn {
             Unit::Bytes,
             bytes.clone(),
         );
-        let help = "Time from a whole request to its answer, without waiting for an outcome";
+        let help = "Time from a request's head to its answer, of requests whose documents are kept, without waiting for an outcome";
         registry.register_with_unit("request", help, Unit::Seconds, request.clone());
         let help = "Time from the judgement of a document to the journal's acknowledgement";
         registry.register_with_unit("append", help, Unit::Seconds, append.clone());

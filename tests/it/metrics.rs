@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::support::{Documents, Home, PATIENCE, Process, Request, Target, eventually, item, services, unapplicable};
+use crate::support::{Home, PATIENCE, Process, Request, Target, eventually, item, services, unapplicable};
 
 const CONFIG: &str = r#"
 streams:
@@ -27,7 +27,8 @@ fn value(server: &Process, name: &str, labels: &[(&str, &str)]) -> f64 {
     let found = text.lines().find_map(|line| {
         let (series, value) = line.rsplit_once(' ')?;
         let (known, found) = series.split_once('{').unwrap_or((series, "}"));
-        let is_it = known == name && labels.iter().all(|(label, value)| found.contains(&format!("{label}=\"{value}\"")));
+        let is_it =
+            known == name && labels.iter().all(|(label, value)| found.contains(&format!("{label}=\"{value}\"")));
         is_it.then(|| value.parse().unwrap())
     });
     found.unwrap_or(0.0)
@@ -64,6 +65,7 @@ fn every_document_is_counted_by_its_stream_its_way_in_and_its_outcome() {
         ("sluicegate_dead_letters_total", &[activities, ("reason", "unknown-table")], 1.0),
         ("sluicegate_dead_letters_kept", &[activities], 1.0),
         ("sluicegate_append_seconds_count", &[game], 1.0),
+        ("sluicegate_request_seconds_count", &[people], 3.0),
         ("sluicegate_row_seconds_count", &[people], 3.0),
         ("sluicegate_lag_documents", &[people, ("partition", "0")], 0.0),
         ("sluicegate_stream_halted", &[people], 0.0),
@@ -143,4 +145,18 @@ fn pythons_reader_of_open_metrics_takes_the_other() {
     let mut by = Command::new("python3");
     by.args(["-c", script]).env("PYTHONPATH", python);
     judged(by, &answer.text());
+}
+
+#[test]
+fn every_number_stands_in_its_table() {
+    let (_home, server) = busy_gate();
+    let written = include_str!("../../docs/metrics.md");
+    let text = server.get("/metrics").expect(200).text();
+    let missing: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| !written.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "docs/metrics.md lacks {missing:?}");
 }

@@ -69,6 +69,8 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("task", &["store"]),
     ("stream", &["action", "change", "digest", "document", "format", "gate", "problem", "record", "store"]),
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
+    ("metrics::process", &[]),
+    ("metrics", &["metrics::process", "problem"]),
     ("apply::progress", &[]),
     (
         "apply",
@@ -78,6 +80,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "digest",
             "document",
             "journal",
+            "metrics",
             "panics",
             "problem",
             "record",
@@ -87,8 +90,6 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("budget", &[]),
-    ("metrics::process", &[]),
-    ("metrics", &["metrics::process", "problem"]),
     ("intake::directory::health", &[]),
     (
         "service",

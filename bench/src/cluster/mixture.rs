@@ -110,7 +110,13 @@ async fn by_documents(changes: &[Change]) -> Fallible<f64> {
     }
     let progress = Arc::new(Progress::default());
     let retention = Arc::clone(&journal).retention();
-    let applier =
-        Applier { stream, journal, retention, store: database.store().await?, progress: Arc::clone(&progress) };
+    let applier = Applier {
+        stream,
+        journal,
+        retention,
+        store: database.store().await?,
+        progress: Arc::clone(&progress),
+        counts: Arc::default(),
+    };
     run(applier, &progress, DOCUMENTS.now()).await
 }

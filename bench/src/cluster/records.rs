@@ -53,8 +53,14 @@ async fn apply(database: &Database, documents: i64) -> Fallible<f64> {
     }
     let progress = Arc::new(Progress::default());
     let retention = Arc::clone(&journal).retention();
-    let applier =
-        Applier { stream, journal, retention, store: database.store().await?, progress: Arc::clone(&progress) };
+    let applier = Applier {
+        stream,
+        journal,
+        retention,
+        store: database.store().await?,
+        progress: Arc::clone(&progress),
+        counts: Arc::default(),
+    };
     run(applier, &progress, documents).await
 }
 

@@ -73,8 +73,14 @@ async fn memory_to_rows() -> Fallible<f64> {
     }
     let progress = Arc::new(Progress::default());
     let retention = Arc::clone(&journal).retention();
-    let applier =
-        Applier { stream, journal, retention, store: database.store().await?, progress: Arc::clone(&progress) };
+    let applier = Applier {
+        stream,
+        journal,
+        retention,
+        store: database.store().await?,
+        progress: Arc::clone(&progress),
+        counts: Arc::default(),
+    };
     let seconds = run(applier, &progress, DOCUMENTS.now()).await?;
     expect_rows(&database.connect().await?).await?;
     Ok(seconds)

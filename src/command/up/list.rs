@@ -97,6 +97,7 @@ impl List<'_> {
                 retention: self.retention.cloned(),
                 store: Arc::clone(store),
                 progress: Arc::clone(&served.progress),
+                counts: Arc::clone(&served.applied),
             };
             // It reads the journal's file and judges small batches where it runs.
             parts.push(Part::thread(format!("apply {}", served.stream.name), move |stop| {

@@ -47,6 +47,7 @@ impl Running {
             retention: Some(Arc::clone(&journal) as Arc<dyn Retention>),
             store: Arc::clone(&store),
             progress: Arc::clone(&progress),
+            counts: Arc::default(),
         };
         let handle = runtime.handle().clone();
         let thread = Some(std::thread::spawn(move || handle.block_on(applier.run(stop))));
