@@ -27,6 +27,8 @@ fn read(format: Format) -> String {
     counted().text(format, set).unwrap()
 }
 
+type Labels<'l> = &'l [(&'l str, &'l str)];
+
 /// The value of a series, whose labels may stand in any order.
 fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     let line = text.lines().find(|line| {
@@ -42,7 +44,7 @@ fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
 fn both_formats_tell_the_same_by_the_same_names() {
     let way = [("stream", "people"), ("via", "/v1/streams/{stream}")];
     let people = [("stream", "people")];
-    let table: &[(&str, &[(&str, &str)], f64)] = &[
+    let table: &[(&str, Labels<'_>, f64)] = &[
         ("sluicegate_documents_received_total", &way, 2.0),
         ("sluicegate_documents_accepted_total", &way, 1.0),
         ("sluicegate_documents_received_bytes_total", &way, 200.0),

@@ -21,6 +21,8 @@ fn gate() -> (Home, Process) {
     (home, server)
 }
 
+type Labels<'l> = &'l [(&'l str, &'l str)];
+
 /// The value of a series; 0 where it is not there.
 fn value(server: &Process, name: &str, labels: &[(&str, &str)]) -> f64 {
     let text = server.get("/metrics").expect(200).text();
@@ -50,7 +52,7 @@ fn every_document_is_counted_by_its_stream_its_way_in_and_its_outcome() {
     let by_name = ("via", "/v1/streams/{stream}");
     let (activities, people, game) = (("stream", "activities"), ("stream", "people"), ("stream", "game"));
     let echo = ("via", "/api/activities");
-    let table: &[(&str, &[(&str, &str)], f64)] = &[
+    let table: &[(&str, Labels<'_>, f64)] = &[
         ("sluicegate_documents_received_total", &[activities, echo], 2.0),
         ("sluicegate_documents_accepted_total", &[activities, echo], 1.0),
         ("sluicegate_documents_rejected_total", &[activities, echo, ("reason", "not-json")], 1.0),
