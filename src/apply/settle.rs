@@ -16,7 +16,7 @@ use crate::metrics::Applied;
 use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
 use crate::store::tries::Tries;
-use crate::store::{Claim, Documents, Fate, Letter, Next, Store, StoreError, Tally, Transaction};
+use crate::store::{Claim, CommitRefusal, Documents, Fate, Letter, Next, Store, StoreError, Tally, Transaction};
 use crate::stream::{OnFailure, Stream};
 
 /// What became of a batch.
@@ -154,7 +154,7 @@ impl<'s> Settling<'s> {
         if let Some(held) = run.refuse(index, problem).await? {
             return Ok(Span::Held(held));
         }
-        self.finish(run, index + 1).await.map_err(StoreError::of_the_books)?;
+        self.finish(run, index + 1).await.map_err(|refusal| refusal.error.of_the_books())?;
         Ok(Span::Done(index + 1))
     }
 
@@ -171,8 +171,12 @@ impl<'s> Settling<'s> {
         };
         match self.finish(run, reached).await {
             Ok(()) => Ok(pass),
-            Err(error @ (StoreError::Document(_) | StoreError::Contested(_))) => Ok(Pass::Void { at: None, error }),
-            Err(error) => Err(error),
+            Err(CommitRefusal { error: error @ (StoreError::Document(_) | StoreError::Contested(_)), document }) => {
+                let span = &self.documents.records()[from..reached];
+                let at = document.and_then(|document| span.iter().position(|kept| kept.position == document));
+                Ok(Pass::Void { at: at.map(|at| from + at), error })
+            }
+            Err(refusal) => Err(refusal.error),
         }
     }
 
@@ -186,7 +190,7 @@ impl<'s> Settling<'s> {
     }
 
     /// Moves the position to before a record, and commits.
-    async fn finish(&mut self, run: Run<'_>, reached: usize) -> Result<(), StoreError> {
+    async fn finish(&mut self, run: Run<'_>, reached: usize) -> Result<(), CommitRefusal> {
         let Run { mut transaction, mut tally, set_aside, begun, .. } = run;
         let next_offset = self.documents.records().get(reached).map_or(self.end, |kept| kept.position.offset);
         tally.gaps = next_offset - self.claim.next_offset - tally.applied - tally.duplicates - tally.dead_lettered;

@@ -104,9 +104,9 @@ pub trait Transaction: Send {
     /// Records the SQL from now on, for [`Transaction::statements`].
     fn record_statements(&mut self);
 
-    /// Makes it last. It can refuse for some document's sake, and cannot say which one: nothing is there then. After an
+    /// Makes it last. It can refuse for some document's sake, and may know which one: nothing is there then. After an
     /// error that is [`StoreError::Later`] or [`StoreError::Lost`], nobody knows whether it did: read the position.
-    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+    async fn commit(self: Box<Self>) -> Result<(), CommitRefusal>;
 }
 
 /// What names a store can hold, and how much it is best given at once.
@@ -270,6 +270,28 @@ impl Refusal {
     /// A refusal that names the document at `at`, if any; the transaction goes on.
     pub fn new(error: StoreError, at: Option<usize>) -> Self {
         Refusal { error, at, is_void: false }
+    }
+}
+
+/// Why a transaction was not made last, and which document is at fault, if the store knows.
+#[derive(Debug)]
+pub struct CommitRefusal {
+    /// Why.
+    pub error: StoreError,
+    /// Where the journal keeps the document at fault.
+    pub document: Option<Position>,
+}
+
+impl From<StoreError> for CommitRefusal {
+    /// A refusal that names no document.
+    fn from(error: StoreError) -> Self {
+        CommitRefusal { error, document: None }
+    }
+}
+
+impl From<CommitRefusal> for StoreError {
+    fn from(refusal: CommitRefusal) -> Self {
+        refusal.error
     }
 }
 

@@ -4,6 +4,7 @@
 //! on. A move therefore says what was shown, and is made in one step with a look at the position: what was not shown does
 //! not happen.
 
+use super::StoreError;
 use super::books::Standing;
 
 /// A position to be moved, as a person has agreed to it.
@@ -54,9 +55,39 @@ pub enum Moved {
     Stale,
 }
 
-/// What a store does for a move.
+/// What a store writes for a move, in this order and in one transaction. The letters, duplicates, lost ranges and keys are
+/// those of the partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Deed {
+    /// Notes the partition at an offset, without a claim. If somebody was faster the move is stale.
+    Begin { at: i64 },
+    /// Notes that the offsets from one to before another are given up.
+    Lose { from: i64, to: i64 },
+    /// Removes the letters from an offset on, and all duplicates and lost ranges.
+    Remove { from: i64 },
+    /// Frees the idempotency keys from an offset on.
+    FreeKeys { from: i64 },
+    /// Lets the idempotency keys from an offset on point nowhere (to offset -1); they still count.
+    DisownKeys { from: i64 },
+    /// Moves the position forwards, with so many more lost; claims are void, and what halted it is over.
+    Forward { to: i64, lost: i64 },
+    /// Moves the position, and begins its counters anew: the letters that are left are carried. Claims are void, and what
+    /// halted it is over.
+    Anew { at: i64, applied_before: i64 },
+}
+
+/// What the books hold besides where a partition stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Behind {
+    /// The documents before this offset were applied once already.
+    pub(super) applied_before: i64,
+    /// How many letters wait at the new position and behind it.
+    pub(super) letters: i64,
+}
+
+/// What is to be done for a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
     /// Begins the partition at [`Move::start`], and gives up what lies before the new position.
     Begin,
     /// Gives up what lies between here and the new position.
@@ -72,8 +103,47 @@ pub(super) enum Step {
 }
 
 impl Move {
+    /// What to write, given what the books hold in the transaction that moves the position, and what has become of the
+    /// move when it is written.
+    pub(super) fn deeds(&self, standing: Option<&Standing>, behind: Behind) -> Result<(Vec<Deed>, Moved), StoreError> {
+        let to = self.to;
+        let skip = |from: i64, mut deeds: Vec<Deed>| {
+            if to > from {
+                deeds.push(Deed::Lose { from, to });
+            }
+            deeds.push(Deed::Forward { to, lost: to - from });
+            Ok((deeds, Moved::Done { to, lost: to - from }))
+        };
+        let is_same_journal = standing.is_some_and(|standing| standing.journal == self.journal);
+        let (keys, applied_before) = match self.step(standing) {
+            Step::Stale => return Ok((Vec::new(), Moved::Stale)),
+            Step::Passed { at } => return Ok((Vec::new(), Moved::Done { to: at, lost: 0 })),
+            Step::Skip { from } => return skip(from, Vec::new()),
+            Step::Begin => return skip(self.start, vec![Deed::Begin { at: self.start }]),
+            // What will be applied again is no longer a letter or a duplicate, and its idempotency keys are free.
+            Step::Again => {
+                let next_offset = standing.map_or(0, |standing| standing.next_offset);
+                (Deed::FreeKeys { from: to }, behind.applied_before.max(next_offset))
+            }
+            // The offsets from here on will be other documents' than those the books know. Idempotency keys still count,
+            // but point nowhere; a dead letter must not give its receipt to another document.
+            Step::Anew if behind.letters > 0 => {
+                let (letters, stream) = (behind.letters, standing.map(|standing| standing.place.stream.as_str()));
+                return Err(StoreError::Stop(format!(
+                    "{letters} dead letters of {} would share their receipts with new documents; retry or drop them first",
+                    stream.unwrap_or_default()
+                )));
+            }
+            Step::Anew if is_same_journal => (Deed::DisownKeys { from: to }, behind.applied_before.min(to)),
+            // Other documents stand behind the new position than those that were applied.
+            Step::Anew => (Deed::DisownKeys { from: to }, 0),
+        };
+        let deeds = vec![Deed::Remove { from: to }, keys, Deed::Anew { at: to, applied_before }];
+        Ok((deeds, Moved::Done { to, lost: 0 }))
+    }
+
     /// What to do, given where the partition stands in the transaction that moves it.
-    pub(super) fn step(&self, standing: Option<&Standing>) -> Step {
+    fn step(&self, standing: Option<&Standing>) -> Step {
         let (standing, seen) = match (standing, &self.seen) {
             (None, None) => return Step::Begin,
             (Some(standing), Some(seen)) if standing.journal == seen.journal => (standing, seen),
@@ -118,6 +188,55 @@ mod tests {
             owner: String::new(),
             counters: Counters::default(),
             halted: None,
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_is_lost_and_what_is_applied_again_is_forgotten() {
+        use Deed::{Anew, Begin, DisownKeys, Forward, FreeKeys, Lose, Remove};
+        use Why::{AcceptLoss, Set};
+        let done = |to, lost| Moved::Done { to, lost };
+        let ours = || Some(("ours", 5));
+        for (why, now, to, expected) in [
+            (Set, None, 9, (vec![Begin { at: 2 }, Lose { from: 2, to: 9 }, Forward { to: 9, lost: 7 }], done(9, 7))),
+            (Set, None, 2, (vec![Begin { at: 2 }, Forward { to: 2, lost: 0 }], done(2, 0))),
+            (Set, ours(), 9, (vec![Lose { from: 5, to: 9 }, Forward { to: 9, lost: 4 }], done(9, 4))),
+            (Set, ours(), 5, (vec![Forward { to: 5, lost: 0 }], done(5, 0))),
+            // What was applied once is remembered as far as it ever came.
+            (
+                Set,
+                ours(),
+                3,
+                (vec![Remove { from: 3 }, FreeKeys { from: 3 }, Anew { at: 3, applied_before: 5 }], done(3, 0)),
+            ),
+            (
+                AcceptLoss,
+                ours(),
+                3,
+                (vec![Remove { from: 3 }, DisownKeys { from: 3 }, Anew { at: 3, applied_before: 3 }], done(3, 0)),
+            ),
+            (
+                AcceptLoss,
+                Some(("other", 5)),
+                7,
+                (vec![Remove { from: 7 }, DisownKeys { from: 7 }, Anew { at: 7, applied_before: 0 }], done(7, 0)),
+            ),
+        ] {
+            let seen = now.map(|(journal, next_offset)| Seen { journal: journal.into(), next_offset });
+            let how = Move { seen, start: 2, to, journal: "ours".into(), why };
+            let standing = now.map(|(journal, next_offset)| standing(journal, next_offset));
+            let behind = Behind { applied_before: 4, letters: 0 };
+            assert_eq!(how.deeds(standing.as_ref(), behind).unwrap(), expected, "{how:?}");
+        }
+    }
+
+    #[test]
+    fn a_letter_keeps_its_receipt_from_other_documents() {
+        for (why, is_refused) in [(Why::AcceptLoss, true), (Why::Set, false)] {
+            let seen = Some(Seen { journal: "ours".into(), next_offset: 5 });
+            let how = Move { seen, start: 0, to: 3, journal: "ours".into(), why };
+            let moved = how.deeds(Some(&standing("ours", 5)), Behind { applied_before: 0, letters: 2 });
+            assert_eq!(matches!(moved, Err(StoreError::Stop(_))), is_refused, "{why:?}: {moved:?}");
         }
     }
 

@@ -17,6 +17,16 @@ const LETTER: &str = r#"SELECT stream, topic, "partition", "offset", key, value,
 const LISTED: &str = r#"SELECT stream, topic, "partition", "offset", problem, set_aside_ms, attempts,
     octet_length(value)::int8 FROM {s}."_sluicegate_dead_letters" WHERE NOT is_dropped"#;
 
+/// Notes a letter.
+pub(super) const SET_ASIDE: &str = r#"INSERT INTO {s}."_sluicegate_dead_letters"
+    (topic, "partition", "offset", stream, key, value, headers, timestamp_ms, reason, problem, set_aside_ms, attempts)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"#;
+
+/// Notes that a letter's retry failed.
+pub(super) const FAILED_AGAIN: &str = r#"UPDATE {s}."_sluicegate_dead_letters"
+    SET reason = $4, problem = $5, attempts = attempts + 1
+    WHERE topic = $1 AND "partition" = $2 AND "offset" = $3 AND NOT is_dropped"#;
+
 fn listed(row: &Row) -> Result<Listed, StoreError> {
     Ok(Listed {
         stream: stream_of(row, 0)?,

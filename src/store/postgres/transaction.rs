@@ -24,7 +24,8 @@ use crate::clock;
 use crate::document::Position;
 use crate::store::keyed::Keyed;
 use crate::store::{
-    ApplyRules, Claim, Closing, Document, Fate, Letter, Next, Part, Refusal, StoreError, Tally, Transaction,
+    ApplyRules, Claim, Closing, CommitRefusal, Document, Fate, Letter, Next, Part, Refusal, StoreError, Tally,
+    Transaction,
 };
 
 /// After a refusal the documents are tried in pieces that double from here: the next one at fault may be near.
@@ -295,9 +296,7 @@ impl Transaction for PostgresTransaction<'_> {
         let (topic, stream) = (position.topic.as_str(), stream.as_str());
         let (key, value) = (record.key.as_deref(), &record.value[..]);
         self.execute(
-            r#"INSERT INTO {s}."_sluicegate_dead_letters" (topic, "partition", "offset", stream, key, value, headers,
-                   timestamp_ms, reason, problem, set_aside_ms, attempts)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"#,
+            letters::SET_ASIDE,
             &[
                 &topic,
                 &position.partition,
@@ -358,9 +357,9 @@ impl Transaction for PostgresTransaction<'_> {
         let at = (letter.topic.as_str(), letter.partition, letter.offset);
         if let Closing::Failed(problem) = how {
             let text = serde_json::to_string(problem).unwrap_or_default();
-            let sql = r#"UPDATE {s}."_sluicegate_dead_letters" SET reason = $4, problem = $5, attempts = attempts + 1
-                         WHERE topic = $1 AND "partition" = $2 AND "offset" = $3 AND NOT is_dropped"#;
-            let changed = self.execute(sql, &[&at.0, &at.1, &at.2, &problem.kind.name(), &text]).await?;
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+                [&at.0, &at.1, &at.2, &problem.kind.name(), &text];
+            let changed = self.execute(letters::FAILED_AGAIN, &values).await?;
             return Ok(changed == 1);
         }
         let sql = letters::closing(matches!(how, Closing::Dropped));
@@ -375,7 +374,7 @@ impl Transaction for PostgresTransaction<'_> {
         self.statements.get_or_insert_default();
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+    async fn commit(mut self: Box<Self>) -> Result<(), CommitRefusal> {
         self.answers().await?;
         if self.has_begun {
             let connection = self.desk.connection();

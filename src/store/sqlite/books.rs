@@ -88,7 +88,7 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
     })
 }
 
-fn find_standing(connection: &Connection, place: &Place) -> Result<Option<Standing>, StoreError> {
+pub(super) fn find_standing(connection: &Connection, place: &Place) -> Result<Option<Standing>, StoreError> {
     let sql = format!(r#"{STANDING} WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#);
     connection
         .query_row(&sql, (place.stream.as_str(), place.topic.as_str(), place.partition), standing)
@@ -195,11 +195,7 @@ impl Books for SqliteStore {
     }
 
     async fn move_position(&self, place: &Place, how: &Move) -> Result<Moved, StoreError> {
-        self.write(|connection| {
-            let standing = find_standing(connection, place)?;
-            moves::apply(connection, place, how, standing.as_ref())
-        })
-        .await
+        self.write(|connection| moves::apply(connection, place, how)).await
     }
 
     async fn note_halt(&self, place: &Place, reason: Option<&str>) -> Result<(), StoreError> {

@@ -17,7 +17,8 @@ use crate::problem::ProblemType;
 use crate::store::keys::verdict;
 use crate::store::needs;
 use crate::store::{
-    ApplyRules, Claim, Closing, Document, Fate, Idempotency, Letter, Part, Refusal, StoreError, Tally, Transaction,
+    ApplyRules, Claim, Closing, CommitRefusal, Document, Fate, Idempotency, Letter, Part, Refusal, StoreError, Tally,
+    Transaction,
 };
 
 /// After this time a run of documents ends, and is committed: another stream, or another process, gets its turn.
@@ -263,7 +264,7 @@ impl Transaction for SqliteTransaction<'_> {
         self.statements.get_or_insert_default();
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+    async fn commit(mut self: Box<Self>) -> Result<(), CommitRefusal> {
         self.writer.check_file()?;
         let Writer { connection, keys, .. } = &mut *self.writer;
         let saved = keys.save(connection, &self.noted)?;

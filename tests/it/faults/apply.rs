@@ -1,7 +1,7 @@
 //! Apply between a journal and a store that fails: nothing is lost, nothing doubled, and no document is blamed.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sluicegate::apply::Applier;
@@ -104,7 +104,7 @@ fn a_failure_at_any_step_is_tried_again_and_doubles_nothing() {
     };
     let check = |script: Vec<(Step, Kind)>| {
         let folder = tempfile::tempdir().unwrap();
-        let scripted = Arc::new(Scripted { inner: open(folder.path()), script: Mutex::new(script.clone().into()) });
+        let scripted = Arc::new(Scripted::new(open(folder.path()), script.clone()));
         let running = Running::new(Arc::clone(&scripted) as Arc<dyn Store>);
         running.append(&documents());
         running.wait_for(21);
@@ -132,6 +132,26 @@ fn a_failure_at_any_step_is_tried_again_and_doubles_nothing() {
 }
 
 #[test]
+fn a_document_that_a_commit_refuses_is_set_aside_alone_and_found_at_once_where_it_is_named() {
+    for names_refused in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let scripted = Scripted::new(open(folder.path()), Vec::new());
+        let scripted = Arc::new(Scripted { refused: Some(40), names_refused, ..scripted });
+        let running = Running::new(Arc::clone(&scripted) as Arc<dyn Store>);
+        running.append(&(0..64).map(|id| insert("t", &format!("id INTEGER {id}"))).collect::<Vec<_>>());
+        running.wait_for(64);
+        running.check(64, 1);
+        assert_eq!(rows(folder.path()), 63, "named: {names_refused}");
+        let file = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
+        let missing: i64 = file.query_row("SELECT count(*) FROM t WHERE id = 40", [], |row| row.get(0)).unwrap();
+        assert_eq!(missing, 0, "the one that is refused is set aside, and no other");
+        let refusals = scripted.refusals.load(std::sync::atomic::Ordering::SeqCst);
+        // With those before it, with those behind it, and alone. Unnamed it is looked for by halves.
+        assert_eq!(refusals <= 3, names_refused, "named: {names_refused}, refused {refusals} times");
+    }
+}
+
+#[test]
 fn a_panic_at_any_step_is_told_begun_again_after_and_loses_and_doubles_nothing() {
     use Step::*;
     std::thread::scope(|scope| {
@@ -139,8 +159,7 @@ fn a_panic_at_any_step_is_told_begun_again_after_and_loses_and_doubles_nothing()
             scope.spawn(move || {
                 let folder = tempfile::tempdir().unwrap();
                 let times = if step == Reply { 1 } else { 2 };
-                let script = Mutex::new(vec![(step, Kind::Panic); times].into());
-                let scripted = Arc::new(Scripted { inner: open(folder.path()), script });
+                let scripted = Arc::new(Scripted::new(open(folder.path()), vec![(step, Kind::Panic); times]));
                 let running = Running::new(Arc::clone(&scripted) as Arc<dyn Store>);
                 running.append(&(0..20).map(|id| insert("t", &format!("id INTEGER {id}"))).collect::<Vec<_>>());
                 let reason = eventually(LONG, "it says that it panicked", || running.progress.trouble("activities"));

@@ -1,6 +1,7 @@
 //! A store that fails where it is told to, and a transaction that loses its reply.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -9,8 +10,8 @@ use sluicegate::problem::{Problem, ProblemType};
 use sluicegate::store::books::Books;
 use sluicegate::store::rows::Rows;
 use sluicegate::store::{
-    ApplyRules, Claim, ClaimRequest, Closing, Fate, Letter, Limits, Part, Refusal, Store, StoreError, Tally,
-    Transaction,
+    ApplyRules, Claim, ClaimRequest, Closing, CommitRefusal, Fate, Letter, Limits, Part, Refusal, Store, StoreError,
+    Tally, Transaction,
 };
 
 /// Where a fault happens.
@@ -55,9 +56,21 @@ impl Kind {
 pub(super) struct Scripted {
     pub(super) inner: Arc<dyn Store>,
     pub(super) script: Mutex<VecDeque<(Step, Kind)>>,
+    /// The offset of a document that no transaction is committed with.
+    pub(super) refused: Option<i64>,
+    /// Whether it is named then.
+    pub(super) names_refused: bool,
+    /// How often it was refused.
+    pub(super) refusals: AtomicUsize,
 }
 
 impl Scripted {
+    /// A store that fails at these steps.
+    pub(super) fn new(inner: Arc<dyn Store>, script: Vec<(Step, Kind)>) -> Self {
+        let (script, refusals) = (Mutex::new(script.into()), AtomicUsize::new(0));
+        Scripted { inner, script, refused: None, names_refused: false, refusals }
+    }
+
     /// How many faults are still to come.
     pub(super) fn left(&self) -> usize {
         self.script.lock().unwrap().len()
@@ -99,7 +112,11 @@ impl Store for Scripted {
         claim: Option<&Claim>,
     ) -> Result<Box<dyn Transaction + 's>, StoreError> {
         self.pass(Step::Begin)?;
-        Ok(Box::new(ScriptedTransaction { store: self, inner: self.inner.begin(rules, claim).await? }))
+        Ok(Box::new(ScriptedTransaction {
+            store: self,
+            applied: Vec::new(),
+            inner: self.inner.begin(rules, claim).await?,
+        }))
     }
 
     fn books(&self) -> &dyn Books {
@@ -117,6 +134,7 @@ impl Store for Scripted {
 
 struct ScriptedTransaction<'s> {
     store: &'s Scripted,
+    applied: Vec<Position>,
     inner: Box<dyn Transaction + 's>,
 }
 
@@ -124,7 +142,9 @@ struct ScriptedTransaction<'s> {
 impl Transaction for ScriptedTransaction<'_> {
     async fn apply(&mut self, part: &Part) -> Result<Vec<Fate>, Refusal> {
         self.store.pass(Step::Apply).map_err(|error| Refusal::new(error, None))?;
-        self.inner.apply(part).await
+        let fates = self.inner.apply(part).await?;
+        self.applied.extend(part.documents()[..fates.len()].iter().map(|document| document.position.clone()));
+        Ok(fates)
     }
 
     async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError> {
@@ -149,9 +169,15 @@ impl Transaction for ScriptedTransaction<'_> {
         self.inner.record_statements();
     }
 
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+    async fn commit(self: Box<Self>) -> Result<(), CommitRefusal> {
         self.store.pass(Step::Commit)?;
+        if let Some(refused) = self.applied.iter().find(|position| Some(position.offset) == self.store.refused) {
+            let problem = Problem::new(ProblemType::ConstraintViolated, "scripted");
+            self.store.refusals.fetch_add(1, Ordering::SeqCst);
+            let document = self.store.names_refused.then(|| refused.clone());
+            return Err(CommitRefusal { error: StoreError::Document(Box::new(problem)), document });
+        }
         self.inner.commit().await?;
-        self.store.pass(Step::Reply)
+        self.store.pass(Step::Reply).map_err(CommitRefusal::from)
     }
 }
