@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::output;
 use super::streams;
@@ -173,13 +173,22 @@ async fn check(config: &Config, parts: &[Part]) -> Result<Option<String>, Failed
     Ok(None)
 }
 
+/// A file that was copied.
+#[derive(Debug, Serialize)]
+struct Copied {
+    part: &'static str,
+    from: String,
+    to: String,
+    bytes: u64,
+}
+
 /// Says what was written, what was not, and how it is put back.
 fn report(config: &Config, folder: &Path, parts: &[Part], global: &Global) -> Done {
-    let mut items = Vec::<Value>::new();
+    let mut items = Vec::new();
     for part in parts {
         let bytes = fs::metadata(&part.to)?.len();
         let (from, to) = (part.from.display().to_string(), part.to.display().to_string());
-        items.push(json!({"part": part.name, "from": from, "to": to, "bytes": bytes}));
+        items.push(Copied { part: part.name, from, to, bytes });
     }
     output::list(global.output, COLUMNS, &items)?;
     let has = |name: &str| parts.iter().any(|part| part.name == name);

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::output::Output;
 use super::{Done, Failed, Global, capability, wiring};
@@ -138,6 +138,21 @@ fn value(out: &mut dyn Write, kept: &Kept) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
+/// A record as `kcat -J` names what it has.
+#[derive(Debug, Serialize)]
+struct Message<'k> {
+    topic: &'k str,
+    partition: i32,
+    offset: i64,
+    tstype: &'static str,
+    ts: i64,
+    broker: i32,
+    /// Names and values in turn.
+    headers: Vec<String>,
+    key: Option<String>,
+    payload: String,
+}
+
 /// One line of JSON, as `kcat -J` writes it. Which broker it came from is not known.
 fn message(out: &mut dyn Write, kept: &Kept) -> io::Result<()> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -150,16 +165,16 @@ fn message(out: &mut dyn Write, kept: &Kept) -> io::Result<()> {
     let key = idempotency_key.as_deref().map(|key| ("idempotency-key".to_owned(), key));
     // Of a record that another program wrote without headers nothing is known.
     let headers = named.chain(key).filter(|_| !kept.record.headers.id.is_empty());
-    let line = json!({
-        "topic": kept.position.topic.as_str(),
-        "partition": kept.position.partition,
-        "offset": kept.position.offset,
-        "tstype": "create",
-        "ts": kept.record.timestamp_ms,
-        "broker": -1,
-        "headers": headers.flat_map(|(name, value)| [Value::from(name), value.into()]).collect::<Vec<_>>(),
-        "key": kept.record.key.as_deref().map(text),
-        "payload": text(&kept.record.value),
-    });
-    writeln!(out, "{line}")
+    let line = Message {
+        topic: kept.position.topic.as_str(),
+        partition: kept.position.partition,
+        offset: kept.position.offset,
+        tstype: "create",
+        ts: kept.record.timestamp_ms,
+        broker: -1,
+        headers: headers.flat_map(|(name, value)| [name, value.to_owned()]).collect(),
+        key: kept.record.key.as_deref().map(text),
+        payload: text(&kept.record.value),
+    };
+    writeln!(out, "{}", serde_json::to_string(&line)?)
 }

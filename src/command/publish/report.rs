@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::flow::Left;
 use crate::command::Failed;
@@ -10,6 +10,7 @@ use crate::command::output::Output;
 use crate::document::{Position, Receipt};
 use crate::format::wal2json::{Commit, Part};
 use crate::problem::Problem;
+use crate::query::Status;
 
 /// What is said of a document once it is in the journal.
 #[derive(Debug)]
@@ -17,6 +18,24 @@ pub(super) struct Kept {
     pub(super) line: usize,
     pub(super) lines: usize,
     pub(super) commit: Option<Commit>,
+}
+
+/// What became of a document of a source, as JSON.
+#[derive(Debug, Serialize)]
+struct Item<'r> {
+    source: &'r str,
+    line: usize,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lsn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xid: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'r Problem>,
 }
 
 /// Says how the documents of the sources fare, and counts them.
@@ -42,6 +61,13 @@ pub(super) struct Report {
 /// Writes a line on standard error. Whether anybody reads it is no reason to stop.
 pub(super) fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+impl Item<'_> {
+    fn text(&self) -> String {
+        // Text and numbers: it cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 impl Report {
@@ -89,9 +115,9 @@ impl Report {
             self.is_a_row &= self.last.as_ref().is_none_or(follows);
             if self.output.is_some() {
                 let receipt = Receipt(position.clone()).to_string();
-                let mut item = self.item(kept.line, kept.lines, kept.commit, "accepted");
-                item["receipt"] = receipt.as_str().into();
-                self.print(&item, &format!("{receipt}  {}", self.place(kept.line, kept.lines)));
+                let item = self.item(kept.line, kept.lines, kept.commit, Status::Accepted);
+                let item = self.is_json().then(|| Item { receipt: Some(&receipt), ..item }.text());
+                self.print(item, &format!("{receipt}  {}", self.place(kept.line, kept.lines)));
             }
             self.first.get_or_insert_with(|| position.clone());
             self.last = Some(position.clone());
@@ -109,10 +135,9 @@ impl Report {
             let pointer = if violation.pointer.is_empty() { "/" } else { &violation.pointer };
             say(&format!("   | {pointer}: {}", violation.detail));
         }
-        if self.output == Some(Output::Json) {
-            let mut item = self.item(line, lines, commit, "rejected");
-            item["problem"] = serde_json::to_value(problem).unwrap_or_default();
-            self.print(&item, "");
+        if self.is_json() {
+            let item = Item { problem: Some(problem), ..self.item(line, lines, commit, Status::Rejected) }.text();
+            self.print(Some(item), "");
             self.flush();
         }
     }
@@ -173,27 +198,28 @@ impl Report {
         format!("{}:{line}{lines}", self.source)
     }
 
-    fn item(&self, line: usize, lines: usize, commit: Option<Commit>, status: &str) -> Value {
-        let mut item = json!({"source": self.source, "line": line, "status": status});
-        if lines > 1 {
-            item["lines"] = lines.into();
+    fn item(&self, line: usize, lines: usize, commit: Option<Commit>, status: Status) -> Item<'_> {
+        Item {
+            source: &self.source,
+            line,
+            status,
+            lines: (lines > 1).then_some(lines),
+            lsn: commit.map(|commit| commit.lsn.to_string()),
+            xid: commit.and_then(|commit| commit.xid),
+            receipt: None,
+            problem: None,
         }
-        if let Some(Commit { lsn, xid, .. }) = commit {
-            item["lsn"] = lsn.to_string().into();
-            if let Some(xid) = xid {
-                item["xid"] = xid.into();
-            }
-        }
-        item
     }
 
-    fn print(&mut self, item: &Value, line: &str) {
-        let printed = match self.output {
-            Some(Output::Json) if !self.is_deaf => writeln!(self.out, "{item}"),
-            Some(_) if !self.is_deaf => writeln!(self.out, "{line}"),
-            _ => Ok(()),
-        };
-        self.is_deaf |= printed.is_err();
+    fn is_json(&self) -> bool {
+        self.output == Some(Output::Json)
+    }
+
+    /// Prints the item, if there is one, else the line.
+    fn print(&mut self, item: Option<String>, line: &str) {
+        if self.output.is_some() && !self.is_deaf {
+            self.is_deaf |= writeln!(self.out, "{}", item.as_deref().unwrap_or(line)).is_err();
+        }
     }
 
     fn flush(&mut self) {

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::place::problem_path;
 use crate::problem::{Problem, ProblemType};
@@ -20,7 +20,28 @@ pub(super) struct Faults {
     /// How many are not.
     pub(super) accepted: u64,
     first: Option<ProblemType>,
-    places: Vec<Value>,
+    places: Vec<Spot>,
+}
+
+/// What is wrong at one place of a file.
+#[derive(Debug, Serialize)]
+struct Spot {
+    line: usize,
+    pointer: String,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<usize>,
+}
+
+/// The file's problem, as RFC 9457 writes it.
+#[derive(Debug, Serialize)]
+struct Told<'f> {
+    #[serde(rename = "type")]
+    kind: ProblemType,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    errors: &'f [Spot],
 }
 
 impl Faults {
@@ -28,13 +49,8 @@ impl Faults {
     pub(super) fn add(&mut self, line: usize, lines: usize, problem: &Problem) {
         self.refused += 1;
         self.first.get_or_insert(problem.kind);
-        let place = |pointer: &str, detail: &str| {
-            let mut place = json!({"line": line, "pointer": pointer, "detail": detail});
-            if lines > 1 {
-                place["lines"] = lines.into();
-            }
-            place
-        };
+        let lines = (lines > 1).then_some(lines);
+        let place = |pointer: &str, detail: &str| Spot { line, pointer: pointer.into(), detail: detail.into(), lines };
         let room = PLACES_MAX - self.places.len();
         match &problem.errors[..] {
             [] if room > 0 => self.places.push(place("", &problem.detail)),
@@ -52,7 +68,7 @@ impl Faults {
             (refused, _) => format!("{refused} of {all} documents are refused; the others are published"),
         };
         let (title, status) = (kind.title(), kind.status());
-        let problem = json!({"type": kind, "title": title, "status": status, "detail": detail, "errors": self.places});
+        let problem = Told { kind, title, status, detail, errors: &self.places };
         serde_json::to_string_pretty(&problem).unwrap_or_default() + "\n"
     }
 
