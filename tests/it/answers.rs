@@ -119,6 +119,7 @@ fn every_route_answers_what_the_table_says() {
         (Request::new("DELETE", &letter(&doomed, "")), "delete", "/v1/dead-letters/{id}", 404),
         (get("/health/live"), "get", "/health/live", 200),
         (get("/health/ready"), "get", "/health/ready", 200),
+        (get("/metrics"), "get", "/metrics", 200),
         (get("/problems/not-json"), "get", "/problems/{name}", 200),
         (get("/problems/not-jsn"), "get", "/problems/{name}", 404),
         (get("/problems"), "get", "/problems", 200),
