@@ -243,6 +243,40 @@ fn modules_import_only_what_the_table_lets_them() {
     check(faults);
 }
 
+/// The problems that are decided above the stores: by what a store has read, not by what its database said.
+const DECIDED_ABOVE_STORES: &[ProblemType] = &[
+    ProblemType::BadQuery,
+    ProblemType::IdempotencyKeyReused,
+    ProblemType::NameConflict,
+    ProblemType::QueryTimeout,
+    ProblemType::RowTooLarge,
+    ProblemType::TooManyNames,
+    ProblemType::TypeConflict,
+    ProblemType::UnknownColumn,
+    ProblemType::UnknownTable,
+    ProblemType::UnreadableRecord,
+];
+
+#[test]
+fn a_store_backend_decides_nothing() {
+    let names: Vec<_> = DECIDED_ABOVE_STORES.iter().map(|kind| format!("{kind:?}")).collect();
+    let (mut faults, mut count) = (Vec::new(), 0);
+    for Source { path, text } in sources("src/store") {
+        if unit(&module(&path)).as_deref() == Some("store") {
+            continue;
+        }
+        count += 1;
+        for (number, line) in code(&text).take_while(|(_, line)| *line != "#[cfg(test)]") {
+            let words: Vec<_> = line.split(|other: char| !other.is_ascii_alphanumeric()).collect();
+            for name in names.iter().filter(|name| words.contains(&name.as_str())) {
+                faults.push(format!("{path}:{number}: a store must not decide that it is {name}"));
+            }
+        }
+    }
+    assert!(count > 20, "the backends' files are found");
+    check(faults);
+}
+
 #[test]
 fn only_the_outside_touches_the_outside() {
     let mut faults = Vec::new();

@@ -1,6 +1,7 @@
 //! The database that documents change: rows, and the books about what became of each document, in one transaction.
 //!
-//! A backend is one module here and one line in the registry.
+//! A backend is one module here and one line in the registry. It writes SQL, reads its catalogue and makes the calls; what is
+//! decided by what it has read is decided here, once for all of them.
 
 pub mod books;
 mod claims;

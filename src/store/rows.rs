@@ -222,6 +222,73 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// A page that fills: whole rows until it is full, and never one that takes too much.
+pub(super) struct Filling<'q> {
+    query: &'q RowQuery,
+    /// What it holds so far.
+    pub(super) page: Page,
+    bytes: usize,
+}
+
+impl<'q> Filling<'q> {
+    /// An empty one.
+    pub(super) fn of(query: &'q RowQuery) -> Self {
+        Filling { query, page: Page::default(), bytes: 0 }
+    }
+
+    /// Whether the page ends before whatever row comes next.
+    pub(super) fn is_full(&self) -> bool {
+        self.page.rows.len() == self.query.limit || self.bytes >= self.query.bytes_max
+    }
+
+    /// Takes a row; none when it is too large. False when the page ends before it.
+    pub(super) fn take(&mut self, row: Option<String>) -> Result<bool, StoreError> {
+        let Some(row) = row else { return self.passes_over() };
+        if self.is_full() || self.bytes > 0 && self.bytes + row.len() > self.query.bytes_max {
+            return Ok(false);
+        }
+        self.bytes += row.len();
+        self.page.rows.push(row);
+        Ok(true)
+    }
+
+    /// The next row cannot be given: the page ends before it, and who asks for it alone is told.
+    pub(super) fn passes_over(&self) -> Result<bool, StoreError> {
+        if self.bytes == 0 { Err(row_too_large()) } else { Ok(false) }
+    }
+}
+
+/// A question that cannot be answered for a reason of its own.
+pub(super) fn bad(name: &str, why: &str) -> StoreError {
+    StoreError::document(ProblemType::BadQuery, format!("{name}: {why}"))
+}
+
+/// A question about a table that is not there, or is not shown.
+pub(super) fn no_table(name: &str) -> StoreError {
+    StoreError::document(ProblemType::UnknownTable, format!("there is no table {name:?}"))
+}
+
+/// A question that goes on after a row, by a place that this server did not give for it.
+pub(super) fn not_a_place() -> StoreError {
+    bad("after", "it is not a place this server gave for this order")
+}
+
+/// A question was stopped.
+pub(super) fn too_long() -> StoreError {
+    let detail = "the question takes too long, and was stopped; ask for less, by conditions on a key, or without order";
+    StoreError::document(ProblemType::QueryTimeout, detail)
+}
+
+/// What a failure means for who asked: what would be a document's fault is the question's.
+pub(super) fn of_a_question(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Document(problem) if problem.kind != ProblemType::QueryTimeout => {
+            StoreError::document(ProblemType::BadQuery, problem.detail)
+        }
+        other => other,
+    }
+}
+
 /// A row that takes too much, alone.
 pub fn row_too_large() -> StoreError {
     let detail = format!(
@@ -229,4 +296,48 @@ pub fn row_too_large() -> StoreError {
         ROW_BYTES_MAX >> 20
     );
     StoreError::document(ProblemType::RowTooLarge, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_before_a_row_that_it_has_no_room_for_and_says_so_where_it_is_alone() {
+        let mut query = RowQuery::of("t", &[]);
+        (query.limit, query.bytes_max) = (3, 10);
+        // The lengths of rows, where 0 is one that is too large; and how many the page takes, or none when it is refused.
+        for (rows, taken) in [
+            (&[4, 4, 2, 1][..], Some(3)),
+            (&[1, 1, 1, 1], Some(3)),
+            (&[4, 4, 3], Some(2)),
+            (&[4, 7, 1], Some(1)),
+            (&[12, 1], Some(1)),
+            (&[4, 0, 1], Some(1)),
+            (&[0, 1], None),
+        ] {
+            let mut filling = Filling::of(&query);
+            let fill = |filling: &mut Filling<'_>| -> Result<(), StoreError> {
+                for length in rows {
+                    if !filling.take((*length > 0).then(|| "x".repeat(*length)))? {
+                        break;
+                    }
+                }
+                Ok(())
+            };
+            let found = fill(&mut filling).is_ok().then_some(filling.page.rows.len());
+            assert_eq!(found, taken, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_question_fails_by_is_its_own_fault_or_nobodys() {
+        let kind = |error| match of_a_question(error) {
+            StoreError::Document(problem) => Some(problem.kind),
+            _ => None,
+        };
+        assert_eq!(kind(StoreError::document(ProblemType::InvalidValue, "x")), Some(ProblemType::BadQuery));
+        assert_eq!(kind(too_long()), Some(ProblemType::QueryTimeout));
+        assert_eq!(kind(StoreError::Stop("x".into())), None);
+    }
 }

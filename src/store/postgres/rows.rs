@@ -16,9 +16,11 @@ use super::error::failed;
 use super::text::write_json;
 use super::{IDENTIFIER_BYTES_MAX, PostgresStore};
 use crate::change::{ColumnType, TableName, reserved};
-use crate::problem::ProblemType;
 use crate::store::StoreError;
-use crate::store::rows::{Column, Listed, Page, READ_TIMEOUT, ROW_BYTES_MAX, RowQuery, Rows, row_too_large};
+use crate::store::rows::{
+    Column, Filling, Listed, Page, READ_TIMEOUT, ROW_BYTES_MAX, RowQuery, Rows, no_table, not_a_place, of_a_question,
+    row_too_large, too_long,
+};
 use crate::store::selecting::{Statement, Tie, fields, places, statement};
 
 /// So many rows are fetched first, to see how large they are; and so many at most at once.
@@ -60,8 +62,7 @@ impl Rows for PostgresStore {
 
     async fn page(&self, query: &RowQuery) -> Result<Page, StoreError> {
         let Some(table) = self.visible(&query.table).await? else {
-            let detail = format!("there is no table {:?}", query.table);
-            return Err(StoreError::document(ProblemType::UnknownTable, detail));
+            return Err(no_table(&query.table));
         };
         let ties = ties(&table);
         let places = places(query, &ties);
@@ -104,38 +105,29 @@ fn weighed(sql: &str, places: usize, fields: usize) -> String {
     .replace("$MAX", &ROW_BYTES_MAX.to_string())
 }
 
-/// A page that fills.
-struct Filling<'q> {
+/// A page that fills, and the row that it ends with.
+struct Answer<'q> {
     query: &'q RowQuery,
     each: Vec<usize>,
     kinds: Vec<ColumnType>,
     places: usize,
-    page: Page,
-    bytes: usize,
+    filling: Filling<'q>,
     last: Option<Row>,
 }
 
-impl Filling<'_> {
+impl Answer<'_> {
     /// Takes a row. False when the page ends before it.
     fn take(&mut self, row: Row) -> Result<bool, StoreError> {
-        if self.page.rows.len() == self.query.limit || self.bytes >= self.query.bytes_max {
+        if self.filling.is_full() {
             return Ok(false);
         }
         let is_large = column::<Option<bool>>(&row, self.places)?.unwrap_or(false);
         let text = if is_large { None } else { self.object(&row)? };
-        let Some(text) = text else { return self.passes_over() };
-        if self.bytes > 0 && self.bytes + text.len() > self.query.bytes_max {
-            return Ok(false);
+        let is_taken = self.filling.take(text)?;
+        if is_taken {
+            self.last = Some(row);
         }
-        self.bytes += text.len();
-        self.page.rows.push(text);
-        self.last = Some(row);
-        Ok(true)
-    }
-
-    /// A row cannot be given: the page ends before it, and whoever asks for it is told.
-    fn passes_over(&self) -> Result<bool, StoreError> {
-        if self.bytes == 0 { Err(row_too_large()) } else { Ok(false) }
+        Ok(is_taken)
     }
 
     /// A row as a JSON object; none when it is too large.
@@ -159,9 +151,9 @@ impl Filling<'_> {
 
     fn end(mut self, has_more: bool) -> Result<Page, StoreError> {
         if has_more {
-            self.page.next = self.last.map(|last| write_place(&last, self.places)).transpose()?;
+            self.filling.page.next = self.last.map(|last| write_place(&last, self.places)).transpose()?;
         }
-        Ok(self.page)
+        Ok(self.filling.page)
     }
 }
 
@@ -170,8 +162,7 @@ impl Filling<'_> {
 async fn fetch(connection: &Connection, query: &RowQuery, places: usize) -> Result<Page, StoreError> {
     let (fields, each) = fields(query);
     let kinds = fields.iter().map(|field| field.kind()).collect();
-    let page = Page::default();
-    let mut filling = Filling { query, each, kinds, places, page, bytes: 0, last: None };
+    let mut answer = Answer { query, each, kinds, places, filling: Filling::of(query), last: None };
     let mut wanted = FIRST_ROWS;
     loop {
         let fetch = format!("FETCH FORWARD {wanted} FROM page");
@@ -184,18 +175,18 @@ async fn fetch(connection: &Connection, query: &RowQuery, places: usize) -> Resu
                 Ok(Some(row)) => row,
                 Ok(None) => break,
                 Err(Some(error)) if is_out_of_room(&error) => {
-                    filling.passes_over()?;
-                    return filling.end(true);
+                    answer.filling.passes_over()?;
+                    return answer.end(true);
                 }
                 Err(error) => return Err(said(error)),
             };
             count += 1;
-            if !filling.take(row)? {
-                return filling.end(true);
+            if !answer.take(row)? {
+                return answer.end(true);
             }
         }
         if count < wanted {
-            return filling.end(false);
+            return answer.end(false);
         }
         wanted = (2 * wanted).min(FETCH_ROWS_MAX);
     }
@@ -222,14 +213,8 @@ fn said(error: Option<tokio_postgres::Error>) -> StoreError {
         None => silent(),
         Some(error) if is_out_of_room(&error) => row_too_large(),
         Some(error) => match error.code().map(|code| code.code().to_owned()).as_deref() {
-            Some("57014") => {
-                let detail = "the question takes too long, and was stopped; ask for less, by conditions on a key, or without order";
-                StoreError::document(ProblemType::QueryTimeout, detail)
-            }
-            _ => match failed(error) {
-                StoreError::Document(problem) => StoreError::document(ProblemType::BadQuery, problem.detail),
-                other => other,
-            },
+            Some("57014") => too_long(),
+            _ => of_a_question(failed(error)),
         },
     }
 }
@@ -257,10 +242,7 @@ fn write_place(row: &Row, places: usize) -> Result<String, StoreError> {
 
 fn read_place(text: &str, places: usize) -> Result<Vec<Option<String>>, StoreError> {
     let values: Option<Vec<Option<String>>> = serde_json::from_str(text).ok();
-    values.filter(|values| values.len() == places).ok_or_else(|| {
-        let detail = "after: it is not a place this server gave for this order";
-        StoreError::document(ProblemType::BadQuery, detail)
-    })
+    values.filter(|values| values.len() == places).ok_or_else(not_a_place)
 }
 
 impl PostgresStore {

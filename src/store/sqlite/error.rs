@@ -9,6 +9,7 @@ use rusqlite::ErrorCode;
 use crate::problem::ProblemType::{self, *};
 use crate::sqlite::Trouble;
 use crate::store::StoreError;
+use crate::store::rows::too_long;
 
 /// Result code, what it means for the document, why (rescode.html).
 const CODES: &[(ErrorCode, ProblemType, &str)] = &[
@@ -41,10 +42,4 @@ pub(super) fn failed(error: rusqlite::Error) -> StoreError {
     }
     let row = CODES.iter().find(|(known, ..)| Some(*known) == code);
     StoreError::document(row.map_or(DatabaseRefused, |(_, kind, _)| *kind), message)
-}
-
-/// A question was stopped.
-pub(super) fn too_long() -> StoreError {
-    let detail = "the question takes too long, and was stopped; ask for less, by conditions on a key, or without order";
-    StoreError::document(QueryTimeout, detail)
 }

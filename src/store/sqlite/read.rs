@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::{check, failed, functions, order};
 use crate::sqlite::OpenFile;
 use crate::store::StoreError;
-use crate::store::rows::READ_TIMEOUT;
+use crate::store::rows::{READ_TIMEOUT, too_long};
 
 /// The memory of a reading connection for pages, in KiB.
 const CACHE_KIB: u32 = 2 << 10;
@@ -92,7 +92,7 @@ impl Readers {
             let value = work(&transaction)?;
             drop(transaction);
             if reader.clock.has_given_up() {
-                return Err(super::error::too_long());
+                return Err(too_long());
             }
             let mut idle = readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < IDLE_MAX {

@@ -10,10 +10,10 @@ use super::dialect::{Sqlite, is_ordered};
 use super::functions::TOO_LARGE;
 use super::{SqliteStore, cursor, failed};
 use crate::change::{ColumnType, TableName, reserved};
-use crate::problem::ProblemType;
 use crate::store::StoreError;
 use crate::store::rows::{
-    Column, Comparison, Field, Listed, Operator, Page, ROW_BYTES_MAX, RowQuery, Rows, row_too_large,
+    Column, Comparison, Field, Filling, Listed, Operator, Page, ROW_BYTES_MAX, RowQuery, Rows, bad, no_table,
+    not_a_place, of_a_question, row_too_large,
 };
 use crate::store::selecting::{Tie, fields, places, statement};
 
@@ -83,8 +83,7 @@ fn listed(name: String, is_ours: bool) -> Listed {
 
 fn page(connection: &Connection, query: &RowQuery) -> Result<Page, StoreError> {
     let Some(table) = visible(connection, &query.table)? else {
-        let detail = format!("there is no table {:?}", query.table);
-        return Err(StoreError::document(ProblemType::UnknownTable, detail));
+        return Err(no_table(&query.table));
     };
     check(&table, query)?;
     let ties = ties(&table);
@@ -96,7 +95,7 @@ fn page(connection: &Connection, query: &RowQuery) -> Result<Page, StoreError> {
     let after = match &query.after {
         Some(after) => {
             let values = cursor::read(after, places);
-            let values = values.ok_or_else(|| bad("after", "it is not a place this server gave for this order"))?;
+            let values = values.ok_or_else(not_a_place)?;
             Some(values.into_iter().map(|value| Some(value).filter(|value| *value != Sql::Null)).collect())
         }
         None => None,
@@ -106,43 +105,31 @@ fn page(connection: &Connection, query: &RowQuery) -> Result<Page, StoreError> {
     let mut rows = statement.query(rusqlite::params_from_iter(asked.values)).map_err(refused)?;
     let (fields, each) = fields(query);
     let kinds: Vec<_> = fields.iter().map(|field| field.kind()).collect();
-    let mut page = Page::default();
+    let mut filling = Filling::of(query);
     let mut place = Vec::new();
-    let mut bytes = 0;
     loop {
         let row = match rows.next() {
             Ok(Some(row)) => row,
             Ok(None) => break,
-            // Who asks for the next page is told.
-            Err(error) if is_too_large(&error) && bytes > 0 => {
-                page.next = Some(cursor::write(&place));
+            Err(error) if is_too_large(&error) => {
+                filling.passes_over()?;
+                filling.page.next = Some(cursor::write(&place));
                 break;
             }
             Err(error) => return Err(refused(error)),
         };
-        if page.rows.len() == query.limit || bytes >= query.bytes_max {
-            page.next = Some(cursor::write(&place));
-            break;
-        }
-        let Some(text) = object(row, query, &each, &kinds, places)? else {
-            if bytes == 0 {
-                return Err(row_too_large());
-            }
-            page.next = Some(cursor::write(&place));
-            break;
-        };
-        if bytes > 0 && bytes + text.len() > query.bytes_max {
-            page.next = Some(cursor::write(&place));
+        let text = if filling.is_full() { None } else { Some(object(row, query, &each, &kinds, places)?) };
+        let is_taken = text.map(|text| filling.take(text)).transpose()?.unwrap_or(false);
+        if !is_taken {
+            filling.page.next = Some(cursor::write(&place));
             break;
         }
         place.clear();
         for index in 0..places {
             place.push(row.get::<_, Sql>(index).map_err(refused)?);
         }
-        bytes += text.len();
-        page.rows.push(text);
     }
-    Ok(page)
+    Ok(filling.page)
 }
 
 /// A row as a JSON object; none when it is too large.
@@ -213,19 +200,10 @@ fn ties(table: &Table) -> Vec<Tie> {
     }
 }
 
-fn bad(name: &str, why: &str) -> StoreError {
-    StoreError::document(ProblemType::BadQuery, format!("{name}: {why}"))
-}
-
 /// What an error of SQLite says about a question.
 fn refused(error: rusqlite::Error) -> StoreError {
     if is_too_large(&error) {
         return row_too_large();
     }
-    match failed(error) {
-        StoreError::Document(problem) if problem.kind != ProblemType::QueryTimeout => {
-            StoreError::document(ProblemType::BadQuery, problem.detail)
-        }
-        other => other,
-    }
+    of_a_question(failed(error))
 }
