@@ -134,6 +134,31 @@ impl Headers {
     }
 }
 
+/// What stands beside the body of a document, and may say what the body does not.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// The key that the sender gave it: that of a record which another program wrote, or the `partitionkey` of a CloudEvent.
+    /// A key that was made of the document, by its stream's rule, says nothing more about it and is left out.
+    pub key: Option<&'a [u8]>,
+    /// The headers of the record, or the attributes of the CloudEvent.
+    pub headers: Option<&'a Headers>,
+}
+
+impl<'a> Beside<'a> {
+    /// What stands beside the data of a CloudEvent.
+    pub fn of_event(headers: &'a Headers) -> Self {
+        Beside { key: headers.attribute("partitionkey").map(str::as_bytes), headers: Some(headers) }
+    }
+
+    /// What stands beside the value of a record. One with an id came by a gate, which made its key.
+    pub fn of_record(record: &'a Record) -> Self {
+        match &record.headers {
+            headers if headers.id.is_empty() => Beside { key: record.key.as_deref(), headers: Some(headers) },
+            headers => Self::of_event(headers),
+        }
+    }
+}
+
 /// A record as it is read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {

@@ -10,7 +10,7 @@ use crate::document::{Receipt, StreamName, TopicName};
 use crate::format::event;
 use crate::gate::{self, Gate, Takes, quoted};
 use crate::problem::{Problem, ProblemType};
-use crate::record::{Kept, Record};
+use crate::record::{Beside, Kept, Record};
 use crate::store::{ApplyRules, Document, Idempotency, Reads};
 
 /// Everything the program knows about one stream.
@@ -133,7 +133,10 @@ impl Stream {
                 let judged = self.gate.judge_text(value, Some(headers));
                 judged.map(|()| (ChangeSet::default(), rules.fields_of_text(bare, Some(headers))))
             }
-            _ => self.gate.judge_kept(value, headers).map(|accepted| (accepted.changes, accepted.fields)),
+            _ => self
+                .gate
+                .judge_kept(value, Beside::of_record(&kept.record))
+                .map(|accepted| (accepted.changes, accepted.fields)),
         };
         let (changes, fields) = judged.map_err(|problem| Problem {
             detail: format!("the record is no document of this stream: {}", problem.detail),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::document::Position;
 use crate::problem::{Problem, ProblemType};
-use crate::record::Kept;
+use crate::record::{Beside, Kept};
 use crate::store::tries::Tries;
 use crate::store::{ApplyRules, Closing, Documents, Letter, Part, Reads, Store, StoreError};
 use crate::stream::Stream;
@@ -39,9 +39,10 @@ pub async fn retry(
     let original = crate::digest(&kept.record.value);
     let is_mended = mended.is_some();
     if let Some(mended) = mended {
-        match stream.gate.judge(&mended) {
+        let judged = stream.gate.judge_with(&mended, Beside::of_record(&kept.record)).map(|accepted| accepted.form);
+        match judged {
             // What was bare text is a document from now on.
-            Ok(accepted) => kept.record.headers.unmark_text(accepted.form),
+            Ok(form) => kept.record.headers.unmark_text(form),
             Err(problem) => return Ok(Retried::Rejected(problem)),
         }
         kept.record.value = mended;

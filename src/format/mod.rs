@@ -7,13 +7,16 @@ mod activities;
 pub mod cloud_event;
 mod columns;
 pub mod event;
+mod glimpse;
 pub mod lines;
 pub mod wal2json;
 pub mod yaml;
 
+pub use self::glimpse::Glimpse;
 use crate::change::ChangeSet;
-use crate::json::{Fault, Kind, Path, Reader};
+use crate::json::{Fault, Path, Reader};
 use crate::judgement::Judge;
+use crate::record::Beside;
 
 /// A way to write change documents.
 pub struct Form {
@@ -21,10 +24,12 @@ pub struct Form {
     pub name: &'static str,
     /// The word for it in a stream's `forms`.
     pub word: &'static str,
-    /// The member of the outermost object that only this form has.
-    marker: &'static str,
-    /// Reads one document from where the reader stands.
-    read: for<'a> fn(&mut Reader<'a>, &mut Judge<'a, '_>) -> Result<ChangeSet<'a>, Fault>,
+    /// What a document of it is told by, for whoever sent one of no form: a member of the outermost object.
+    told_by: &'static str,
+    /// Whether a document is of this form, as far as it was seen: asked again at each member, until some form says yes.
+    is_of: fn(&Glimpse<'_, '_>) -> bool,
+    /// Reads one document from where the reader stands, with what stands beside it.
+    read: for<'a> fn(&mut Reader<'a>, Beside<'a>, &mut Judge<'a, '_>) -> Result<ChangeSet<'a>, Fault>,
 }
 
 impl std::fmt::Debug for Form {
@@ -35,26 +40,60 @@ impl std::fmt::Debug for Form {
 
 /// Every form of change documents there is.
 pub static FORMS: [Form; 3] = [
-    Form { name: "activities", word: "activities", marker: "activities", read: activities::read },
-    Form { name: "wal2json-v1", word: "wal2json", marker: "change", read: wal2json::v1::read },
-    Form { name: "wal2json-v2", word: "wal2json", marker: "action", read: wal2json::v2::read },
+    Form {
+        name: "activities",
+        word: "activities",
+        told_by: "activities",
+        is_of: |seen| seen.has("activities"),
+        read: |reader, _, judge| activities::read(reader, judge),
+    },
+    Form {
+        name: "wal2json-v1",
+        word: "wal2json",
+        told_by: "change",
+        is_of: |seen| seen.has("change"),
+        read: |reader, _, judge| wal2json::v1::read(reader, judge),
+    },
+    Form {
+        name: "wal2json-v2",
+        word: "wal2json",
+        told_by: "action",
+        is_of: |seen| seen.has("action"),
+        read: |reader, _, judge| wal2json::v2::read(reader, judge),
+    },
 ];
 
 /// Reads the one change document that `text` holds, in whichever of the forms named by `words` its shape shows.
 ///
-/// Gives the form's name, or none when no form was recognised (a violation says so).
+/// Gives the form's name, or none when no form was recognised (a violation says so). None at all for a text that is empty, where
+/// that is no document of any form.
 pub fn read_changes<'a>(
     text: &'a str,
+    beside: Beside<'a>,
     words: &[String],
     judge: &mut Judge<'a, '_>,
-) -> Result<(Option<&'static str>, ChangeSet<'a>), Fault> {
+) -> Result<Option<(Option<&'static str>, ChangeSet<'a>)>, Fault> {
+    read_in(&FORMS, text, beside, words, judge)
+}
+
+/// [`read_changes`], among the forms that are given.
+fn read_in<'a>(
+    forms: &'static [Form],
+    text: &'a str,
+    beside: Beside<'a>,
+    words: &[String],
+    judge: &mut Judge<'a, '_>,
+) -> Result<Option<(Option<&'static str>, ChangeSet<'a>)>, Fault> {
     let mut reader = Reader::new(text);
-    let form = recognise(text)?.filter(|form| words.iter().any(|word| word == form.word));
+    let form = glimpse::form_of(forms, text, beside)?.filter(|form| words.iter().any(|word| word == form.word));
     let Some(form) = form else {
-        unrecognised(&mut reader, words, judge)?;
-        return Ok((None, ChangeSet::default()));
+        if reader.is_done() {
+            return Ok(None);
+        }
+        unrecognised(forms, &mut reader, words, judge)?;
+        return Ok(Some((None, ChangeSet::default())));
     };
-    let changes = (form.read)(&mut reader, judge)?;
+    let changes = (form.read)(&mut reader, beside, judge)?;
     if !reader.is_done() {
         judge.violation(&Path::ROOT, || {
             "another document follows; send one, or several as application/x-ndjson".to_string()
@@ -63,33 +102,30 @@ pub fn read_changes<'a>(
             reader.skip(&Path::ROOT, judge)?;
         }
     }
-    Ok((Some(form.name), changes))
+    Ok(Some((Some(form.name), changes)))
 }
 
-/// Tells the form of the document at the beginning of `text` by the members of its outermost object.
+/// Tells the form of the document at the beginning of `text` by its shape alone.
 pub(crate) fn recognise(text: &str) -> Result<Option<&'static Form>, Fault> {
-    let mut reader = Reader::new(text);
-    if reader.peek()? != Kind::Object {
-        return Ok(None);
+    if text.trim_ascii().is_empty() {
+        return Reader::new(text).peek().map(|_| None);
     }
-    reader.begin_object()?;
-    while let Some(name) = reader.next_member()? {
-        if let Some(form) = FORMS.iter().find(|form| form.marker == name) {
-            return Ok(Some(form));
-        }
-        reader.skip(&Path::ROOT, &mut crate::json::Judged)?;
-    }
-    Ok(None)
+    glimpse::form_of(&FORMS, text, Beside::default())
 }
 
 /// Walks over a document of no known form, so that a fault in its JSON is told before its shape.
-fn unrecognised<'a>(reader: &mut Reader<'a>, words: &[String], judge: &mut Judge<'a, '_>) -> Result<(), Fault> {
+fn unrecognised<'a>(
+    forms: &[Form],
+    reader: &mut Reader<'a>,
+    words: &[String],
+    judge: &mut Judge<'a, '_>,
+) -> Result<(), Fault> {
     let value = reader.value(&Path::ROOT, judge)?;
     reader.finish()?;
-    let members: Vec<_> = FORMS
+    let members: Vec<_> = forms
         .iter()
         .filter(|form| words.iter().any(|word| word == form.word))
-        .map(|form| format!("`{}` ({})", form.marker, form.name))
+        .map(|form| format!("`{}` ({})", form.told_by, form.name))
         .collect();
     judge.violation(&Path::ROOT, || {
         format!(
@@ -100,3 +136,6 @@ fn unrecognised<'a>(reader: &mut Reader<'a>, words: &[String], judge: &mut Judge
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::json::{Fault, FaultKind};
 use crate::judgement::{Judge, Rules};
 use crate::panics::{self, Panicked};
 use crate::problem::{Problem, ProblemType, Violation};
-use crate::record::Headers;
+use crate::record::{Beside, Headers};
 
 /// What a stream's documents are.
 #[derive(Debug, Clone)]
@@ -57,57 +57,46 @@ pub struct Accepted<'a> {
 impl Gate {
     /// Judges the one document that `bytes` hold.
     pub fn judge<'a>(&self, bytes: &'a [u8]) -> Result<Accepted<'a>, Problem> {
-        self.judge_with(bytes, None)
+        self.judge_with(bytes, Beside::default())
     }
 
-    /// Judges the one document that `bytes` hold, with what is said beside it.
-    pub fn judge_with<'a>(&self, bytes: &'a [u8], headers: Option<&'a Headers>) -> Result<Accepted<'a>, Problem> {
-        self.judge_keyed(bytes, headers, &self.key)
+    /// Judges the one document that `bytes` hold, with what stands beside it.
+    pub fn judge_with<'a>(&self, bytes: &'a [u8], beside: Beside<'a>) -> Result<Accepted<'a>, Problem> {
+        self.judge_keyed(bytes, beside, &self.key)
     }
 
     /// Judges the value of a record. It stands in its place already, whatever the key was, so none is looked for.
-    pub fn judge_kept<'a>(&self, value: &'a [u8], headers: &'a Headers) -> Result<Accepted<'a>, Problem> {
-        self.judge_keyed(value, Some(headers), &KeyRule::None)
+    pub fn judge_kept<'a>(&self, value: &'a [u8], beside: Beside<'a>) -> Result<Accepted<'a>, Problem> {
+        self.judge_keyed(value, beside, &KeyRule::None)
     }
 
     /// Judges bare text, as the JSON string of it. It has no key: there is no place in it that a pointer could name.
     pub fn judge_text(&self, bytes: &[u8], headers: Option<&Headers>) -> Result<(), Problem> {
         let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(bytes))?;
-        self.judge_keyed(quoted(text).as_bytes(), headers, &KeyRule::None).map(drop)
+        self.judge_keyed(quoted(text).as_bytes(), Beside { key: None, headers }, &KeyRule::None).map(drop)
     }
 
-    fn judge_keyed<'a>(
-        &self,
-        bytes: &'a [u8],
-        headers: Option<&'a Headers>,
-        key: &KeyRule,
-    ) -> Result<Accepted<'a>, Problem> {
-        judging(|| self.judge_bytes(bytes, headers, key))
+    fn judge_keyed<'a>(&self, bytes: &'a [u8], beside: Beside<'a>, key: &KeyRule) -> Result<Accepted<'a>, Problem> {
+        judging(|| self.judge_bytes(bytes, beside, key))
     }
 
-    fn judge_bytes<'a>(
-        &self,
-        bytes: &'a [u8],
-        headers: Option<&'a Headers>,
-        key: &KeyRule,
-    ) -> Result<Accepted<'a>, Problem> {
+    fn judge_bytes<'a>(&self, bytes: &'a [u8], beside: Beside<'a>, key: &KeyRule) -> Result<Accepted<'a>, Problem> {
         if bytes.len() > self.document_bytes_max {
             return Err(format::lines::too_large(self.document_bytes_max));
         }
         let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(bytes))?;
-        if text.trim_ascii().is_empty() {
-            return Err(Problem::new(ProblemType::NotJson, "the body is empty"));
-        }
+        let empty = || Problem::new(ProblemType::NotJson, "the body is empty");
         let mut judge = Judge::new(&self.rules);
         let mut fields = Vec::new();
         let read = match &self.takes {
-            Takes::Changes { forms } => format::read_changes(text, forms, &mut judge),
-            Takes::Events(rules) => rules.read(text, headers, &mut judge).map(|values| {
+            Takes::Changes { forms } => format::read_changes(text, beside, forms, &mut judge),
+            Takes::Events(_) if text.trim_ascii().is_empty() => Ok(None),
+            Takes::Events(rules) => rules.read(text, beside.headers, &mut judge).map(|values| {
                 fields = values;
-                (Some(event::NAME), ChangeSet::default())
+                Some((Some(event::NAME), ChangeSet::default()))
             }),
         };
-        let (form, changes) = read.map_err(not_json)?;
+        let (form, changes) = read.map_err(not_json)?.ok_or_else(empty)?;
         let key = match key.find(text, &changes) {
             Ok(key) => key,
             Err(missing) => {

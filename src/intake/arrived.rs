@@ -7,7 +7,7 @@ use crate::format::event::ATTRIBUTE;
 use crate::format::lines::{BYTE_ORDER_MARK, Layout, pieces, too_large};
 use crate::gate::judging;
 use crate::problem::Problem;
-use crate::record::{Headers, Record};
+use crate::record::{Beside, Headers, Record};
 use crate::stream::Stream;
 
 /// The documents of one YAML body, as JSON with their aliases written out.
@@ -73,7 +73,8 @@ pub(super) fn judge(
     record_bytes_max: usize,
 ) -> Result<(Record, usize), Problem> {
     let Arrived { bytes, event, within } = arrived;
-    let accepted = stream.gate.judge_with(&bytes, event.as_ref()).map_err(|mut problem| {
+    let beside = event.as_ref().map_or(Beside::default(), Beside::of_event);
+    let accepted = stream.gate.judge_with(&bytes, beside).map_err(|mut problem| {
         for error in &mut problem.errors {
             error.pointer = match error.pointer.strip_prefix(ATTRIBUTE) {
                 Some(name) => format!("/{name}"),
