@@ -16,6 +16,8 @@ pub mod schema;
 pub mod format;
 pub mod gate;
 pub mod action;
+pub mod rollup;
+pub mod generate;
 
 pub mod excerpt;
 pub mod near;

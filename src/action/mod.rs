@@ -5,11 +5,13 @@
 //! are never spliced into a text that is read as JSON later. Where the values come from is the caller's business, and so
 //! is what becomes of the record.
 
+pub mod brackets;
 mod route;
 mod source;
 #[cfg(test)]
 mod tests;
 
+use self::brackets::Part;
 pub use self::route::Route;
 pub use self::source::{Given, Source, Taken, is_number};
 use crate::gate::quoted;
@@ -62,13 +64,7 @@ pub enum Node {
 
 /// A text with places for values: `{query.user}`. `{{` and `}}` stand for the brackets themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Fixed(String),
-    Value(Taken),
-}
+pub struct Template(Vec<Part<Taken>>);
 
 /// What a call of an action comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,33 +88,7 @@ impl Method {
 impl Template {
     /// Reads a template; says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parts = Vec::new();
-        let mut fixed = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(['{', '}']) {
-            fixed.push_str(&rest[..at]);
-            let bracket = &rest[at..=at];
-            rest = &rest[at + 1..];
-            if let Some(after) = rest.strip_prefix(bracket) {
-                fixed.push_str(bracket);
-                rest = after;
-                continue;
-            }
-            let end = rest.find('}').filter(|_| bracket == "{");
-            let Some(end) = end else {
-                return Err(format!("`{bracket}` stands alone; write `{bracket}{bracket}` for the bracket itself"));
-            };
-            if !fixed.is_empty() {
-                parts.push(Part::Fixed(std::mem::take(&mut fixed)));
-            }
-            parts.push(Part::Value(Taken::parse(&rest[..end])?));
-            rest = &rest[end + 1..];
-        }
-        fixed.push_str(rest);
-        if !fixed.is_empty() || parts.is_empty() {
-            parts.push(Part::Fixed(fixed));
-        }
-        Ok(Template(parts))
+        brackets::parts(text, Taken::parse).map(Template)
     }
 
     /// The sources of its values.

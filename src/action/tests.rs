@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn taken(source: Source) -> Part {
+fn taken(source: Source) -> Part<Taken> {
     Part::Value(Taken { source, is_number: false, default: None })
 }
 
@@ -42,7 +42,7 @@ fn action(record: Content) -> Action {
 
 #[test]
 fn templates_are_read() {
-    let table: [(&str, &[Part]); 6] = [
+    let table: [(&str, &[Part<Taken>]); 6] = [
         ("plain", &[Part::Fixed("plain".into())]),
         ("", &[Part::Fixed(String::new())]),
         ("{query.user}", &[taken(Source::Query("user".into()))]),

@@ -8,6 +8,7 @@ mod change_set;
 pub mod column_type;
 mod cutter;
 pub mod decimal;
+pub mod instant;
 pub mod interval;
 mod misfit;
 pub mod pattern;

@@ -31,6 +31,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "generate",
+        &[
+            "sluicegate generate events",
+            "sluicegate generate events --users 1000 --rate 500 --duration 1m",
+            "sluicegate generate - --users 10000 --messages 100 --seed 7 --at 2026-01-01T00:00:00Z > sightings.ndjson",
+        ],
+    ),
+    (
         "tail",
         &[
             "sluicegate tail events -n 5",

@@ -6,6 +6,7 @@ mod check;
 mod dead_letters;
 mod door;
 mod examples;
+mod generate;
 mod init;
 mod output;
 mod positions;
@@ -98,6 +99,8 @@ enum Command {
     Check(check::Check),
     /// Judge documents from files and append them to the journal
     Publish(publish::Publish),
+    /// Make documents up, for a stream or for standard output
+    Generate(generate::Generate),
     /// Print the records of a topic
     Tail(tail::Tail),
     /// Print rows of a table
@@ -142,7 +145,7 @@ impl Command {
             Command::Rows(_) | Command::Receipt(_) | Command::DeadLetters(_) => output::LISTS,
             Command::Positions(_) | Command::Backup(_) | Command::Verify(_) => output::LISTS,
             // Theirs is text for people, or one form that is what it is.
-            Command::Publish(_) => &[Output::Table, Output::Json],
+            Command::Publish(_) | Command::Generate(_) => &[Output::Table, Output::Json],
             Command::Up(_) | Command::Init(_) | Command::Check(_) => &[],
             Command::Schema(_) | Command::Completions(_) | Command::Man(_) => &[],
         }
@@ -235,6 +238,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Command::Init(command) => command.run(&global),
             Command::Check(command) => command.run(&global).await,
             Command::Publish(command) => command.run(&global).await,
+            Command::Generate(command) => command.run(&global).await,
             Command::Tail(command) => command.run(&global).await,
             Command::Rows(command) => command.run(&global).await,
             Command::Receipt(command) => command.run(&global).await,

@@ -11,9 +11,10 @@ use clap::Args;
 
 use self::flow::{Flow, Left};
 use self::report::{Report, say};
-use super::wiring::{self, Patience};
+use super::wiring::{self, Outside, Patience};
 use super::{Done, Failed, Global};
 use crate::intake::files::Keys;
+use crate::stream::Stream;
 
 #[derive(Debug, Args)]
 pub(super) struct Publish {
@@ -41,11 +42,7 @@ impl Publish {
         let is_pipe = self.files.iter().any(|path| path == Path::new("-"));
         let patience = if is_pipe { Patience::ForJournal } else { Patience::None };
         let outside = wiring::open_with(&config, patience).await?;
-        let stream = outside.stream(&self.stream)?;
-        if stream.is_foreign {
-            let words = format!("the stream {} reads a topic that others write, and takes nothing in", stream.name);
-            return Err(Failed::Usage(words));
-        }
+        let stream = taking(&outside, &self.stream)?;
         let mut flow = Flow::new(&**outside.log()?, stream, report)?;
         let mut is_done = true;
         for path in &self.files {
@@ -71,20 +68,53 @@ impl Publish {
             };
             match flow.publish(source, reader).await? {
                 Left::AtTheEnd { is_whole } => is_done &= is_whole,
-                Left::AtRefusal => return Err(Failed::Said),
-                Left::BySignal { waiting: 0 } => {
-                    return Err(Failed::Error("interrupted; what was read whole is published".into()));
-                }
-                Left::BySignal { waiting } => {
-                    let words = format!(
-                        "interrupted while {waiting} documents waited for the journal; publish them again, with their \
-                         keys they are applied once"
-                    );
-                    return Err(Failed::Error(words.into()));
-                }
+                ended => return left(ended),
             }
         }
         if is_done { Ok(()) } else { Err(Failed::Said) }
+    }
+}
+
+/// Publishes documents that somebody here makes, one a line, as if they came by a pipe.
+pub(super) async fn publish_made(global: &Global, stream: &str, made: Box<dyn Read + Send>) -> Done {
+    let config = global.load()?;
+    let report = Report::new(global.output)?;
+    let outside = wiring::open_with(&config, Patience::ForJournal).await?;
+    let stream = taking(&outside, stream)?;
+    let mut flow = Flow::new(&**outside.log()?, stream, report)?;
+    let source = flow::Source {
+        name: "made up".to_owned(),
+        path: Path::new("-"),
+        keys: Keys::None,
+        stops_at_refusal: true,
+        may_end_unfinished: false,
+    };
+    left(flow.publish(source, made).await?)
+}
+
+/// The stream, if it takes documents.
+fn taking<'o>(outside: &'o Outside, name: &str) -> Result<&'o Stream, Failed> {
+    let stream = outside.stream(name)?;
+    if stream.is_foreign {
+        let words = format!("the stream {} reads a topic that others write, and takes nothing in", stream.name);
+        return Err(Failed::Usage(words));
+    }
+    Ok(stream)
+}
+
+/// What is said when a source was left before its end.
+fn left(left: Left) -> Done {
+    match left {
+        Left::AtTheEnd { is_whole: true } => Ok(()),
+        Left::AtTheEnd { is_whole: false } | Left::AtRefusal => Err(Failed::Said),
+        Left::BySignal { waiting: 0 } => Err(Failed::Error("interrupted; what was read whole is published".into())),
+        Left::BySignal { waiting } => {
+            let words = format!(
+                "interrupted while {waiting} documents waited for the journal; publish them again, with their keys they \
+                 are applied once"
+            );
+            Err(Failed::Error(words.into()))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands: what they do, what they print, and the code they leave with.
 
+mod generate;
 mod help;
 mod logs;
 mod names;

@@ -38,6 +38,8 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("gate", &["change", "format", "json", "judgement", "panics", "problem", "record"]),
     ("action", &["gate", "json", "problem"]),
+    ("rollup", &["change", "clock", "digest", "document", "gate", "json", "record"]),
+    ("generate", &["action", "change", "clock", "gate", "json"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
     ("sqlite", &["disk"]),

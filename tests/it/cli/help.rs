@@ -9,6 +9,7 @@ const COMMANDS: &[&[&str]] = &[
     &["init"],
     &["check"],
     &["publish"],
+    &["generate"],
     &["tail"],
     &["rows"],
     &["receipt"],
