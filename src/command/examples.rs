@@ -35,7 +35,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "sluicegate generate events",
             "sluicegate generate events --users 1000 --rate 500 --duration 1m",
-            "sluicegate generate - --users 10000 --messages 100 --seed 7 --at 2026-01-01T00:00:00Z > sightings.ndjson",
+            "sluicegate generate - --users 10000 --seed 7 --at 2026-01-01 > seen.ndjson",
         ],
     ),
     (
