@@ -34,7 +34,7 @@ use crate::document::{Position, StreamName, TopicName};
 use crate::problem::{Problem, ProblemType};
 use crate::record::Record;
 
-/// A database.
+/// A database. None of its methods, nor of what it gives, blocks the thread that polls it.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Tells this store from any other.
@@ -48,7 +48,7 @@ pub trait Store: Send + Sync {
     async fn claim(&self, claim: ClaimRequest<'_>) -> Result<Claim, StoreError>;
 
     /// Begins a transaction: of the owner of a partition, who names its claim, or, without one, of somebody who moves no
-    /// position. Dropped without a commit it leaves nothing behind. Its methods may block the thread.
+    /// position. Dropped without a commit it leaves nothing behind.
     async fn begin<'s>(
         &'s self,
         rules: &'s ApplyRules,

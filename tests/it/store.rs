@@ -11,6 +11,7 @@ mod earlier;
 mod keyed;
 mod postgres;
 mod sqlite_refusals;
+mod sqlite_waits;
 mod transactions;
 
 use std::sync::Arc;

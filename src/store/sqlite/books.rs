@@ -173,8 +173,9 @@ impl Books for SqliteStore {
     }
 
     async fn begin(&self, journal: &str, places: &[(Place, i64)]) -> Result<(), StoreError> {
-        let Some((Place { stream, topic, .. }, _)) = places.first() else { return Ok(()) };
-        self.write(|connection| {
+        let (journal, places) = (journal.to_owned(), places.to_vec());
+        let begin = move |connection: &Connection| {
+            let Some((Place { stream, topic, .. }, _)) = places.first() else { return Ok(()) };
             let begun: bool = connection
                 .query_row(
                     r#"SELECT count(*) > 0 FROM "_sluicegate_positions" WHERE stream = ?1 AND topic = ?2"#,
@@ -186,31 +187,34 @@ impl Books for SqliteStore {
                 let sql = r#"INSERT INTO "_sluicegate_positions"
                     (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
                     VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, '')"#;
-                let row = (stream.as_str(), topic.as_str(), place.partition, journal, offset);
+                let row = (stream.as_str(), topic.as_str(), place.partition, &journal, offset);
                 connection.execute(sql, row).map_err(failed)?;
             }
             Ok(())
-        })
-        .await
+        };
+        self.writer.write(begin).await
     }
 
     async fn move_position(&self, place: &Place, how: &Move) -> Result<Moved, StoreError> {
-        self.write(|connection| moves::apply(connection, place, how)).await
+        let (place, how) = (place.clone(), how.clone());
+        self.writer.write(move |connection| moves::apply(connection, &place, &how)).await
     }
 
     async fn note_halt(&self, place: &Place, reason: Option<&str>) -> Result<(), StoreError> {
-        self.write(|connection| {
+        let (place, reason) = (place.clone(), reason.map(str::to_owned));
+        let note = move |connection: &Connection| {
             let sql = r#"UPDATE "_sluicegate_positions" SET halted = ?4
                          WHERE stream = ?1 AND topic = ?2 AND "partition" = ?3"#;
             let parameters = (place.stream.as_str(), place.topic.as_str(), place.partition, reason);
             connection.execute(sql, parameters).map(drop).map_err(failed)
-        })
-        .await
+        };
+        self.writer.write(note).await
     }
 
     async fn prune(&self, place: &Place, before_ms: i64, journal_start: i64) -> Result<u64, StoreError> {
-        self.write(|connection| {
-            let keys = keys::prune(connection, place, before_ms)?;
+        let place = place.clone();
+        let prune = move |connection: &Connection| {
+            let keys = keys::prune(connection, &place, before_ms)?;
             let duplicates = connection
                 .execute(
                     r#"DELETE FROM "_sluicegate_duplicates"
@@ -226,8 +230,8 @@ impl Books for SqliteStore {
                 )
                 .map_err(failed)?;
             Ok(keys + duplicates as u64)
-        })
-        .await
+        };
+        self.writer.write(prune).await
     }
 
     async fn audit(&self, place: &Place) -> Result<Audit, StoreError> {

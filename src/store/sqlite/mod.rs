@@ -1,5 +1,5 @@
-//! The store in an SQLite file: WAL, `synchronous=FULL`, one writer in this process; readers have connections of their
-//! own. Several processes may use the file at once.
+//! The store in an SQLite file: WAL, `synchronous=FULL`. One thread of this process writes; readers have connections of
+//! their own. Several processes may use the file at once.
 
 mod affinity;
 mod bind;
@@ -18,25 +18,25 @@ mod plan;
 mod read;
 mod rows;
 mod schema;
+mod session;
 mod transaction;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::Mutex;
 
 use self::error::failed;
-use self::keys::Keys;
-use self::plan::Plans;
 use self::read::Readers;
-use self::transaction::SqliteTransaction;
+use self::session::Session;
+use self::writer::{Writer, WriterThread};
 use super::books::Books;
 use super::claims::Former;
 use super::rows::Rows;
 use super::{ApplyRules, Claim, ClaimRequest, Limits, Store, StoreError, Transaction};
-use crate::sqlite::{OpenFile, Turn};
+use crate::sqlite::OpenFile;
 
 /// The memory of the writing connection for pages, in KiB.
 const CACHE_KIB: u32 = 16 << 10;
@@ -48,20 +48,8 @@ const IDENTIFIER_BYTES_MAX: usize = 255;
 #[derive(Debug)]
 pub struct SqliteStore {
     identity: String,
-    writer: Arc<Mutex<Writer>>,
+    writer: WriterThread,
     readers: Arc<Readers>,
-}
-
-/// The connection that writes, and what it knows about the tables.
-#[derive(Debug)]
-struct Writer {
-    connection: Connection,
-    plans: Plans,
-    keys: Keys,
-    /// SQLite's counter of schema changes when the plans were made.
-    made_at: i64,
-    file: OpenFile,
-    turn: Turn,
 }
 
 impl SqliteStore {
@@ -79,56 +67,20 @@ impl SqliteStore {
         let identity = schema::prepare(&mut connection).map_err(at)?;
         let file = OpenFile::remember(path).ok_or_else(|| StoreError::Stop(format!("{} vanished", path.display())))?;
         let readers = Arc::new(Readers::new(file.clone()));
-        let writer = Writer {
-            connection,
-            plans: Plans::default(),
-            keys: Keys::new(keys::RECENT_MAX),
-            made_at: -1,
-            file,
-            turn: Turn::new(),
-        };
-        Ok(SqliteStore { identity, writer: Arc::new(Mutex::new(writer)), readers })
+        let writer = WriterThread::start(Writer::new(connection, file)).map_err(at)?;
+        Ok(SqliteStore { identity, writer, readers })
     }
 
     /// Bounds the file, for tests of a full disk.
     pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
-        let writer = self.writer.lock().await;
-        writer.connection.pragma_update(None, "max_page_count", pages).map_err(failed)
+        let limit =
+            move |writer: &mut Writer| writer.connection.pragma_update(None, "max_page_count", pages).map_err(failed);
+        self.writer.run(limit).await
     }
 
     /// Stops questions about rows after another time than [`super::rows::READ_TIMEOUT`], for tests of slow ones.
     pub fn limit_reading(&self, timeout: std::time::Duration) {
         self.readers.set_timeout(timeout);
-    }
-
-    /// Runs `work` in a transaction of the books' own.
-    async fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut writer = self.writer.lock().await;
-        writer.check_file()?;
-        // It may be about keys.
-        writer.keys.suspect();
-        let transaction =
-            rusqlite::Transaction::new_unchecked(&writer.connection, rusqlite::TransactionBehavior::Immediate)
-                .map_err(failed)?;
-        let value = work(&transaction)?;
-        transaction.commit().map_err(failed)?;
-        Ok(value)
-    }
-}
-
-impl Writer {
-    fn check_file(&self) -> Result<(), StoreError> {
-        check(&self.file)
-    }
-
-    /// Forgets the plans when somebody changed a table.
-    fn refresh_catalogue(&mut self) -> Result<(), StoreError> {
-        let version = self.connection.pragma_query_value(None, "schema_version", |row| row.get(0)).map_err(failed)?;
-        if version != self.made_at {
-            self.plans.clear();
-            self.made_at = version;
-        }
-        Ok(())
     }
 }
 
@@ -173,9 +125,10 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<Claim, StoreError> {
-        let ClaimRequest { place, journal, owner, .. } = request;
-        let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
-        self.write(|connection| {
+        let ClaimRequest { place, journal, start, owner } = request;
+        let (place, journal, owner) = (place.clone(), journal.to_owned(), owner.to_owned());
+        let claim = move |connection: &Connection| {
+            let at = (place.stream.as_str(), place.topic.as_str(), place.partition);
             let former = connection
                 .query_row(
                     r#"SELECT journal, next_offset, epoch, applied_before FROM "_sluicegate_positions"
@@ -188,6 +141,7 @@ impl Store for SqliteStore {
                 )
                 .optional()
                 .map_err(failed)?;
+            let request = ClaimRequest { place: &place, journal: &journal, start, owner: &owner };
             let claim = request.granted(former.as_ref())?;
             connection
                 .execute(
@@ -195,12 +149,12 @@ impl Store for SqliteStore {
                            (stream, topic, "partition", journal, first_offset, next_offset, epoch, owner)
                        VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
                        ON CONFLICT DO UPDATE SET epoch = ?6, owner = ?7"#,
-                    (at.0, at.1, at.2, journal, claim.next_offset, claim.epoch, owner),
+                    (at.0, at.1, at.2, &journal, claim.next_offset, claim.epoch, &owner),
                 )
                 .map_err(failed)?;
             Ok(claim)
-        })
-        .await
+        };
+        self.writer.write(claim).await
     }
 
     async fn begin<'s>(
@@ -208,8 +162,7 @@ impl Store for SqliteStore {
         rules: &'s ApplyRules,
         _claim: Option<&Claim>,
     ) -> Result<Box<dyn Transaction + 's>, StoreError> {
-        let writer = Arc::clone(&self.writer).lock_owned().await;
-        Ok(Box::new(SqliteTransaction::begin(writer, rules)?))
+        Ok(Box::new(Session::begin(&self.writer, rules.clone()).await?))
     }
 
     fn books(&self) -> &dyn Books {
@@ -222,10 +175,11 @@ impl Store for SqliteStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         // A write that changes nothing takes the lock and finds a file that cannot be written.
-        self.write(|connection| {
-            let sql = r#"UPDATE "_sluicegate_store" SET version = version"#;
-            connection.execute(sql, []).map(drop).map_err(failed)
-        })
-        .await
+        self.writer
+            .write(|connection| {
+                let sql = r#"UPDATE "_sluicegate_store" SET version = version"#;
+                connection.execute(sql, []).map(drop).map_err(failed)
+            })
+            .await
     }
 }

@@ -1,15 +1,12 @@
-//! One write transaction on the store's file.
+//! What a transaction does on the thread that writes.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use tokio::sync::OwnedMutexGuard;
-
-use super::Writer;
 use super::bind::to_sql;
 use super::error::failed;
 use super::keys::Noted;
+use super::writer::Writer;
 use crate::change::Change;
 use crate::clock;
 use crate::document::Position;
@@ -17,16 +14,16 @@ use crate::problem::ProblemType;
 use crate::store::keys::verdict;
 use crate::store::needs;
 use crate::store::{
-    ApplyRules, Claim, Closing, CommitRefusal, Document, Fate, Idempotency, Letter, Part, Refusal, StoreError, Tally,
-    Transaction,
+    ApplyRules, Claim, Closing, CommitRefusal, Document, Fate, Idempotency, Letter, Refusal, StoreError, Tally,
 };
 
 /// After this time a run of documents ends, and is committed: another stream, or another process, gets its turn.
 const RUN_TIMEOUT: Duration = Duration::from_millis(500);
 
-pub(super) struct SqliteTransaction<'s> {
-    writer: OwnedMutexGuard<Writer>,
-    rules: &'s ApplyRules,
+/// A transaction at work. Dropped without a commit it leaves nothing behind.
+pub(super) struct Work<'w> {
+    writer: &'w mut Writer,
+    rules: &'w ApplyRules,
     /// The SQL that ran, when somebody wants to see it.
     statements: Option<Vec<String>>,
     is_open: bool,
@@ -36,17 +33,26 @@ pub(super) struct SqliteTransaction<'s> {
     changes: u64,
 }
 
-impl<'s> SqliteTransaction<'s> {
-    /// Begins. The writer is the only one of this process; other processes are kept out by IMMEDIATE.
-    pub(super) fn begin(mut writer: OwnedMutexGuard<Writer>, rules: &'s ApplyRules) -> Result<Self, StoreError> {
+impl<'w> Work<'w> {
+    /// Begins. The thread has no other work; other processes are kept out by IMMEDIATE.
+    pub(super) fn begin(writer: &'w mut Writer, rules: &'w ApplyRules) -> Result<Self, StoreError> {
         writer.check_file()?;
         writer.turn.begin();
         writer.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
         let changes = writer.plans.changes;
-        let mut transaction =
-            SqliteTransaction { writer, rules, statements: None, is_open: true, noted: Noted::default(), changes };
-        transaction.writer.refresh_catalogue()?;
-        Ok(transaction)
+        let work = Work { writer, rules, statements: None, is_open: true, noted: Noted::default(), changes };
+        work.writer.refresh_catalogue()?;
+        Ok(work)
+    }
+
+    /// Whether it has not been committed.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// The SQL that ran since the last time, as far as it was to be recorded.
+    pub(super) fn take_statements(&mut self) -> Vec<String> {
+        self.statements.take().unwrap_or_default()
     }
 
     fn apply_one(&mut self, document: &Document<'_>) -> Result<Fate, StoreError> {
@@ -102,7 +108,7 @@ impl<'s> SqliteTransaction<'s> {
         Ok(())
     }
 
-    fn run(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
+    pub(super) fn run(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
         self.writer
             .connection
             .prepare_cached(sql)
@@ -121,10 +127,10 @@ fn has_unresolved_references(connection: &rusqlite::Connection) -> bool {
     code == SQLITE_OK && current != 0
 }
 
-#[async_trait]
-impl Transaction for SqliteTransaction<'_> {
-    async fn apply(&mut self, part: &Part) -> Result<Vec<Fate>, Refusal> {
-        let documents = part.documents();
+/// The steps, as [`crate::store::Transaction`] has them.
+impl Work<'_> {
+    pub(super) fn apply(&mut self, documents: &[Document<'_>], is_recorded: bool) -> Result<Vec<Fate>, Refusal> {
+        self.statements = is_recorded.then(Vec::new);
         let whole = |error| Refusal::new(failed(error).of_the_books(), None);
         self.writer.connection.execute_batch("SAVEPOINT documents").map_err(whole)?;
         let (changes, noted) = (self.writer.plans.changes, self.noted.count());
@@ -161,7 +167,7 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(fates)
     }
 
-    async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError> {
+    pub(super) fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError> {
         let Letter { stream, position, record, problem, set_aside_ms, attempts } = letter;
         let headers = serde_json::to_string(&record.headers).unwrap_or_default();
         let reason = problem.kind.name();
@@ -193,7 +199,7 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(())
     }
 
-    async fn advance(&mut self, claim: &Claim, next_offset: i64, tally: Tally) -> Result<(), StoreError> {
+    pub(super) fn advance(&mut self, claim: &Claim, next_offset: i64, tally: Tally) -> Result<(), StoreError> {
         let Claim { place, epoch, next_offset: from, .. } = claim;
         let moved = self.run(
             r#"UPDATE "_sluicegate_positions" SET next_offset = ?1, applied = applied + ?2, duplicates = duplicates + ?3,
@@ -216,7 +222,7 @@ impl Transaction for SqliteTransaction<'_> {
         if moved == 1 { Ok(()) } else { Err(StoreError::Fenced) }
     }
 
-    async fn close_letter(&mut self, letter: &Position, how: Closing<'_>) -> Result<bool, StoreError> {
+    pub(super) fn close_letter(&mut self, letter: &Position, how: Closing<'_>) -> Result<bool, StoreError> {
         let at = (letter.topic.as_str(), letter.partition, letter.offset);
         let counter = match how {
             Closing::Failed(problem) => {
@@ -256,15 +262,7 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(true)
     }
 
-    fn statements(&self) -> Vec<String> {
-        self.statements.clone().unwrap_or_default()
-    }
-
-    fn record_statements(&mut self) {
-        self.statements.get_or_insert_default();
-    }
-
-    async fn commit(mut self: Box<Self>) -> Result<(), CommitRefusal> {
+    pub(super) fn commit(&mut self) -> Result<(), CommitRefusal> {
         self.writer.check_file()?;
         let Writer { connection, keys, .. } = &mut *self.writer;
         let saved = keys.save(connection, &self.noted)?;
@@ -276,7 +274,7 @@ impl Transaction for SqliteTransaction<'_> {
     }
 }
 
-impl Drop for SqliteTransaction<'_> {
+impl Drop for Work<'_> {
     fn drop(&mut self) {
         if self.is_open {
             self.writer.plans.forget_since(self.changes);
