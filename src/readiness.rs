@@ -7,15 +7,11 @@ mod asked;
 mod behind;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::asked::Asked;
 pub use self::behind::Behind;
 use crate::parts::{Health, Seen, Trouble};
 use crate::service::Service;
-
-/// A question that has no answer by then has failed.
-pub const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What is asked, and by whom it can be asked at once.
 pub struct Readiness {

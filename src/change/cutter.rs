@@ -3,7 +3,17 @@
 //! It knows the shape of these three only; `moment.rs` puts the rest together, and its tests are the tests of this.
 
 use super::calendar::DAY_MICROS;
-use super::moment::Flaw;
+
+/// Why a text is no moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// It is none, or the calendar or the clock knows none such.
+    Invalid,
+    /// `now` and its kin, which mean another moment when the document is read again.
+    Moving,
+    /// PostgreSQL cannot hold it.
+    OutOfRange,
+}
 
 /// Cuts a text into runs of bytes.
 pub(super) struct Cutter<'a> {

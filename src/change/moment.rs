@@ -10,6 +10,7 @@ use super::calendar::{
     DAY_MICROS, civil, days, from_iso, is_plain_date, month_days, plain_time, write_date, write_offset, write_time,
 };
 use super::cutter::Cutter;
+pub use super::cutter::Flaw;
 
 /// What a text is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +27,6 @@ pub enum Moment {
         /// Converted to UTC.
         zone: bool,
     },
-}
-
-/// Why a text is no moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
-    /// It is none, or the calendar or the clock knows none such.
-    Invalid,
-    /// `now` and its kin, which mean another moment when the document is read again.
-    Moving,
-    /// PostgreSQL cannot hold it.
-    OutOfRange,
 }
 
 const MONTHS: [&str; 12] = [

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::Form;
 use crate::json::{Fault, Judged, Kind, Path, Reader};
 use crate::record::Beside;
 
@@ -28,14 +27,19 @@ impl Glimpse<'_, '_> {
     }
 }
 
-/// Tells the form of the document at the beginning of `text`; none when no form knows it.
-pub(super) fn form_of(forms: &'static [Form], text: &str, beside: Beside<'_>) -> Result<Option<&'static Form>, Fault> {
+/// Tells the form of the document at the beginning of `text`, by what `is_of` says of each; none when no form knows it.
+pub(super) fn form_of<F>(
+    forms: &'static [F],
+    is_of: impl Fn(&F, &Glimpse<'_, '_>) -> bool,
+    text: &str,
+    beside: Beside<'_>,
+) -> Result<Option<&'static F>, Fault> {
     let mut reader = Reader::new(text);
     let kind = if reader.is_done() { None } else { Some(reader.peek()?) };
     let mut members: Vec<Cow<'_, str>> = Vec::new();
     let told = |members: &[Cow<'_, str>], last: Option<&str>| {
         let seen = Glimpse { kind, members, last, beside };
-        forms.iter().find(|form| (form.is_of)(&seen))
+        forms.iter().find(|form| is_of(form, &seen))
     };
     let mut form = told(&members, None);
     if form.is_some() || kind != Some(Kind::Object) {

@@ -85,7 +85,8 @@ fn read_in<'a>(
     judge: &mut Judge<'a, '_>,
 ) -> Result<Option<(Option<&'static str>, ChangeSet<'a>)>, Fault> {
     let mut reader = Reader::new(text);
-    let form = glimpse::form_of(forms, text, beside)?.filter(|form| words.iter().any(|word| word == form.word));
+    let form = glimpse::form_of(forms, |form, seen| (form.is_of)(seen), text, beside)?
+        .filter(|form| words.iter().any(|word| word == form.word));
     let Some(form) = form else {
         if reader.is_done() {
             return Ok(None);
@@ -110,7 +111,7 @@ pub(crate) fn recognise(text: &str) -> Result<Option<&'static Form>, Fault> {
     if text.trim_ascii().is_empty() {
         return Reader::new(text).peek().map(|_| None);
     }
-    glimpse::form_of(&FORMS, text, Beside::default())
+    glimpse::form_of(&FORMS, |form, seen| (form.is_of)(seen), text, Beside::default())
 }
 
 /// Walks over a document of no known form, so that a fault in its JSON is told before its shape.

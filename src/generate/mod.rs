@@ -6,9 +6,11 @@
 mod random;
 mod sighting;
 mod template;
+mod turn;
 
 use self::random::Random;
 pub use self::template::Template;
+use self::turn::Turn;
 
 /// A user's name has this many numbers.
 pub const USERS_MAX: u64 = 100_000_000;
@@ -42,16 +44,6 @@ pub struct Generator {
     made: u64,
     /// The user of number 0.
     first_user: u64,
-}
-
-/// What a document is made for.
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    /// The digits of the user's name.
-    user: u64,
-    /// How many of this user were made before.
-    message: u64,
-    now_ms: i64,
 }
 
 impl Generator {
@@ -93,32 +85,6 @@ impl Generator {
         self.made += 1;
         true
     }
-}
-
-/// Appends `j` and the eight digits of a user.
-fn write_user(out: &mut Vec<u8>, user: u64) {
-    out.push(b'j');
-    write_digits(out, user, 8);
-}
-
-/// Appends the last `count` digits of a number.
-fn write_digits(out: &mut Vec<u8>, number: u64, count: usize) {
-    let start = out.len();
-    out.resize(start + count, b'0');
-    let mut rest = number;
-    for place in out[start..].iter_mut().rev() {
-        *place = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-}
-
-/// Appends a whole number.
-fn write_whole(out: &mut Vec<u8>, number: i64) {
-    if number < 0 {
-        out.push(b'-');
-    }
-    let size = number.unsigned_abs();
-    write_digits(out, size, size.checked_ilog10().map_or(1, |log| log as usize + 1));
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A sighting: a user did something, at a time.
 
 use super::random::Random;
-use super::{Turn, write_digits, write_user, write_whole};
+use super::turn::{Turn, write_digits, write_user, write_whole};
 
 /// A sighting's time is ahead of now by a number of up to four digits.
 const AHEAD: u64 = 10_000;

@@ -4,7 +4,7 @@
 //! after they are in.
 
 use super::random::Random;
-use super::{Turn, write_user, write_whole};
+use super::turn::{Turn, write_user, write_whole};
 use crate::action::brackets::{self, Part};
 use crate::clock;
 use crate::gate::quoted;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::CHECK_TIMEOUT;
+/// A question that has no answer by then has failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An answer is as good as new for so long.
 const FRESH: Duration = Duration::from_millis(200);

@@ -9,8 +9,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::assignment;
 use super::client::Told;
-use super::coverage;
 use super::error::{failed, meaning};
 use super::url::Settings;
 use crate::document::TopicName;
@@ -188,7 +188,7 @@ impl Lookup {
         };
         let mut partitions = self.partitions(topic, DEADLINE)?.unwrap_or_default();
         for member in found.members() {
-            let Some(given) = member.assignment().and_then(|given| coverage::given(given, topic.as_str())) else {
+            let Some(given) = member.assignment().and_then(|given| assignment::given(given, topic.as_str())) else {
                 return Ok(Vec::new());
             };
             partitions.retain(|(partition, _)| !given.contains(partition));

@@ -4,6 +4,8 @@
 //! The value of a record is the document's own bytes, so that any other consumer can read the topic. Retention is the
 //! broker's: nothing here removes a record, and no group holds one back.
 
+mod amount;
+mod assignment;
 mod client;
 mod consumer;
 mod coverage;
@@ -17,6 +19,7 @@ mod producer;
 mod queue;
 mod reading;
 mod rebalance;
+mod reports;
 mod sender;
 mod tail;
 mod ticket;

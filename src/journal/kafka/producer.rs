@@ -9,17 +9,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use rdkafka::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::Message;
-use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext};
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::producer::BaseRecord;
 
-use super::client::Told;
+use super::amount::Amount;
 use super::crowd::Pace;
 use super::headers;
 use super::lookup::Lookup;
-use super::queue::{Amount, Full, Outgoing, Queue, Waiting};
+use super::queue::{Full, Outgoing, Queue, Waiting};
+use super::reports::{Acknowledged, Sent};
 use super::sender::{Client, Sender};
 use super::ticket::{Answer, Settled, Ticket};
 use super::url::Settings;
@@ -40,7 +38,7 @@ pub(super) struct Producer {
 }
 
 /// What senders and acknowledgements share.
-pub(super) struct Shared {
+struct Shared {
     settings: Arc<Settings>,
     lookup: Arc<Lookup>,
     state: Mutex<Queue>,
@@ -48,65 +46,21 @@ pub(super) struct Shared {
     handing: Mutex<()>,
     prompt: Sender,
     gathering: Sender,
-    itself: Weak<Shared>,
-}
-
-/// Travels with a record, and comes back with its acknowledgement.
-pub(super) struct Sent {
-    ticket: Arc<Ticket>,
-    index: u32,
-}
-
-/// The context of the producer's client.
-pub(super) struct Reports {
-    pub(super) told: Told,
-    pub(super) shared: Weak<Shared>,
-}
-
-impl ClientContext for Reports {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.told.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.told.error(error, reason);
-    }
-
-    fn stats_raw(&self, statistics: &[u8]) {
-        self.told.stats_raw(statistics);
-    }
-}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = Box<Sent>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
-        let settled = match result {
-            Ok(message) => sent.ticket.delivered(sent.index, message.partition(), message.offset()),
-            Err((error, _)) => {
-                let trouble = self.told.trouble().map(|(_, reason)| format!(": {reason}")).unwrap_or_default();
-                sent.ticket.failed(error.rdkafka_error_code().unwrap_or(Code::Fail), &trouble)
-            }
-        };
-        if let (Some(settled), Some(shared)) = (settled, self.shared.upgrade()) {
-            let mut state = shared.state();
-            state.done(sent.ticket.amount, settled.is_delivered);
-            shared.hand_over(state);
-        }
-    }
+    /// Whom the clients tell of acknowledgements.
+    itself: Weak<dyn Acknowledged>,
 }
 
 impl Producer {
     /// A way to Kafka that connects at the first append.
     pub(super) fn start(settings: &Arc<Settings>, lookup: &Arc<Lookup>) -> Result<Self, JournalError> {
-        let shared = Arc::new_cyclic(|itself| Shared {
+        let shared = Arc::new_cyclic(|itself: &Weak<Shared>| Shared {
             settings: Arc::clone(settings),
             lookup: Arc::clone(lookup),
             state: Mutex::new(Queue::default()),
             handing: Mutex::new(()),
             prompt: Sender::new(Pace::Prompt, settings),
             gathering: Sender::new(Pace::Gathering, settings),
-            itself: Weak::clone(itself),
+            itself: itself.clone(),
         });
         let producer = Producer { shared: Arc::clone(&shared) };
         for pace in [Pace::Prompt, Pace::Gathering] {
@@ -174,6 +128,14 @@ impl Drop for Producer {
     fn drop(&mut self) {
         self.shared.prompt.end();
         self.shared.gathering.end();
+    }
+}
+
+impl Acknowledged for Shared {
+    fn settled(&self, amount: Amount, settled: Settled) {
+        let mut state = self.state();
+        state.done(amount, settled.is_delivered);
+        self.hand_over(state);
     }
 }
 

@@ -4,23 +4,19 @@
 //! It sends nothing; `producer` does.
 
 use std::collections::VecDeque;
-use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rdkafka::message::OwnedHeaders;
 
+use super::amount::Amount;
 use super::crowd::{Crowd, Pace};
 use super::ticket::Ticket;
 use crate::document::TopicName;
 
 /// What may wait for Kafka in memory.
 const WAITING_BYTES_MAX: usize = 32 << 20;
-
-/// A group that has so much is full, and leaves without waiting for the one before: several requests are under way at once.
-const GROUP_BYTES: usize = 256 << 10;
-const GROUP_RECORDS: usize = 1000;
 
 /// With so many full groups under way, the next waits after all: what has not left is certainly not in the topic.
 const GROUPS_MAX: usize = 4;
@@ -51,13 +47,6 @@ pub(super) struct Queue {
     bytes_per_second: f64,
 }
 
-/// How much something is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Amount {
-    pub(super) bytes: usize,
-    pub(super) records: usize,
-}
-
 /// One append that has not left yet.
 pub(super) struct Waiting {
     pub(super) ticket: Arc<Ticket>,
@@ -78,26 +67,6 @@ pub(super) enum Full {
     Busy { bytes: usize, retry_after: Duration },
     /// Kafka acknowledges nothing.
     Silent { bytes: usize, since: Duration },
-}
-
-impl AddAssign for Amount {
-    fn add_assign(&mut self, other: Amount) {
-        self.bytes += other.bytes;
-        self.records += other.records;
-    }
-}
-
-impl SubAssign for Amount {
-    fn sub_assign(&mut self, other: Amount) {
-        self.bytes -= other.bytes;
-        self.records -= other.records;
-    }
-}
-
-impl Amount {
-    fn is_full(self, groups: usize) -> bool {
-        self.bytes >= groups * GROUP_BYTES || self.records >= groups * GROUP_RECORDS
-    }
 }
 
 impl Default for Queue {
@@ -218,6 +187,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use super::super::amount::{GROUP_BYTES, GROUP_RECORDS};
     use super::*;
 
     fn append(queue: &mut Queue, records: usize, bytes: usize) -> Amount {

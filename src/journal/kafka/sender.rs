@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 use super::client::Told;
 use super::crowd::Pace;
 use super::error::failed;
-use super::producer::{Reports, Shared};
+use super::reports::{Acknowledged, Reports};
 use super::topics::MESSAGE_BYTES_MAX;
 use super::url::Settings;
 use crate::journal::JournalError;
@@ -94,8 +94,8 @@ impl Sender {
         state.client.as_ref()?.context().told.trouble().map(|(_, reason)| reason)
     }
 
-    /// The client; `shared` hears of its acknowledgements.
-    pub(super) fn client(&self, shared: &Weak<Shared>) -> Result<Arc<Client>, JournalError> {
+    /// The client; `told_of` hears of its acknowledgements.
+    pub(super) fn client(&self, told_of: &Weak<dyn Acknowledged>) -> Result<Arc<Client>, JournalError> {
         let mut state = self.state();
         // Whoever had a fatal error would refuse everything.
         if let Some(client) = state.client.clone().filter(|client| client.client().fatal_error().is_none()) {
@@ -114,7 +114,7 @@ impl Sender {
         ];
         let mut defaults = DEFAULTS.to_vec();
         defaults.push(("linger.ms", if self.pace == Pace::Prompt { "0" } else { "1" }));
-        let context = Reports { told: Told::default(), shared: Weak::clone(shared) };
+        let context = Reports { told: Told::default(), told_of: Weak::clone(told_of) };
         let client = self.settings.client(&defaults, &fixed).create_with_context(context);
         let client: Arc<Client> = Arc::new(client.map_err(|error| failed("Kafka", &error))?);
         state.client = Some(Arc::clone(&client));

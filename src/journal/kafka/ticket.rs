@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use tokio::sync::oneshot;
 
+use super::amount::Amount;
 use super::error::{is_certain, meaning};
-use super::queue::Amount;
 use crate::document::{Position, TopicName};
 use crate::journal::{AppendError, JournalError, Outcome};
 

@@ -197,7 +197,11 @@ impl Books for SqliteStore {
 
     async fn move_position(&self, place: &Place, how: &Move) -> Result<Moved, StoreError> {
         let (place, how) = (place.clone(), how.clone());
-        self.writer.write(move |connection| moves::apply(connection, &place, &how)).await
+        let step = move |connection: &Connection| {
+            let standing = find_standing(connection, &place)?;
+            moves::apply(connection, &place, standing.as_ref(), &how)
+        };
+        self.writer.write(step).await
     }
 
     async fn note_halt(&self, place: &Place, reason: Option<&str>) -> Result<(), StoreError> {

@@ -2,15 +2,20 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::books::find_standing;
 use super::{failed, keys};
 use crate::clock;
+use crate::store::books::Standing;
 use crate::store::moves::{Behind, Deed, Move, Moved};
 use crate::store::{Place, StoreError};
 
-pub(super) fn apply(connection: &Connection, place: &Place, how: &Move) -> Result<Moved, StoreError> {
-    let standing = find_standing(connection, place)?;
-    let (deeds, moved) = how.deeds(standing.as_ref(), behind(connection, place, how.to)?)?;
+/// Moves a position that stands there now, in the transaction that looked.
+pub(super) fn apply(
+    connection: &Connection,
+    place: &Place,
+    standing: Option<&Standing>,
+    how: &Move,
+) -> Result<Moved, StoreError> {
+    let (deeds, moved) = how.deeds(standing, behind(connection, place, how.to)?)?;
     deeds.iter().try_for_each(|deed| write(connection, place, &how.journal, *deed))?;
     Ok(moved)
 }
