@@ -31,6 +31,7 @@ pub mod store;
 pub mod stream;
 
 pub mod metrics;
+pub mod reading;
 pub mod budget;
 pub mod service;
 pub mod parts;

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub use self::refusals::Refusals;
-use crate::apply::progress::Progress;
 use crate::budget::Budget;
 use crate::document::Position;
 use crate::intake::directory::health::Folders;
@@ -15,6 +14,7 @@ use crate::journal::{Journal, Log};
 use crate::metrics::{Applied, Intake, Metrics, Way};
 use crate::near;
 use crate::problem::{Problem, ProblemType};
+use crate::reading::progress::Progress;
 use crate::shutdown::Stop;
 use crate::store::books::Outcome;
 use crate::store::readable::Readable;

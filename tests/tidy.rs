@@ -34,7 +34,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
         "tokio::",
         &[
             "apply",
-            "apply::progress",
+            "reading::progress",
             "budget",
             "command",
             "http",
@@ -211,7 +211,7 @@ fn imports_are_found_however_they_are_written() {
         ("use super::catalogue::Table;", false, vec!["store::sqlite"]),
         ("use super::super::rows::Rows;", false, vec!["store"]),
         ("    use super::*;", true, vec!["store::sqlite"]),
-        ("use super::super::super::apply::progress::Progress;", false, vec!["apply::progress"]),
+        ("use super::super::super::reading::progress::Progress;", false, vec!["reading::progress"]),
         ("use std::fmt;", false, vec![]),
     ] {
         let found: Vec<_> = named(line, &here, is_inline).iter().filter_map(|module| unit(module)).collect();

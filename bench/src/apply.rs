@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use sluicegate::apply::Applier;
-use sluicegate::apply::progress::Progress;
 use sluicegate::journal::Journal;
 use sluicegate::journal::sqlite::SqliteJournal;
+use sluicegate::reading::progress::Progress;
 use sluicegate::shutdown;
 use sluicegate::store::sqlite::SqliteStore;
 
@@ -68,9 +68,7 @@ async fn journal_to_rows(folder: &Path, store: &Path, document: fn(i64) -> Strin
     }
     let progress = Arc::new(Progress::default());
     let store = Arc::new(SqliteStore::open(store)?);
-    let retention = Arc::clone(&journal).retention();
-    let applier =
-        Applier { stream, journal, retention, store, progress: Arc::clone(&progress), counts: Arc::default() };
+    let applier = Applier { stream, journal, store, progress: Arc::clone(&progress), counts: Arc::default() };
     run(applier, &progress, DOCUMENTS.now()).await
 }
 

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use sluicegate::apply::Applier;
-use sluicegate::apply::progress::Progress;
 use sluicegate::change::ChangeSet;
 use sluicegate::document::{Position, StreamName, TopicName};
 use sluicegate::intake::files::FileKey;
 use sluicegate::journal::sqlite::SqliteJournal;
 use sluicegate::journal::{Journal, Log};
 use sluicegate::problem::Problem;
+use sluicegate::reading::progress::Progress;
 use sluicegate::record::{EVENT_KEY, Headers, Kept, Record};
 use sluicegate::store::sqlite::SqliteStore;
 use sluicegate::store::{Document, Documents, Fate, Idempotency, Reads, Store};
@@ -63,10 +63,9 @@ pub(crate) async fn compare(store: Arc<dyn Store>, journal: Arc<dyn Log>, docume
             append(&*journal, &stream, next..end, *name).await?;
             let progress = Arc::new(Progress::default());
             let (stream, journal, store) = (Arc::clone(&stream), Arc::clone(&journal), Arc::clone(&store));
-            let retention = Arc::clone(&journal).retention();
             let before = cpu_seconds("self")?;
             let seconds = run(
-                Applier { stream, journal, retention, store, progress: Arc::clone(&progress), counts: Arc::default() },
+                Applier { stream, journal, store, progress: Arc::clone(&progress), counts: Arc::default() },
                 &progress,
                 end,
             )

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::judged::Judged;
+use super::handler::Judged;
 use crate::clock;
 use crate::document::Receipt;
 use crate::metrics::Applied;
@@ -60,7 +60,7 @@ pub(super) async fn apply(
     care: &Care,
     stop: &Stop,
 ) -> Result<Settled, Broken> {
-    let Judged { stream, next_offset: end, documents, .. } = judged;
+    let Judged { stream, next_offset: end, documents } = judged;
     let count = documents.records().len();
     let mut settling = Settling { store, counts, stream, documents, end: *end, claim: claim.clone(), care };
     let whole = care.records_max.unwrap_or(count).max(1);

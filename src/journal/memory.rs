@@ -300,15 +300,15 @@ impl Consumer for MemoryConsumer {
         Ok(())
     }
 
-    fn pause(&mut self, _partition: i32) {
+    fn suspend(&mut self, _partition: i32) {
         self.next_offset = None;
     }
 
-    fn hold(&mut self, _partition: i32) {
+    fn pause(&mut self, _partition: i32) {
         self.is_held = true;
     }
 
-    fn release(&mut self, _partition: i32) {
+    fn resume(&mut self, _partition: i32) {
         self.is_held = false;
     }
 

@@ -97,14 +97,14 @@ pub trait Consumer: Send {
     async fn seek(&mut self, partition: i32, offset: i64) -> Result<(), JournalError>;
 
     /// Delivers nothing more of a partition until the next seek.
+    fn suspend(&mut self, partition: i32);
+
+    /// Delivers nothing more of a partition until it is resumed, and then goes on where it was: whoever handles it has
+    /// enough to do. Other partitions go on. A seek does not resume it.
     fn pause(&mut self, partition: i32);
 
-    /// Delivers nothing more of a partition until it is released, and then goes on where it was: whoever applies it has
-    /// enough to do. Other partitions go on. A seek does not release.
-    fn hold(&mut self, partition: i32);
-
-    /// Ends a hold.
-    fn release(&mut self, partition: i32);
+    /// Ends a pause.
+    fn resume(&mut self, partition: i32);
 
     /// Notes that the group has everything before `next_offset`. A hint for retention and lag; the truth is in the store.
     async fn commit(&mut self, partition: i32, next_offset: i64);

@@ -394,17 +394,17 @@ async fn a_held_reader_goes_on_where_it_was(journal: &Arc<dyn Log>) {
     assigned(&mut *consumer).await;
     consumer.seek(0, 0).await.unwrap();
     let before = offsets(&read(&mut *consumer, 1).await);
-    consumer.hold(0);
+    consumer.pause(0);
     assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing));
     append(journal, &topic, records(10..12)).await;
     assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing));
-    consumer.release(0);
+    consumer.resume(0);
     let after = offsets(&read(&mut *consumer, 12 - before.len()).await);
     assert_eq!([before, after].concat(), (0..12).collect::<Vec<_>>());
-    consumer.hold(0);
+    consumer.pause(0);
     consumer.seek(0, 3).await.unwrap();
     assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing), "a seek does not release");
-    consumer.release(0);
+    consumer.resume(0);
     assert_eq!(offsets(&read(&mut *consumer, 9).await), (3..12).collect::<Vec<_>>());
 }
 
@@ -422,7 +422,7 @@ async fn a_paused_reader_gets_nothing_until_it_seeks(journal: &Arc<dyn Log>) {
     let topic = open(journal, "t").await;
     append(journal, &topic, records(0..2)).await;
     let mut consumer = reader(journal, &topic, "g", 1).await;
-    consumer.pause(0);
+    consumer.suspend(0);
     assert!(matches!(consumer.next(A_MOMENT).await.unwrap(), Delivery::Nothing));
     consumer.seek(0, 0).await.unwrap();
     assert_eq!(offsets(&read(&mut *consumer, 2).await), [0, 1]);

@@ -73,11 +73,11 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
     ("metrics::process", &[]),
     ("metrics", &["metrics::process", "problem"]),
-    ("apply::progress", &[]),
+    ("reading::progress", &[]),
     (
         "apply",
         &[
-            "apply::progress",
+            "reading::progress",
             "clock",
             "digest",
             "document",
@@ -96,7 +96,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     (
         "service",
         &[
-            "apply::progress",
+            "reading::progress",
             "budget",
             "document",
             "intake::directory::health",
@@ -229,7 +229,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         "command",
         &[
             "apply",
-            "apply::progress",
+            "reading::progress",
             "change",
             "clock",
             "config",

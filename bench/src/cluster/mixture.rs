@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use sluicegate::apply::Applier;
-use sluicegate::apply::progress::Progress;
 use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
+use sluicegate::reading::progress::Progress;
 
 use super::Database;
 use crate::Fallible;
@@ -109,7 +109,6 @@ async fn by_documents(changes: &[Change]) -> Fallible<f64> {
         journal.append(&stream.topic, some.iter().map(document).map(record).collect()).await?;
     }
     let progress = Arc::new(Progress::default());
-    let retention = Arc::clone(&journal).retention();
     let applier = Applier {
         stream,
         journal,

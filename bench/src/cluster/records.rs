@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use sluicegate::apply::Applier;
-use sluicegate::apply::progress::Progress;
 use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
+use sluicegate::reading::progress::Progress;
 use tokio_postgres::Client;
 
 use super::{Database, copy};
@@ -52,7 +52,6 @@ async fn apply(database: &Database, documents: i64) -> Fallible<f64> {
         journal.append(&stream.topic, numbers.map(record).collect()).await?;
     }
     let progress = Arc::new(Progress::default());
-    let retention = Arc::clone(&journal).retention();
     let applier = Applier {
         stream,
         journal,

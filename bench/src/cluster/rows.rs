@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use sluicegate::apply::Applier;
-use sluicegate::apply::progress::Progress;
 use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
+use sluicegate::reading::progress::Progress;
 use tokio_postgres::Client;
 
 use super::{Database, copy, journal, journal_url, unique};
@@ -72,7 +72,6 @@ async fn memory_to_rows() -> Fallible<f64> {
         journal.append(&stream.topic, records).await?;
     }
     let progress = Arc::new(Progress::default());
-    let retention = Arc::clone(&journal).retention();
     let applier = Applier {
         stream,
         journal,

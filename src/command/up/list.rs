@@ -17,7 +17,7 @@ use crate::readiness::Readiness;
 use crate::service::Service;
 use crate::shutdown::Stop;
 
-/// How often old records leave the topics that nobody applies.
+/// How often old records leave the topics.
 const TIDY_EVERY: Duration = Duration::from_secs(15);
 
 /// What the parts are made of.
@@ -94,12 +94,11 @@ impl List<'_> {
             let applier = Applier {
                 stream: Arc::clone(&served.stream),
                 journal: Arc::clone(log),
-                retention: self.retention.cloned(),
                 store: Arc::clone(store),
                 progress: Arc::clone(&served.progress),
                 counts: Arc::clone(&served.applied),
             };
-            // It reads the journal's file and judges small batches where it runs.
+            // What reads the journal's file, and judges small batches, does so where it runs. Its workers are tasks.
             parts.push(Part::thread(format!("apply {}", served.stream.name), move |stop| {
                 let applier = applier.clone();
                 async move {
@@ -130,16 +129,16 @@ impl List<'_> {
         Some(Part::task("store", reach).once())
     }
 
-    /// Removes old records of the topics that are kept in the journal only.
+    /// Removes old records, but none that apply has yet to read.
     fn tidy(&self, retention: &Arc<dyn Retention>) -> Part {
         let (service, retention) = (Arc::clone(self.service), Arc::clone(retention));
         Part::task("tidy", move |stop: Stop| {
             let (service, retention) = (Arc::clone(&service), Arc::clone(&retention));
             async move {
                 while !stop.is_set() {
-                    for stream in service.streams.iter().map(|served| &served.stream).filter(|it| !it.is_applied()) {
+                    for stream in service.streams.iter().map(|served| &served.stream).filter(|it| !it.is_foreign) {
                         let limits = RetentionLimits { age: stream.retention_age, bytes_max: stream.retention_bytes };
-                        if let Err(error) = retention.retain(&stream.topic, limits, false).await {
+                        if let Err(error) = retention.retain(&stream.topic, limits, stream.is_applied()).await {
                             tracing::warn!(stream = %stream.name, %error, "Old records could not be removed.");
                         }
                     }

@@ -291,7 +291,7 @@ impl Consumer for KafkaConsumer {
         reading.fetch(topic, partition, offset, Tail::default(), &self.ready)
     }
 
-    fn pause(&mut self, partition: i32) {
+    fn suspend(&mut self, partition: i32) {
         if let Some(reading) = &mut self.reading
             && let Err(error) = reading.stop(&self.topic, partition)
         {
@@ -299,11 +299,11 @@ impl Consumer for KafkaConsumer {
         }
     }
 
-    fn hold(&mut self, partition: i32) {
+    fn pause(&mut self, partition: i32) {
         self.held.insert(partition);
     }
 
-    fn release(&mut self, partition: i32) {
+    fn resume(&mut self, partition: i32) {
         self.held.remove(&partition);
         self.ready.notify_one();
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluicegate::apply::Applier;
-use sluicegate::apply::progress::Progress;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::journal::{Journal, Log, Retention};
+use sluicegate::reading::progress::Progress;
 use sluicegate::record::{Headers, Record};
 use sluicegate::shutdown::{self, Stopper};
 use sluicegate::store::sqlite::SqliteStore;
@@ -44,7 +44,6 @@ impl Running {
         let applier = Applier {
             stream: Arc::new(stream()),
             journal: Arc::clone(&journal) as Arc<dyn Log>,
-            retention: Some(Arc::clone(&journal) as Arc<dyn Retention>),
             store: Arc::clone(&store),
             progress: Arc::clone(&progress),
             counts: Arc::default(),

@@ -159,7 +159,7 @@ async fn what_the_broker_removed_is_not_passed_in_silence() {
     let topic = open(&member.journal, "removed").await;
     append(&member.journal, &topic, records(0..10)).await;
     let mut consumer = reader(&member.journal, &topic, "g", 0).await;
-    consumer.hold(0);
+    consumer.pause(0);
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic.as_str(), 0, Offset::Offset(4)).unwrap();
     admin(&servers).delete_records(&list, &AdminOptions::new()).await.unwrap();
@@ -167,7 +167,7 @@ async fn what_the_broker_removed_is_not_passed_in_silence() {
     for offset in [0, 3] {
         stops(&mut *consumer, offset, "4").await;
     }
-    consumer.release(0);
+    consumer.resume(0);
     consumer.seek(0, 4).await.unwrap();
     assert_eq!(offsets(&read(&mut *consumer, 6).await), [4, 5, 6, 7, 8, 9]);
 }

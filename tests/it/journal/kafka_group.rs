@@ -111,7 +111,7 @@ async fn a_held_partition_waits_while_the_others_go_on() {
     readers.add(member.journal.subscribe(&topic, &group(&topic, "g"), 10).await.unwrap());
     readers.until("it has read some of each", |now| now.read.len() == 3).await;
     let held = readers.read[&1].clone();
-    readers.readers[0].as_mut().unwrap().hold(1);
+    readers.readers[0].as_mut().unwrap().pause(1);
     let all = |now: &Readers, partition: i32, end: i64| now.read[&partition].last() == Some(&(end - 1));
     let mut ends = BTreeMap::new();
     for extent in member.journal.extents(&topic).await.unwrap() {
@@ -119,7 +119,7 @@ async fn a_held_partition_waits_while_the_others_go_on() {
     }
     readers.until("the others are read", |now| [0, 2].iter().all(|number| all(now, *number, ends[number]))).await;
     assert_eq!(readers.read[&1], held);
-    readers.readers[0].as_mut().unwrap().release(1);
+    readers.readers[0].as_mut().unwrap().resume(1);
     readers.until("it is read as well", |now| all(now, 1, ends[&1])).await;
     assert_eq!(readers.count(), 600, "nothing is lost or doubled");
 }
