@@ -34,6 +34,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
         "tokio::",
         &[
             "apply",
+            "reading",
             "reading::progress",
             "budget",
             "command",
@@ -73,7 +74,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
         ],
     ),
     ("std::env", &["command", "config", "telemetry"]),
-    ("std::thread", &["apply", "command", "journal::kafka", "journal::sqlite", "parts", "sqlite", "store::sqlite"]),
+    ("std::thread", &["command", "journal::kafka", "journal::sqlite", "parts", "sqlite", "store::sqlite"]),
     ("std::process", &["apply", "command", "journal::sqlite", "main"]),
 ];
 

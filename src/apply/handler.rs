@@ -9,33 +9,17 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use super::judged::Judged;
 use super::settle::{self, Broken, Care, Settled};
 use super::suspicion::Suspicion;
 use crate::clock;
-use crate::journal::{Batch, Extent, Log};
+use crate::journal::{Extent, Log};
 use crate::metrics::Applied;
 use crate::problem::{Problem, ProblemType};
 use crate::reading::{Begin, Failure, Handler, Next};
 use crate::shutdown::Stop;
-use crate::store::{self, Claim, ClaimRequest, Documents, Place, Reads, Store, StoreError};
+use crate::store::{self, Claim, ClaimRequest, Place, Store, StoreError};
 use crate::stream::Stream;
-
-/// A batch with its records judged.
-pub struct Judged {
-    pub(super) stream: Arc<Stream>,
-    /// The offset behind it.
-    pub(super) next_offset: i64,
-    pub(super) documents: Arc<Documents>,
-}
-
-impl Judged {
-    /// Reads the records as documents.
-    pub(super) fn read(stream: &Arc<Stream>, batch: Batch) -> Self {
-        let Batch { records, next_offset, .. } = batch;
-        let documents = Arc::new(Documents::read(Arc::clone(stream) as Arc<dyn Reads>, records));
-        Judged { stream: Arc::clone(stream), next_offset, documents }
-    }
-}
 
 /// Applies partitions.
 pub struct PartitionHandler {

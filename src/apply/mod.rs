@@ -4,6 +4,7 @@
 //! partition in the store and has its batches settled there. `settle` isolates a bad document.
 
 mod handler;
+mod judged;
 pub mod letters;
 mod settle;
 mod suspicion;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::handler::{Judged, PartitionHandler};
+use self::handler::PartitionHandler;
+use self::judged::Judged;
 use crate::journal::{Batch, Extent, JournalError, Log};
 use crate::metrics::Applied;
 use crate::reading::progress::Progress;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::handler::Judged;
+use super::judged::Judged;
 use crate::clock;
 use crate::document::Receipt;
 use crate::metrics::Applied;

@@ -143,7 +143,7 @@ impl Log for MemoryJournal {
             member,
             records_max,
             is_assigned: false,
-            is_held: false,
+            is_paused: false,
             next_offset: None,
         }))
     }
@@ -247,7 +247,7 @@ struct MemoryConsumer {
     member: u64,
     records_max: usize,
     is_assigned: bool,
-    is_held: bool,
+    is_paused: bool,
     next_offset: Option<usize>,
 }
 
@@ -264,7 +264,7 @@ impl MemoryConsumer {
             self.is_assigned = true;
             return Some(Delivery::Assigned(0));
         }
-        let from = self.next_offset.filter(|_| !self.is_held)?;
+        let from = self.next_offset.filter(|_| !self.is_paused)?;
         let batch = log.batch(&self.topic, from, self.records_max)?;
         self.next_offset = Some(from + batch.records.len());
         Some(Delivery::Records(batch))
@@ -305,11 +305,11 @@ impl Consumer for MemoryConsumer {
     }
 
     fn pause(&mut self, _partition: i32) {
-        self.is_held = true;
+        self.is_paused = true;
     }
 
     fn resume(&mut self, _partition: i32) {
-        self.is_held = false;
+        self.is_paused = false;
     }
 
     async fn commit(&mut self, _partition: i32, next_offset: i64) {

@@ -11,7 +11,13 @@ use crate::journal::Batch;
 const FEW: usize = 32;
 
 /// A batch that is ready, or about to be.
-pub(super) enum Ahead<Ready> {
+pub(super) struct Ahead<Ready> {
+    /// The offset behind the batch.
+    pub(super) end: i64,
+    state: State<Ready>,
+}
+
+enum State<Ready> {
     Ready(Box<Ready>),
     Running(JoinHandle<Ready>),
 }
@@ -19,18 +25,19 @@ pub(super) enum Ahead<Ready> {
 impl<Ready: Send + 'static> Ahead<Ready> {
     /// Begins to make a batch ready.
     pub(super) fn begin<H: Handling<Ready = Ready>>(handling: &Arc<H>, batch: Batch) -> Self {
+        let end = batch.next_offset;
         if batch.records.len() < FEW {
-            return Ahead::Ready(Box::new(handling.prepare(batch)));
+            return Ahead { end, state: State::Ready(Box::new(handling.prepare(batch))) };
         }
         let handling = Arc::clone(handling);
-        Ahead::Running(tokio::task::spawn_blocking(move || handling.prepare(batch)))
+        Ahead { end, state: State::Running(tokio::task::spawn_blocking(move || handling.prepare(batch))) }
     }
 
     /// Waits until it is ready; none when that failed by a fault of ours.
     pub(super) async fn ready(self) -> Option<Ready> {
-        match self {
-            Ahead::Ready(ready) => Some(*ready),
-            Ahead::Running(task) => task.await.ok(),
+        match self.state {
+            State::Ready(ready) => Some(*ready),
+            State::Running(task) => task.await.ok(),
         }
     }
 }

@@ -45,8 +45,8 @@ pub trait Handler<Ready>: Send {
     /// then is the truth.
     async fn claim(&mut self, partition: i32) -> Result<Begin, Failure>;
 
-    /// Handles a batch of a claimed partition. `Ok` is the offset before which everything is done with; once it is to
-    /// stop, that may be before the batch's end.
+    /// Handles a batch of a claimed partition. `Ok` is the offset before which everything is done with. When that is before
+    /// the batch's end, as it may be once it is to stop, the rest is read again after another claim.
     async fn handle(&mut self, partition: i32, ready: Ready, stop: &Stop) -> Result<i64, Failure>;
 
     /// The partition is another member's.
@@ -55,7 +55,8 @@ pub trait Handler<Ready>: Send {
     /// The claimed partitions that somebody has moved meanwhile: they are claimed again. Asked once a second.
     async fn moved(&mut self) -> Vec<i32>;
 
-    /// Notes why a partition stands still, or that it goes again, for people who look elsewhere than in the log.
+    /// Notes why a partition stands still, for people who look elsewhere than in the log; or that it no longer does, though
+    /// it has had nothing to do since.
     async fn note_halt(&mut self, partition: i32, reason: Option<&str>);
 
     /// Removes what is too old to be remembered. Asked every 15 s.

@@ -8,7 +8,6 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::ahead::Ahead;
 use super::progress::{Pending, Progress};
-use super::reader::Reader;
 use super::worker::{Order, Report, Worker};
 use super::{Handling, Title};
 use crate::journal::{Batch, Consumer, Delivery, JournalError};
@@ -37,22 +36,28 @@ struct Flow {
 }
 
 impl<H: Handling> Pool<H> {
-    /// Starts the workers of a reader, each a task.
-    pub(super) fn start(reader: &Reader<H>, stop: &Stop) -> (Self, mpsc::UnboundedReceiver<Report>) {
+    /// Starts so many workers, each a task.
+    pub(super) fn start(
+        title: &Title,
+        handling: &Arc<H>,
+        workers: usize,
+        progress: &Arc<Progress>,
+        stop: &Stop,
+    ) -> (Self, mpsc::UnboundedReceiver<Report>) {
         let (reports, reported) = mpsc::unbounded_channel();
         let mut pool = Pool {
-            title: reader.title.clone(),
-            handling: Arc::clone(&reader.handling),
+            title: title.clone(),
+            handling: Arc::clone(handling),
             orders: Vec::new(),
             workers: JoinSet::new(),
             partitions: HashMap::new(),
-            progress: Arc::clone(&reader.progress),
+            progress: Arc::clone(progress),
         };
-        for _ in 0..reader.workers.max(1) {
+        for _ in 0..workers.max(1) {
             let (orders, ordered) = mpsc::unbounded_channel();
-            let progress = Arc::clone(&reader.progress);
-            let (title, reports) = (reader.title.clone(), reports.clone());
-            let worker = Worker::new(title, reader.handling.handler(), progress, ordered, reports);
+            let progress = Arc::clone(progress);
+            let (title, reports) = (title.clone(), reports.clone());
+            let worker = Worker::new(title, handling.handler(), progress, ordered, reports);
             pool.workers.spawn(worker.run(stop.clone()));
             pool.orders.push(orders);
         }

@@ -68,7 +68,7 @@ impl<H: Handling> Reader<H> {
 
     /// Reads as a member of the group until it is stopped or the journal fails.
     async fn consume(&self, mut consumer: Box<dyn Consumer>, stop: &Stop) -> Result<(), JournalError> {
-        let (mut pool, mut reports) = Pool::start(self, stop);
+        let (mut pool, mut reports) = Pool::start(&self.title, &self.handling, self.workers, &self.progress, stop);
         let mut read = Ok(());
         while !stop.is_set() && read.is_ok() {
             tokio::select! {

@@ -123,11 +123,18 @@ impl<Ready: Send + 'static, H: Handler<Ready>> Worker<Ready, H> {
                     self.partitions.get(&partition).copied()
                     && current == seek
                 {
+                    let end = ahead.end;
                     let state = match self.batch(partition, ahead, stop).await {
                         Ok(reached) => {
                             self.progress.advance(partition, reached);
                             next_offset = Some(reached);
-                            State::Running { seek, since, attempts: 0 }
+                            if reached < end {
+                                // The rest is read again.
+                                self.report(Report::Suspend(partition));
+                                State::Waiting { until: Instant::now(), attempts: 0 }
+                            } else {
+                                State::Running { seek, since, attempts: 0 }
+                            }
                         }
                         Err(failure) => {
                             // What follows is read again after the next claim.

@@ -29,6 +29,7 @@ mod private_files;
 mod properties;
 mod random;
 mod readable;
+mod reading;
 mod replication;
 mod roles;
 mod rows;

@@ -112,7 +112,6 @@ async fn by_documents(changes: &[Change]) -> Fallible<f64> {
     let applier = Applier {
         stream,
         journal,
-        retention,
         store: database.store().await?,
         progress: Arc::clone(&progress),
         counts: Arc::default(),

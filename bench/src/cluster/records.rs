@@ -55,7 +55,6 @@ async fn apply(database: &Database, documents: i64) -> Fallible<f64> {
     let applier = Applier {
         stream,
         journal,
-        retention,
         store: database.store().await?,
         progress: Arc::clone(&progress),
         counts: Arc::default(),

@@ -75,7 +75,6 @@ async fn memory_to_rows() -> Fallible<f64> {
     let applier = Applier {
         stream,
         journal,
-        retention,
         store: database.store().await?,
         progress: Arc::clone(&progress),
         counts: Arc::default(),

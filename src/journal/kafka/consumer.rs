@@ -1,6 +1,6 @@
 //! Reads a topic as a member of a consumer group.
 //!
-//! Each partition has a queue of its own, which librdkafka fills up to a limit and stops: a partition that is held is not
+//! Each partition has a queue of its own, which librdkafka fills up to a limit and stops: a partition that is paused is not
 //! polled, and the others go on. Where reading begins is said by adding the partition at that offset, never by librdkafka's
 //! seek or pause; what was fetched before is void from then on, since taking a partition away outdates its queue. Nothing
 //! here waits in a thread: librdkafka's queues wake the reader.
@@ -70,7 +70,7 @@ pub(super) struct KafkaConsumer {
     topic: TopicName,
     records_max: usize,
     ready: Arc<Notify>,
-    held: BTreeSet<i32>,
+    paused: BTreeSet<i32>,
     /// The partition that was read last: the others come first.
     last: i32,
     /// An error behind records that were to be delivered first.
@@ -145,7 +145,7 @@ impl KafkaConsumer {
             topic: topic.clone(),
             records_max: records_max.max(1),
             ready,
-            held: BTreeSet::new(),
+            paused: BTreeSet::new(),
             last: -1,
             failed: None,
             commits: BTreeMap::new(),
@@ -172,7 +172,7 @@ impl KafkaConsumer {
             }
             Some(Move::Went(partition)) => {
                 reading.partitions.remove(&partition);
-                self.held.remove(&partition);
+                self.paused.remove(&partition);
                 self.commits.remove(&partition);
                 return Ok(Some(Delivery::Lost(partition)));
             }
@@ -203,7 +203,7 @@ impl KafkaConsumer {
             .chain(reading.partitions.range(..after))
             .map(|(number, _)| *number)
             .collect();
-        for number in order.into_iter().filter(|number| !self.held.contains(number)) {
+        for number in order.into_iter().filter(|number| !self.paused.contains(number)) {
             let Some(fetching) = reading.partitions.get_mut(&number).and_then(|found| found.fetching.as_mut()) else {
                 continue;
             };
@@ -300,11 +300,11 @@ impl Consumer for KafkaConsumer {
     }
 
     fn pause(&mut self, partition: i32) {
-        self.held.insert(partition);
+        self.paused.insert(partition);
     }
 
     fn resume(&mut self, partition: i32) {
-        self.held.remove(&partition);
+        self.paused.remove(&partition);
         self.ready.notify_one();
     }
 

@@ -32,7 +32,7 @@ pub(super) struct SqliteConsumer {
     /// When the lease was renewed last; none without a lease.
     renewed: Option<Instant>,
     next_offset: Option<i64>,
-    is_held: bool,
+    is_paused: bool,
     committed: i64,
 }
 
@@ -50,7 +50,7 @@ impl SqliteConsumer {
             end,
             renewed: None,
             next_offset: None,
-            is_held: false,
+            is_paused: false,
             committed: 0,
         }
     }
@@ -111,7 +111,7 @@ impl Consumer for SqliteConsumer {
                     (false, false) => {}
                 }
             }
-            if let (Some(_), Some(from), false) = (self.renewed, self.next_offset, self.is_held) {
+            if let (Some(_), Some(from), false) = (self.renewed, self.next_offset, self.is_paused) {
                 self.end.mark_unchanged();
                 let records = self.records.read(from, self.records_max)?;
                 if let Some(last) = records.last() {
@@ -141,11 +141,11 @@ impl Consumer for SqliteConsumer {
     }
 
     fn pause(&mut self, _partition: i32) {
-        self.is_held = true;
+        self.is_paused = true;
     }
 
     fn resume(&mut self, _partition: i32) {
-        self.is_held = false;
+        self.is_paused = false;
     }
 
     async fn commit(&mut self, _partition: i32, next_offset: i64) {

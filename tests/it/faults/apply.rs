@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sluicegate::apply::Applier;
 use sluicegate::journal::memory::MemoryJournal;
-use sluicegate::journal::{Journal, Log, Retention};
+use sluicegate::journal::{Journal, Log};
 use sluicegate::reading::progress::Progress;
 use sluicegate::record::{Headers, Record};
 use sluicegate::shutdown::{self, Stopper};
