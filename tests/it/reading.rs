@@ -209,7 +209,7 @@ async fn a_halt_is_told_with_its_words_and_is_over_once_it_is_mended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partition_that_a_person_has_moved_is_claimed_again_and_read_from_there() {
     for (log, folder) in logs() {
-        let scene = Scene::start(log, folder, &[]);
+        let scene = Scene::start(log, folder, &[]).await;
         scene.append(8).await;
         scene.wait("everything is counted", |kept| kept.next_offset == 8);
         {
