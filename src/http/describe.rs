@@ -82,8 +82,11 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Map<String, Valu
         // Several under one status: the answer is one of them.
         match response["content"][media_type]["schema"].take() {
             Value::Null => response["content"][media_type] = json!({"schema": schema}),
+            // Two problems have one schema.
+            known if known == schema => response["content"][media_type] = json!({"schema": known}),
             Value::Object(mut one) if one.contains_key("anyOf") => {
-                one["anyOf"].as_array_mut().into_iter().for_each(|any| any.push(schema.clone()));
+                let known = one["anyOf"].as_array_mut().filter(|known| !known.contains(&schema));
+                known.into_iter().for_each(|known| known.push(schema.clone()));
                 response["content"][media_type] = json!({"schema": one});
             }
             other => response["content"][media_type] = json!({"schema": {"anyOf": [other, schema]}}),

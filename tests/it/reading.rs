@@ -172,7 +172,7 @@ fn logs() -> Vec<(Arc<dyn Log>, tempfile::TempDir)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_fails_each_record_is_handled_once_and_in_order() {
-    let scripts: &[&[(i64, Event)]] = &[
+    let scripts: &[&'static [(i64, Event)]] = &[
         &[],
         &[(0, Event::Later)],
         &[(5, Event::Later), (5, Event::Later), (17, Event::Half)],
@@ -180,15 +180,18 @@ async fn whatever_fails_each_record_is_handled_once_and_in_order() {
         &[(12, Event::Panic)],
         &[(3, Event::Half), (4, Event::Panic), (20, Event::Later), (40, Event::Halt), (41, Event::Half)],
     ];
+    let run = |script: &'static [(i64, Event)], (log, folder): (Arc<dyn Log>, tempfile::TempDir)| async move {
+        let scene = Scene::start(log, folder, script).await;
+        scene.append(25).await;
+        scene.append(25).await;
+        scene.wait(&format!("{script:?}"), |kept| kept.next_offset == 50 && kept.script.is_empty());
+        assert_eq!(scene.end().await, (0..50).collect::<Vec<_>>(), "{script:?}");
+    };
+    let mut runs = tokio::task::JoinSet::new();
     for script in scripts {
-        for (log, folder) in logs() {
-            let scene = Scene::start(log, folder, script).await;
-            scene.append(25).await;
-            scene.append(25).await;
-            scene.wait(&format!("{script:?}"), |kept| kept.next_offset == 50 && kept.script.is_empty());
-            assert_eq!(scene.end().await, (0..50).collect::<Vec<_>>(), "{script:?}");
-        }
+        logs().into_iter().for_each(|log| drop(runs.spawn(run(script, log))));
     }
+    runs.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
