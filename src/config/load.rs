@@ -110,9 +110,10 @@ fn resolve(
     }
     let log = resolve_log(said.log.unwrap_or_default(), overrides, problems);
     let limits = said.limits.unwrap_or_default();
+    let metrics = said.metrics.unwrap_or_default();
     let Said { read, allowed_hosts, allowed_origins, .. } = said;
     let file = file.map(Path::to_owned);
-    Config { file, listen, data, journal, store, streams, log, read, allowed_hosts, allowed_origins, limits }
+    Config { file, listen, data, journal, store, streams, log, metrics, read, allowed_hosts, allowed_origins, limits }
 }
 
 fn resolve_log(mut log: Log, overrides: &Overrides, problems: &mut Problems) -> Log {

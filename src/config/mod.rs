@@ -6,6 +6,7 @@
 //! up later. What this version cannot do yet is refused with words, never ignored.
 
 mod log;
+mod metrics;
 mod limits;
 mod stream;
 mod units;
@@ -38,6 +39,7 @@ use schemars::JsonSchema;
 pub use self::limits::Limits;
 pub use self::load::load;
 pub use self::log::{Log, LogFormat};
+pub use self::metrics::{Metrics, Push};
 pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
 pub use self::schema::schema;
@@ -99,6 +101,8 @@ pub struct Config {
     pub streams: Vec<Stream>,
     /// What is logged, on standard error.
     pub log: Log,
+    /// Where the numbers of `/metrics` go besides.
+    pub metrics: Metrics,
     /// What can be read back over HTTP. The command line reads what the store lets it.
     pub read: Read,
     /// Names that requests may have in `Host` where the connection comes in on a loopback address, besides `localhost` and
@@ -129,6 +133,7 @@ impl Default for Config {
             data,
             streams: Stream::unconfigured(),
             log: Log::default(),
+            metrics: Metrics::default(),
             read: Read::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),

@@ -7,7 +7,7 @@ use super::problem::Problems;
 use super::read_stream::{Claims, read_stream, set};
 use super::schema::{CONFIG, READ};
 use super::tree::Node;
-use super::{BackendUrl, Limits, Log, Read, Schemes, Stream, limits, log, refuse};
+use super::{BackendUrl, Limits, Log, Metrics, Read, Schemes, Stream, limits, log, metrics, refuse};
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -18,6 +18,7 @@ pub(super) struct Said {
     pub store: Option<BackendUrl>,
     pub streams: Option<Vec<Stream>>,
     pub log: Option<Log>,
+    pub metrics: Option<Metrics>,
     pub read: Read,
     pub allowed_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
@@ -42,6 +43,7 @@ pub(super) fn read(root: &Node, schemes: &Schemes<'_>, problems: &mut Problems) 
     said.store = backend(fields.take("store"), "store", schemes.store, problems);
     said.streams = fields.take("streams").and_then(|field| streams(&field, problems));
     said.log = fields.take("log").and_then(|field| log::log(&field, problems));
+    said.metrics = fields.take("metrics").and_then(|field| metrics::read(&field, problems));
     set(&mut said.read, fields.take("read"), |field| {
         let fields = Fields::open(field.node, &field.label, &READ, &[], problems)?;
         let tables = fields.take("tables").and_then(|field| field.texts("[people, \"game.*\"]", problems));

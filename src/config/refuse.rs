@@ -30,6 +30,34 @@ const RESERVED: [&str; 8] = [
     "/console",
 ];
 
+/// The URL of a Pushgateway.
+pub(super) fn push_url(url: &str) -> Result<(), String> {
+    let rest = url.strip_prefix("http://").filter(|rest| !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']));
+    match rest {
+        Some(_) => Ok(()),
+        None => Err("must be a URL such as http://127.0.0.1:9091, without a name, a password or a query".to_owned()),
+    }
+}
+
+/// A label that tells a process from others: a name of Prometheus.
+pub(super) fn grouping_label(label: &str) -> Result<(), String> {
+    let is_name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_right =
+        is_name(label) && !label.is_empty() && !label.starts_with("__") && !label.as_bytes()[0].is_ascii_digit();
+    match is_right && label != "job" {
+        true => Ok(()),
+        false => Err("is no label; letters, digits and _ make one, and `job` has a word of its own".to_owned()),
+    }
+}
+
+/// The value of such a label, which stands in the path of a URL.
+pub(super) fn grouping_value(value: &str) -> Result<(), String> {
+    match value.is_empty() || value.contains('/') || value == "." || value == ".." {
+        true => Err("cannot be empty, `.` or `..`, nor hold a slash: it stands in the path of a URL".to_owned()),
+        false => Ok(()),
+    }
+}
+
 /// Stream names become parts of paths, topics, consumer groups and metric labels.
 const STREAM_NAME_CHARS_MAX: usize = 200;
 

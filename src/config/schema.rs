@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{ActionSettings, Allow, Column, Config, Limits, Log, Read, Retention, Stream};
+use super::{ActionSettings, Allow, Column, Config, Limits, Log, Metrics, Push, Read, Retention, Stream};
 
 /// The JSON Schema (draft 2020-12) of sluicegate.yaml, for editors.
 pub fn schema() -> Value {
@@ -42,6 +42,10 @@ pub(super) static ACTION: LazyLock<Keys> = LazyLock::new(Keys::of::<ActionSettin
 pub(super) static RETENTION: LazyLock<Keys> = LazyLock::new(Keys::of::<Retention>);
 /// The keys of `log`.
 pub(super) static LOG: LazyLock<Keys> = LazyLock::new(Keys::of::<Log>);
+/// The keys of `metrics`.
+pub(super) static METRICS: LazyLock<Keys> = LazyLock::new(Keys::of::<Metrics>);
+/// The keys of `metrics.push`.
+pub(super) static PUSH: LazyLock<Keys> = LazyLock::new(Keys::of::<Push>);
 /// The keys of `limits`.
 pub(super) static LIMITS: LazyLock<Keys> = LazyLock::new(Keys::of::<Limits>);
 /// The keys of a column.

@@ -12,6 +12,7 @@ pub const TEMPLATE: &str = "\
 # journal: sqlite://sluicegate-data/journal.db  # the durable log: a path relative to this file, or kafka://host:9092
 # store: sqlite://sluicegate-data/store.db    # the database: a path relative to this file, or postgres://user:${PGPASSWORD}@host/db
 # log: {level: info, format: text, access: false}  # text | json; access: a line for each request
+# metrics: {push: {url: \"http://127.0.0.1:9091\", every: 15s}}  # a Pushgateway; /metrics is there without it
 # limits: {tables_per_document: 100, columns_per_document: 1000, digits_unfolded_max: 10000}  # of what a document asks for
 
 # read: {tables: [people, \"game.*\"]}          # what /v1/tables shows; without: what the streams write

@@ -433,6 +433,7 @@ fn every_setting_is_in_the_template_and_loads_when_uncommented() {
         "journal",
         "store",
         "log",
+        "metrics",
         "limits",
         "allow",
         "  tables",
@@ -465,7 +466,7 @@ fn every_setting_of_the_schema_is_explained() {
         settings.sum()
     }
     let schema = schema();
-    assert_eq!(check(&schema, ""), 52);
+    assert_eq!(check(&schema, ""), 58);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let stream = &schema["properties"]["streams"]["additionalProperties"];
     assert_eq!(stream["required"], serde_json::json!(["takes"]));
@@ -482,4 +483,32 @@ fn configuration_md_says_what_the_types_say() {
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(written == reference(), "docs/configuration.md is out of date: UPDATE_DOCS=1 cargo test configuration_md");
+}
+
+#[test]
+fn where_numbers_are_pushed_is_judged() {
+    let table = [
+        ("{push: {url: \"http://127.0.0.1:9091/\"}}", None),
+        ("{push: {url: \"http://[::1]:9091\", every: 1s, job: a b, grouping: {instance: a, zone: \"é\"}}}", None),
+        ("{push: {}}", Some("has no `url`")),
+        ("{push: {url: \"https://push.example\"}}", Some("must be a URL such as http://")),
+        ("{push: {url: \"http://user:s3cret@push.example\"}}", Some("without a name, a password")),
+        ("{push: {url: \"http://a\", every: 0s}}", Some("cannot be 0")),
+        ("{push: {url: \"http://a\", job: \"\"}}", Some("must be a name")),
+        ("{push: {url: \"http://a\", job: \"..\"}}", Some("cannot be empty")),
+        ("{push: {url: \"http://a\", grouping: {job: a}}}", Some("is no label")),
+        ("{push: {url: \"http://a\", grouping: {\"a-b\": a}}}", Some("is no label")),
+        ("{push: {url: \"http://a\", grouping: {a: \"b/c\"}}}", Some("nor hold a slash")),
+        ("{push: {url: \"http://a\", evry: 1s}}", Some("every")),
+    ];
+    for (metrics, refused) in table {
+        let said = load_text(&format!("metrics: {metrics}")).map(drop).map_err(|error| error.to_string());
+        match refused {
+            None => assert_eq!(said, Ok(()), "{metrics}"),
+            Some(words) => {
+                let said = said.unwrap_err();
+                assert!(said.contains(words) && !said.contains("s3cret"), "{metrics}: {said}");
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod histogram;
 mod intake;
 mod labels;
 mod process;
+pub mod push;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -162,3 +162,58 @@ fn every_number_stands_in_its_table() {
         .collect();
     assert!(missing.is_empty(), "docs/metrics.md lacks {missing:?}");
 }
+
+/// What a Pushgateway shows of a job.
+fn shown(gateway: &str, job: &str) -> String {
+    let address: std::net::SocketAddr = gateway.parse().unwrap();
+    let text = address.get("/metrics").expect(200).text();
+    text.lines().filter(|line| line.contains(&format!("job=\"{job}\""))).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn numbers_are_pushed_as_they_change_and_once_more_at_the_end() {
+    let Some(gateway) = services::pushgateway() else { return };
+    let job = services::unique("gate");
+    let push = |every: &str| {
+        Home::with(&format!(
+            "streams: {{people: {{takes: events, schema: person.json}}}}\n\
+             metrics: {{push: {{url: \"http://{gateway}\", every: {every}, job: {job}, grouping: {{instance: \"a b\"}}}}}}"
+        ))
+    };
+    let home = push("100ms");
+    home.write("person.json", SCHEMA);
+    let server = home.up();
+    let has = |line: &str| shown(&gateway, &job).lines().any(|it| it.starts_with(line)).then_some(());
+    server.post("/v1/streams/people", r#"{"name": "a"}"#).expect(202);
+    server.post("/v1/streams/people", "{}").expect(422);
+    let series = |name: &str, more: &str, value: u32| {
+        let labels = format!("instance=\"a b\",job=\"{job}\"{more},stream=\"people\",via=\"/v1/streams/{{stream}}\"");
+        format!("{name}{{{labels}}} {value}")
+    };
+    // How many were valid and how many were not are two numbers on its page.
+    let valid = series("sluicegate_documents_accepted_total", "", 1);
+    let invalid = series("sluicegate_documents_rejected_total", ",reason=\"invalid-document\"", 1);
+    eventually(PATIENCE, "the numbers are on its page", || has(&valid).and(has(&invalid)));
+    drop(server);
+    // The last ones, too, however seldom they are pushed.
+    let home = push("1h");
+    home.write("person.json", SCHEMA);
+    let mut server = home.up();
+    for _ in 0..3 {
+        server.post("/v1/streams/people", r#"{"name": "a"}"#).expect(202);
+    }
+    assert!(server.stop().success());
+    assert!(has(&series("sluicegate_documents_accepted_total", "", 3)).is_some(), "{}", shown(&gateway, &job));
+}
+
+#[test]
+fn a_pushgateway_that_is_gone_costs_a_warning_and_nothing_else() {
+    let config = "metrics: {push: {url: \"http://127.0.0.1:1\", every: 10ms}}";
+    let home = Home::with(config);
+    let mut server = home.up();
+    server.wait_to_say("The numbers cannot be pushed");
+    server.post("/v1/streams/events", "1").expect(202);
+    server.get("/health/ready").expect(200);
+    assert!(server.stop().success());
+    assert_eq!(server.said().matches("cannot be pushed").count(), 1);
+}

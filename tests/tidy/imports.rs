@@ -73,6 +73,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
     ("metrics::process", &[]),
     ("metrics", &["metrics::process", "problem"]),
+    ("metrics::push", &["metrics", "shutdown"]),
     ("reading::progress", &[]),
     ("reading", &["document", "journal", "panics", "reading::progress", "shutdown"]),
     (
@@ -251,6 +252,8 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "panics",
             "parts",
             "problem",
+            "metrics",
+            "metrics::push",
             "query",
             "readiness",
             "record",

@@ -8,11 +8,14 @@ use super::Roles;
 use crate::apply::Applier;
 use crate::command::door::Door;
 use crate::command::{Failed, wiring};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::http;
 use crate::intake::directory::Watch;
 use crate::journal::{Retention, RetentionLimits};
+use crate::metrics::Format;
+use crate::metrics::push::{self, Push};
 use crate::parts::{Health, Part};
+use crate::query;
 use crate::readiness::Readiness;
 use crate::service::Service;
 use crate::shutdown::Stop;
@@ -86,6 +89,7 @@ impl List<'_> {
     /// What works behind the journal.
     pub(super) fn rest(&self) -> Vec<Part> {
         let mut parts: Vec<_> = self.retention.map(|retention| self.tidy(retention)).into_iter().collect();
+        parts.extend(self.push());
         parts.extend(self.reach_store());
         let Some(store) = self.service.store().filter(|_| self.roles.is_applying) else { return parts };
         // A stream that is applied is refused where the journal is none.
@@ -108,6 +112,23 @@ impl List<'_> {
             }));
         }
         parts
+    }
+
+    /// Pushes the numbers to a Pushgateway, if there is one.
+    fn push(&self) -> Option<Part> {
+        let config::Push { url, every, job, grouping } = self.config.metrics.push.as_ref()?;
+        let grouping = grouping.iter().map(|(label, value)| (label.as_str(), value.as_str()));
+        let push = Push { target: push::target(url, job, grouping), every: *every };
+        let service = Arc::clone(self.service);
+        let readiness = Arc::new(Readiness::new(Arc::clone(&service), Arc::clone(self.health)));
+        Some(Part::task("push", move |stop: Stop| {
+            let (push, service, readiness) = (push.clone(), Arc::clone(&service), Arc::clone(&readiness));
+            async move {
+                let text = || async { query::metrics::text(&service, &readiness, Format::Prometheus).await.ok() };
+                push.run(text, stop).await;
+                Ok(())
+            }
+        }))
     }
 
     /// Reaches the store that could not be reached at the start, for questions.

@@ -56,6 +56,12 @@ pub(crate) fn tool(name: &str) -> Option<Command> {
     missing(&format!("{name} is not installed"))
 }
 
+/// Where the Pushgateway of the tests is found: `host:port`. What is pushed to it is shared: see [`unique`].
+#[track_caller]
+pub(crate) fn pushgateway() -> Option<String> {
+    found("SLUICEGATE_TEST_PUSHGATEWAY", "pushgateway")
+}
+
 /// Where Python finds what `dev/services` installed for it.
 #[track_caller]
 pub(crate) fn python() -> Option<String> {
