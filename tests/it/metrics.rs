@@ -217,3 +217,32 @@ fn a_pushgateway_that_is_gone_costs_a_warning_and_nothing_else() {
     assert!(server.stop().success());
     assert_eq!(server.said().matches("cannot be pushed").count(), 1);
 }
+
+#[test]
+fn the_alert_rules_do_what_their_tests_say() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards");
+    for arguments in [["check", "rules", "alerts.yaml"], ["test", "rules", "alerts.test.yaml"]] {
+        let Some(mut promtool) = services::tool("promtool") else { return };
+        let said = promtool.args(arguments).current_dir(&folder).output().unwrap();
+        let words = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+        assert!(said.status.success(), "{arguments:?}\n{words}");
+    }
+}
+
+#[test]
+fn dashboards_and_alerts_ask_for_numbers_that_there_are() {
+    let known = include_str!("../../docs/metrics.md");
+    let dashboard = include_str!("../../dashboards/sluicegate.json");
+    let parsed: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    assert!(parsed["panels"].as_array().unwrap().len() > 10);
+    let mut count = 0;
+    for text in [dashboard, include_str!("../../dashboards/alerts.yaml")] {
+        let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        for word in words.filter(|word| word.starts_with("sluicegate_") || word.starts_with("process_")) {
+            count += 1;
+            let name = word.trim_end_matches("_bucket");
+            assert!(known.contains(&format!("`{name}`")), "{word}");
+        }
+    }
+    assert!(count > 20, "{count}");
+}
