@@ -275,9 +275,11 @@ impl Refusal {
 }
 
 /// Why a transaction was not made last, and which document is at fault, if the store knows.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the transaction was refused at its end")]
 pub struct CommitRefusal {
     /// Why.
+    #[source]
     pub error: StoreError,
     /// Where the journal keeps the document at fault.
     pub document: Option<Position>,
