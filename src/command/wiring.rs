@@ -40,15 +40,10 @@ pub(super) enum Patience {
 /// How often a server that does not answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Opens journal and store, which are made when they are files that are not there, and builds the streams.
-pub(super) async fn open(config: &Config) -> Result<Outside, Failed> {
-    open_with(config, Patience::None).await
-}
-
-/// Opens a journal and a store that are there, and builds the streams: what only looks makes no data.
+/// Opens a journal and a store that are there, and builds the streams: what only looks makes no data, and no topic either.
 pub(super) async fn open_existing(config: &Config) -> Result<Outside, Failed> {
     must_exist([Some(&config.journal), config.store.as_ref()])?;
-    open(config).await
+    reach(config, Patience::None).await
 }
 
 /// What is said where a command needs a store, and there is none.
@@ -78,6 +73,21 @@ pub(super) fn no_data(path: &Path) -> String {
 /// Opens journal and store with patience, and builds the streams. Without a store that was asked for, it may come later:
 /// see [`reach_store`].
 pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Outside, Failed> {
+    let outside = reach(config, patience).await?;
+    let mut again = Again::new("journal");
+    for stream in outside.streams.iter().filter(|stream| !stream.is_foreign) {
+        loop {
+            match outside.journal.open_topic(&stream.topic, stream.retention_bytes).await {
+                Err(JournalError::Later(reason)) if patience != Patience::None => again.after(&reason).await,
+                opened => break opened?,
+            }
+        }
+    }
+    Ok(outside)
+}
+
+/// Opens journal and store, and builds the streams, whose topics may be missing.
+async fn reach(config: &Config, patience: Patience) -> Result<Outside, Failed> {
     let mut again = Again::new("journal");
     let journal = loop {
         match registry::open_journal(&config.journal, &config.data) {
@@ -103,14 +113,6 @@ pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Out
         && let Some(words) = streams.iter().find_map(lacks_log)
     {
         return Err(Failed::Error(words.into()));
-    }
-    for stream in streams.iter().filter(|stream| !stream.is_foreign) {
-        loop {
-            match journal.open_topic(&stream.topic, stream.retention_bytes).await {
-                Err(JournalError::Later(reason)) if patience != Patience::None => again.after(&reason).await,
-                opened => break opened?,
-            }
-        }
     }
     Ok(Outside { journal, log, retention, store, streams })
 }

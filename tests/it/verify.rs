@@ -101,3 +101,26 @@ fn a_journal_that_ends_before_the_position_is_found() {
 fn another_journal_is_found() {
     check(false, "UPDATE journal SET identity = 'another'");
 }
+
+#[test]
+fn commands_that_only_look_make_no_topic_of_a_stream_that_was_added() {
+    let home = Home::with("streams: {old: {takes: events, table: old}}");
+    let mut server = home.up();
+    server.send(Request::post("/v1/streams/old", "1").wait(20)).expect(200);
+    assert!(server.stop().success());
+    home.write("sluicegate.yaml", "streams: {old: {takes: events, table: old}, new: {takes: events, table: new}}");
+    for command in [
+        &["positions"][..],
+        &["verify"],
+        &["dead-letters", "list"],
+        &["rows", "old"],
+        &["receipt", "old-0-0"],
+        &["tail", "old", "--exit"],
+    ] {
+        home.run(command).expect(0);
+        let file = rusqlite::Connection::open(home.journal()).unwrap();
+        let mut names = file.prepare("SELECT name FROM topics ORDER BY name").unwrap();
+        let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(names, ["old"], "{command:?}");
+    }
+}
