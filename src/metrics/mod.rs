@@ -9,6 +9,7 @@ mod gauges;
 mod histogram;
 mod intake;
 mod labels;
+mod order;
 mod process;
 pub mod push;
 
@@ -105,7 +106,7 @@ impl Metrics {
             Format::OpenMetrics => text::encode(&mut written, &self.registry)?,
             Format::Prometheus => prometheus_text::encode(&mut written, &self.registry)?,
         }
-        Ok(written)
+        Ok(order::sorted(&written))
     }
 }
 

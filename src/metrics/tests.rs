@@ -123,3 +123,31 @@ fn the_format_is_the_one_that_was_asked_for() {
         assert_eq!(Format::accepted(accept), format, "{accept}");
     }
 }
+
+#[test]
+fn series_stand_in_the_order_of_their_labels() {
+    let metrics = Metrics::default();
+    for stream in ["z", "a", "m", "le"] {
+        let way = metrics.way(stream, "/v1/{stream}");
+        way.rejected(ProblemType::NotJson);
+        way.rejected(ProblemType::InvalidDocument);
+        way.append.observe(Duration::from_millis(3));
+    }
+    for format in [Format::OpenMetrics, Format::Prometheus] {
+        let text = metrics.text(format, |_| {}).unwrap();
+        let lines = |prefix: &str| text.lines().filter(|line| line.starts_with(prefix)).collect::<Vec<_>>();
+        let rejected = lines("sluicegate_documents_rejected_total{");
+        assert!(rejected.len() == 8 && rejected.is_sorted(), "{rejected:#?}");
+        let buckets = lines("sluicegate_append_seconds_bucket{");
+        for (of_one, stream) in buckets.chunks(buckets.len() / 4).zip(["a", "le", "m", "z"]) {
+            let bound = |line: &str| {
+                line.split("le=\"")
+                    .map(|rest| rest.split('"').next().unwrap().replace("+Inf", "inf"))
+                    .find_map(|it| it.parse::<f64>().ok())
+            };
+            let bounds: Vec<f64> = of_one.iter().map(|line| bound(line).unwrap()).collect();
+            assert!(of_one.iter().all(|line| line.contains(&format!("stream=\"{stream}\""))), "{of_one:#?}");
+            assert!(bounds.len() > 5 && bounds.is_sorted(), "{stream} {bounds:?}");
+        }
+    }
+}
