@@ -33,6 +33,7 @@ pub mod stream;
 pub mod metrics;
 pub mod reading;
 pub mod budget;
+pub mod aside;
 pub mod service;
 pub mod parts;
 pub mod readiness;
@@ -41,7 +42,6 @@ pub mod apply;
 pub mod query;
 
 pub mod http;
-pub mod task;
 pub mod shutdown;
 pub mod telemetry;
 pub mod config;

@@ -114,10 +114,7 @@ impl Readiness {
     /// None where this process applies nothing.
     async fn store(&self) -> Option<Option<String>> {
         let store = self.service.store().cloned().filter(|_| self.service.is_applying)?;
-        let question = || async move {
-            let checked = crate::task::blocking(async move { store.check().await });
-            checked.await.map_err(|error| error.to_string())
-        };
+        let question = || async move { store.check().await.map_err(|error| error.to_string()) };
         Some(self.store.ask(question).await.and_then(|answer| answer).err())
     }
 }

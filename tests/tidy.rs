@@ -56,7 +56,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "store",
             "store::postgres",
             "store::sqlite",
-            "task",
+            "aside",
         ],
     ),
     ("tokio_postgres::", &["store::postgres"]),

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::aside;
 use crate::document::Position;
 use crate::problem::{Problem, ProblemType};
 use crate::record::{Beside, Kept};
 use crate::store::tries::Tries;
-use crate::store::{ApplyRules, Closing, Documents, Letter, Part, Reads, Store, StoreError};
+use crate::store::{ApplyRules, Closing, Document, Documents, Letter, Part, Reads, Store, StoreError};
 use crate::stream::Stream;
 
 /// What became of a retry.
@@ -35,25 +36,11 @@ pub async fn retry(
     mended: Option<Bytes>,
 ) -> Result<Retried, StoreError> {
     let position = letter.position.clone();
-    let mut kept = Kept { position: letter.position, record: letter.record };
-    let original = crate::digest(&kept.record.value);
+    let kept = Kept { position: letter.position, record: letter.record };
     let is_mended = mended.is_some();
-    if let Some(mended) = mended {
-        let judged = stream.gate.judge_with(&mended, Beside::of_record(&kept.record)).map(|accepted| accepted.form);
-        match judged {
-            // What was bare text is a document from now on.
-            Ok(form) => kept.record.headers.unmark_text(form),
-            Err(problem) => return Ok(Retried::Rejected(problem)),
-        }
-        kept.record.value = mended;
-    }
-    let reader = Arc::clone(stream) as Arc<dyn Reads>;
-    let read = Documents::read_one(reader, kept, |document| {
-        if let Some(idempotency) = document.idempotency.as_mut() {
-            // The key of a mended one goes on standing for the document as it was sent.
-            idempotency.digest = original;
-        }
-    });
+    let bytes = mended.as_ref().map_or(kept.record.value.len(), Bytes::len);
+    let busy = |aside::Busy| StoreError::Later("too many large documents are being judged at once".into());
+    let read = aside::run(bytes, || read(stream, kept, mended)).await.map_err(busy)?;
     let problem = match read {
         Ok(document) => {
             // It may have become a letter when it was replayed, and its row is there.
@@ -64,7 +51,8 @@ pub async fn retry(
                 Attempt::Failed(problem) => *problem,
             }
         }
-        Err(problem) => problem,
+        Err(Unread::Rejected(problem)) => return Ok(Retried::Rejected(problem)),
+        Err(Unread::Failed(problem)) => problem,
     };
     if is_mended {
         return Ok(Retried::Failed(problem));
@@ -75,6 +63,33 @@ pub async fn retry(
     }
     transaction.commit().await?;
     Ok(Retried::Failed(problem))
+}
+
+/// Why a letter holds nothing that could be applied.
+enum Unread {
+    /// The mended document is not valid.
+    Rejected(Problem),
+    /// What is kept cannot be read as a document.
+    Failed(Problem),
+}
+
+/// The document of a letter, or the mended one in its place.
+fn read(stream: &Arc<Stream>, mut kept: Kept, mended: Option<Bytes>) -> Result<Arc<Documents>, Unread> {
+    let original = crate::digest(&kept.record.value);
+    if let Some(mended) = mended {
+        let judged = stream.gate.judge_with(&mended, Beside::of_record(&kept.record)).map(|accepted| accepted.form);
+        // What was bare text is a document from now on.
+        kept.record.headers.unmark_text(judged.map_err(Unread::Rejected)?);
+        kept.record.value = mended;
+    }
+    let reader = Arc::clone(stream) as Arc<dyn Reads>;
+    let adapt = |document: &mut Document<'_>| {
+        if let Some(idempotency) = document.idempotency.as_mut() {
+            // The key of a mended one goes on standing for the document as it was sent.
+            idempotency.digest = original;
+        }
+    };
+    Documents::read_one(reader, kept, adapt).map_err(Unread::Failed)
 }
 
 /// What became of an attempt.

@@ -5,11 +5,11 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::aside::Busy;
 use crate::budget::Crowded;
 use crate::journal::{AppendError, JournalError, Outcome};
 use crate::problem::{Problem, ProblemType};
 use crate::query::Unanswered;
-use crate::task::Busy;
 
 /// What streams take, most of them.
 pub const TAKEN: &str = "application/json, application/x-ndjson, application/yaml, application/cloudevents+json";

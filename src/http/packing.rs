@@ -8,10 +8,10 @@ use axum::http::header::CONTENT_ENCODING;
 use bytes::{Buf as _, Bytes};
 
 use super::answer::Failure;
+use crate::aside;
 use crate::budget::Share;
 use crate::format::lines::too_large;
 use crate::problem::ProblemType;
-use crate::task;
 
 /// Unpacking is given up after this time; 16 MiB take a tenth of a second.
 const UNPACK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -66,7 +66,7 @@ pub(super) async fn unpack(
     if unpacking.packed_bytes <= PACKED_FEW && unpacking.run(UNPACKED_FEW, &mut share).await? {
         return Ok((unpacking.out.into(), share));
     }
-    let turn = task::turn().await?;
+    let turn = aside::turn().await?;
     let runtime = tokio::runtime::Handle::current();
     let work = move || {
         let _turn = turn;

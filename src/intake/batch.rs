@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::arrived::{self, judge};
 use super::request::Ask;
+use crate::aside;
 use crate::document::{Position, Receipt};
 use crate::http::answer::{Answer, Failure, json as json_answer};
 use crate::http::room;
@@ -15,7 +16,6 @@ use crate::problem::{Problem, ProblemType};
 use crate::query::{Fate, Status};
 use crate::record::Record;
 use crate::service::{Served, Service};
-use crate::task;
 
 /// So many documents are taken in one body: their results are held in memory until the last is judged.
 pub(super) const DOCUMENTS_MAX: usize = 20_000;
@@ -76,7 +76,7 @@ pub(super) async fn post<P: Iterator<Item = arrived::Part>>(
     let stream = &served.stream;
     let record_bytes_max = service.journal.record_bytes_max();
     let judging = Judging { service, served, via: super::via(route), ask, record_bytes_max };
-    let judged = task::aside(length, || judge_all(&judging, parts()?)).await?;
+    let judged = aside::run(length, || judge_all(&judging, parts()?)).await?;
     let Judged { mut fates, records, mut described } = judged?;
     // Known before anything is kept: what is kept must be answered.
     let room = room::room(fates.len() * FATE_BYTES + described.bytes).await?;

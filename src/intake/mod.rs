@@ -19,6 +19,7 @@ pub use self::batch::{Piece, Summary};
 pub use self::echo::Echo;
 use self::request::{Ask, Media};
 pub use self::single::DryRun;
+use crate::aside;
 use crate::clock;
 use crate::format::lines::Layout;
 use crate::gate::Takes;
@@ -29,7 +30,6 @@ use crate::problem::{Problem, ProblemType};
 use crate::record::{Headers, Record};
 use crate::service::{BY_NAME, Served, Service};
 use crate::stream::Stream;
-use crate::task;
 
 /// Reading YAML takes so many times what judging the same bytes of JSON does.
 const YAML_WEIGHT: usize = 16;
@@ -119,7 +119,7 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
         Media::Yaml => {
             // Several documents in one body are answered like several lines.
             let read = || parts(&bytes, Layout::Yaml, one_max).take(batch::DOCUMENTS_MAX + 1).collect::<Vec<Part>>();
-            let mut parts = task::aside(length.saturating_mul(YAML_WEIGHT), read).await?;
+            let mut parts = aside::run(length.saturating_mul(YAML_WEIGHT), read).await?;
             if parts.len() > 1 && !ask.is_event {
                 batch::post(service, served, route, &ask, length, || Ok(parts.into_iter())).await
             } else {

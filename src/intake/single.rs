@@ -12,16 +12,16 @@ use tokio::sync::Semaphore;
 use super::arrived::{Arrived, judge};
 use super::echo::Echo;
 use super::request::Ask;
+use crate::aside;
 use crate::document::{Position, Receipt};
 use crate::http::answer::{Answer, Failure, json as json_answer, ok, with_type};
 use crate::problem::{Problem, ProblemType};
 use crate::query::{Fate, Status};
-use crate::record::Kept;
+use crate::record::{Kept, Record};
 use crate::service::{Served, Service};
 use crate::store::tries::rehearse;
-use crate::store::{Documents, Reads, StoreError};
+use crate::store::{Documents, Reads};
 use crate::stream::{Reply, Target};
-use crate::task;
 
 pub(super) async fn post(
     service: &Service,
@@ -44,7 +44,7 @@ pub(super) async fn post(
     if !ask.is_dry_run {
         way.received(length);
     }
-    let (sent, judged) = task::aside(length, judge).await?;
+    let (sent, judged) = aside::run(length, judge).await?;
     let (kept, changes) = match judged {
         Ok(judged) => judged,
         Err(problem) if reply == Reply::Echo && problem.status != 413 => {
@@ -56,7 +56,7 @@ pub(super) async fn post(
         Err(problem) => return Err(problem.into()),
     };
     if ask.is_dry_run {
-        return dry_run(service, served, changes, kept).await;
+        return dry_run(service, served, changes, length, kept).await;
     }
     let begun = Instant::now();
     let positions = service.journal.append(&stream.topic, vec![kept]).await?;
@@ -164,7 +164,7 @@ pub struct DryRun {
 }
 
 /// Applies the document in a transaction that is thrown away.
-async fn dry_run(service: &Service, served: &Served, changes: usize, record: crate::record::Record) -> Answer {
+async fn dry_run(service: &Service, served: &Served, changes: usize, length: usize, record: Record) -> Answer {
     let mut answer = DryRun { status: Status::Valid, changes, statements: None, problem: None };
     let stream = Arc::clone(&served.stream);
     if let Some(store) = service.store().cloned().filter(|_| stream.is_applied()) {
@@ -174,17 +174,19 @@ async fn dry_run(service: &Service, served: &Served, changes: usize, record: cra
         };
         let position = Position { topic: stream.topic.clone(), partition: 0, offset: 0 };
         let kept = Kept { position, record };
-        let (count, statements, problem) = task::blocking(async move {
+        let reader = Arc::clone(&stream) as Arc<dyn Reads>;
+        let read = || Documents::read_one(reader, kept, |document| document.idempotency = None);
+        let document = aside::run(length, read).await??;
+        answer.changes = document.all().iter().map(|document| document.changes.changes.len()).sum();
+        // A task of its own, which keeps its turn to its end: the store has the work, whether or not somebody waits for it.
+        let rehearsal = tokio::spawn(async move {
             let _turn = turn;
-            let reader = Arc::clone(&stream) as Arc<dyn Reads>;
-            let document = Documents::read_one(reader, kept, |document| document.idempotency = None)
-                .map_err(|problem| StoreError::Document(Box::new(problem)))?;
-            let count = document.all().iter().map(|document| document.changes.changes.len()).sum::<usize>();
-            let (statements, problem) = rehearse(&*store, &stream.apply, &document.whole()).await?;
-            Ok((count, statements, problem))
-        })
-        .await?;
-        answer = DryRun { changes: count, statements: Some(statements), problem, ..answer };
+            rehearse(&*store, &stream.apply, &document.whole()).await
+        });
+        let failed = |_| Failure::new(ProblemType::Internal, "a dry run failed");
+        let (statements, problem) = rehearsal.await.map_err(failed)??;
+        answer.statements = Some(statements);
+        answer.problem = problem;
     }
     Ok(ok(&answer))
 }

@@ -1,7 +1,5 @@
 //! Dead letters that are tried again, mended and tried again, or given up.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,7 +12,6 @@ use crate::problem::ProblemType;
 use crate::service::Service;
 use crate::store::Letter;
 use crate::store::books::LetterFilter;
-use crate::task;
 
 /// So many letters are retried by one request; the answer says whether more are left.
 pub const RETRIES_MAX: usize = 1_000;
@@ -38,8 +35,7 @@ pub async fn one(service: &Service, letter: Letter, mended: Option<Bytes>) -> Re
         let detail = format!("the stream {} is no longer configured", letter.stream);
         return Err(Unanswered::new(ProblemType::UnknownStream, detail));
     };
-    let (store, stream) = (Arc::clone(store(service)?), Arc::clone(&served.stream));
-    Ok(task::blocking(async move { retry(&*store, &stream, letter, mended).await }).await?)
+    Ok(retry(&**store(service)?, &served.stream, letter, mended).await?)
 }
 
 /// The answer to who tried one letter again: only that it was applied is one.
@@ -72,8 +68,7 @@ pub async fn many(service: &Service, filter: &LetterFilter) -> Result<Retries, U
 /// Gives a letter up.
 pub async fn drop(service: &Service, id: &str) -> Result<Fate, Unanswered> {
     let position = find(service, id).await?.position;
-    let store = Arc::clone(store(service)?);
-    match task::blocking(async move { drop_letter(&*store, &position).await }).await? {
+    match drop_letter(&**store(service)?, &position).await? {
         true => Ok(Fate::plain(id, Status::Dropped)),
         false => Err(unknown(id)),
     }

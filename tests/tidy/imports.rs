@@ -68,7 +68,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         "store::sqlite",
         &["change", "clock", "digest", "disk", "document", "json", "problem", "record", "sqlite", "store", "words"],
     ),
-    ("task", &["store"]),
+    ("aside", &[]),
     ("stream", &["action", "change", "digest", "document", "format", "gate", "problem", "record", "store"]),
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
     ("metrics::process", &[]),
@@ -79,6 +79,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     (
         "apply",
         &[
+            "aside",
             "clock",
             "digest",
             "document",
@@ -112,7 +113,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("parts", &["panics", "shutdown"]),
-    ("readiness", &["clock", "journal", "parts", "service", "store", "stream", "task"]),
+    ("readiness", &["clock", "journal", "parts", "service", "store", "stream"]),
     // Questions and answers, whoever asks.
     (
         "query",
@@ -134,11 +135,10 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "service",
             "store",
             "stream",
-            "task",
         ],
     ),
-    ("http::answer", &["budget", "journal", "problem", "query", "task"]),
-    ("http::packing", &["budget", "format", "http::answer", "problem", "task"]),
+    ("http::answer", &["aside", "budget", "journal", "problem", "query"]),
+    ("http::packing", &["aside", "budget", "format", "http::answer", "problem"]),
     ("http::room", &["http::answer", "problem"]),
     ("http::body", &["budget", "format", "http::answer", "http::packing", "problem", "service"]),
     ("http::doors", &["excerpt", "http::answer", "problem", "service"]),
@@ -146,6 +146,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         "intake",
         &[
             "action",
+            "aside",
             "clock",
             "digest",
             "document",
@@ -164,7 +165,6 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "service",
             "store",
             "stream",
-            "task",
         ],
     ),
     ("intake::files", &["digest", "format", "gate", "intake", "problem", "record", "stream"]),
@@ -190,6 +190,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         "http",
         &[
             "action",
+            "aside",
             "excerpt",
             "format",
             "http::answer",
@@ -209,7 +210,6 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "shutdown",
             "store",
             "stream",
-            "task",
             "telemetry",
         ],
     ),
@@ -264,7 +264,6 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "sqlite",
             "store",
             "stream",
-            "task",
             "telemetry",
         ],
     ),

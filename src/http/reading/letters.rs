@@ -3,6 +3,7 @@
 use axum::http::{StatusCode, header};
 
 use super::link;
+use crate::aside;
 use crate::format::yaml;
 use crate::http::answer::{Answer, Failure, json, ok};
 use crate::http::table::Call;
@@ -10,7 +11,6 @@ use crate::http::{body, room};
 use crate::media_type::{self, Kind};
 use crate::query::{letters, parameters, retry};
 use crate::store::rows::PAGE_BYTES_MAX;
-use crate::task;
 
 /// `GET /v1/dead-letters`
 pub(in crate::http) async fn list(call: Call) -> Answer {
@@ -53,7 +53,7 @@ pub(in crate::http) async fn retry_one(Call { service, name, request, .. }: Call
     let is_yaml = media_type.is_some_and(|media| media_type::read(media).kind == Kind::Yaml);
     let mended = match (body.is_empty(), is_yaml) {
         (true, _) => None,
-        (false, true) => Some(task::aside(usize::MAX, || yaml::to_json(&body, 1, bytes_max)).await??.into()),
+        (false, true) => Some(aside::run(usize::MAX, || yaml::to_json(&body, 1, bytes_max)).await??.into()),
         (false, false) => Some(body),
     };
     let retried = retry::one(&service, letter, mended).await?;

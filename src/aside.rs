@@ -1,11 +1,11 @@
-//! Where work that blocks its thread, or takes long, runs.
+//! Work on the processor that takes long with a body's size, unpacking and judging: done aside, in turns, so that the threads
+//! that answer go on answering.
+//!
+//! Nothing else belongs here: what waits for a disk or a server is awaited where it is asked.
 
-use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-
-use crate::store::StoreError;
 
 /// So many pieces of long work run at once, unpacking and judging large bodies: more would be no faster, and would keep
 /// the threads that answer from the processor.
@@ -33,20 +33,10 @@ pub async fn turn() -> Result<SemaphorePermit<'static>, Busy> {
 
 /// Does work whose time goes with `bytes`: at once when they are few, else when it is its turn, while another thread
 /// takes over what this one had to answer.
-pub async fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> Result<T, Busy> {
+pub async fn run<T>(bytes: usize, work: impl FnOnce() -> T) -> Result<T, Busy> {
     if bytes <= ASIDE_BYTES_MIN {
         return Ok(work());
     }
     let _turn = turn().await?;
     Ok(tokio::task::block_in_place(work))
-}
-
-/// Runs store work that may block, away from the threads that answer requests.
-pub async fn blocking<T: Send + 'static>(
-    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(work))
-        .await
-        .map_err(|error| StoreError::Later(format!("a task failed: {error}")))?
 }
