@@ -1,11 +1,13 @@
 //! What requests work with: the streams, the journal, the store, and how far apply is.
 
+mod elsewhere;
 mod refusals;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use self::elsewhere::Elsewhere;
 pub use self::refusals::Refusals;
 use crate::budget::Budget;
 use crate::document::Position;
@@ -20,9 +22,6 @@ use crate::store::books::Outcome;
 use crate::store::readable::Readable;
 use crate::store::{Store, StoreError};
 use crate::stream::Stream;
-
-/// How often a process that does not apply itself asks the store how far apply is.
-const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// Shared by all requests.
 pub struct Service {
@@ -78,6 +77,8 @@ pub struct Served {
     pub stream: Arc<Stream>,
     /// How far this process has applied it.
     pub progress: Arc<Progress>,
+    /// How far others have.
+    elsewhere: Elsewhere,
     /// How its watched folders are.
     pub folders: Arc<Folders>,
     /// Counts what comes in.
@@ -100,7 +101,8 @@ impl Served {
         let ways = [BY_NAME].into_iter().chain(stream.routes.iter().map(String::as_str)).chain(actions).chain(folders);
         let ways = metrics.intake(stream.name.as_str(), ways);
         let applied = metrics.applied(stream.name.as_str());
-        Served { stream, progress: Arc::default(), folders: Arc::default(), ways, applied }
+        let (progress, elsewhere, folders) = Default::default();
+        Served { stream, progress, elsewhere, folders, ways, applied }
     }
 
     /// The counters of a way in, by its route as the configuration writes it.
@@ -204,32 +206,29 @@ impl Service {
     /// Waits until the documents before `position.offset + 1` have their outcome, at most until `deadline` or until the
     /// process ends. False when they do not have it by then, or nobody can tell.
     pub async fn wait_for(&self, served: &Served, position: &Position, deadline: Instant) -> bool {
-        let mut progress = served.progress.subscribe();
+        tokio::select! {
+            biased;
+            has_outcome = self.has_outcome(served, position) => has_outcome,
+            () = tokio::time::sleep_until(deadline.into()) => false,
+            () = self.stopping() => false,
+        }
+    }
+
+    /// Waits without end. False when nobody can tell.
+    async fn has_outcome(&self, served: &Served, position: &Position) -> bool {
+        let Served { stream, progress, elsewhere, .. } = served;
+        let partition = position.partition;
         loop {
-            progress.mark_unchanged();
-            let here = served.progress.next_offset(position.partition);
-            let next_offset = match (self.store(), here) {
-                (_, Some(next_offset)) => Some(next_offset),
-                // Another process applies the partition.
-                (Some(store), None) => {
-                    // A store that is away may be back before the deadline.
-                    let standings = store.books().positions(Some(&served.stream.name)).await.unwrap_or_default();
-                    let of = |place: &crate::store::Place| place.partition == position.partition;
-                    standings.iter().find(|standing| of(&standing.place)).map(|standing| standing.next_offset)
-                }
-                (None, None) => return false,
-            };
-            if next_offset.is_some_and(|next_offset| next_offset > position.offset) {
+            let here = progress.when(partition, |here| here.is_none_or(|next_offset| next_offset > position.offset));
+            if here.await.is_some() {
                 return true;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.is_stopping() {
-                return false;
-            }
-            let pause = if here.is_some() { left } else { left.min(ASK_EVERY) };
+            // Another process applies the partition, as far as this one knows.
+            let Some(store) = self.store() else { return false };
             tokio::select! {
-                _ = tokio::time::timeout(pause, progress.changed()) => {}
-                () = self.stopping() => {}
+                biased;
+                () = elsewhere.reaches(&**store, stream, position) => return true,
+                _ = progress.when(partition, |here| here.is_some()) => {}
             }
         }
     }

@@ -171,9 +171,18 @@ impl Progress {
         self.partitions().values().find_map(|partition| partition.halted.clone())
     }
 
-    /// Is told of every change.
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
+    /// Waits until [`Progress::next_offset`] is as `is_it` says, and gives it.
+    pub async fn when(&self, partition: i32, is_it: impl Fn(Option<i64>) -> bool) -> Option<i64> {
+        let mut changes = self.version.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let next_offset = self.next_offset(partition);
+            if is_it(next_offset) {
+                return next_offset;
+            }
+            // Its other end is here.
+            let _ = changes.changed().await;
+        }
     }
 }
 
@@ -184,7 +193,7 @@ mod tests {
     #[test]
     fn whoever_waits_is_told_of_every_change() {
         let progress = Progress::default();
-        let mut waiting = progress.subscribe();
+        let mut waiting = progress.version.subscribe();
         let steps: [(&str, &dyn Fn()); 4] = [
             ("claimed", &|| progress.claimed(0, 5, false)),
             ("advanced", &|| progress.advance(0, 6)),

@@ -40,4 +40,5 @@ mod support;
 mod tables;
 mod tail;
 mod verify;
+mod waiting;
 mod yaml;
