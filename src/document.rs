@@ -17,29 +17,43 @@ pub struct TopicName(Arc<str>);
 
 /// A text that is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} cannot name a {what}: use letters, digits, `_`, `.` and `-`, at most {length_max} characters")]
+#[error("{text:?} cannot name a {what}: use {rule}")]
 pub struct BadName {
     text: String,
     what: &'static str,
-    length_max: usize,
+    rule: String,
+}
+
+impl BadName {
+    /// What a name can be, to be read after "use" or "write".
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
 }
 
 fn is_name(text: &str, length_max: usize) -> bool {
-    !text.is_empty()
-        && text.len() <= length_max
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+    !text.is_empty() && text.len() <= length_max && text.chars().all(is_name_char)
+}
+
+/// Whether names may hold it.
+pub fn is_name_char(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '_' | '.' | '-')
 }
 
 impl StreamName {
+    /// Stream names become parts of paths, topics, consumer groups and metric labels.
     const LENGTH_MAX: usize = 200;
 
     /// Checks `text`.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         if is_name(text, Self::LENGTH_MAX) && !text.starts_with(['.', '-']) {
-            Ok(StreamName(text.into()))
-        } else {
-            Err(BadName { text: text.into(), what: "stream", length_max: Self::LENGTH_MAX })
+            return Ok(StreamName(text.into()));
         }
+        let rule = format!(
+            "up to {} letters (a-z, A-Z), digits, `_`, `.` and `-`, and begin with a letter, a digit or `_`",
+            Self::LENGTH_MAX
+        );
+        Err(BadName { text: text.into(), what: "stream", rule })
     }
 
     /// The name as text.
@@ -49,15 +63,17 @@ impl StreamName {
 }
 
 impl TopicName {
+    /// Kafka's limit, which its file names set.
     const LENGTH_MAX: usize = 249;
 
     /// Checks `text`.
     pub fn parse(text: &str) -> Result<Self, BadName> {
         if is_name(text, Self::LENGTH_MAX) && text != "." && text != ".." {
-            Ok(TopicName(text.into()))
-        } else {
-            Err(BadName { text: text.into(), what: "topic", length_max: Self::LENGTH_MAX })
+            return Ok(TopicName(text.into()));
         }
+        let rule =
+            format!("1 to {} letters (a-z, A-Z), digits, `.`, `_` and `-`, and not `.` or `..`", Self::LENGTH_MAX);
+        Err(BadName { text: text.into(), what: "topic", rule })
     }
 
     /// The name as text.
@@ -147,11 +163,23 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        for text in ["people", "a.b-c_D9"] {
-            assert!(StreamName::parse(text).is_ok(), "{text}");
+        let long = "x".repeat(250);
+        let streams: (&[&str], &[&str]) =
+            (&["a", "People", "_x", "0.a-b_c", &long[..200]], &["", ".a", "-a", "a b", "\u{e4}", "a/b", &long[..201]]);
+        let topics: (&[&str], &[&str]) = (&["a", "-a", ".a", &long[..249]], &["", ".", "..", "a/b", "a b", &long]);
+        let stream = |text: &str| StreamName::parse(text).map(|name| name.to_string());
+        let topic = |text: &str| TopicName::parse(text).map(|name| name.to_string());
+        check(stream, streams, &["stream", "up to 200 letters"]);
+        check(topic, topics, &["topic", "1 to 249 letters"]);
+    }
+
+    fn check(parse: fn(&str) -> Result<String, BadName>, (good, bad): (&[&str], &[&str]), words: &[&str]) {
+        for text in good {
+            assert_eq!(parse(text).as_deref(), Ok(*text));
         }
-        for text in ["", ".a", "-a", "a b", "ä", &"x".repeat(201)] {
-            assert!(StreamName::parse(text).is_err(), "{text}");
+        for text in bad {
+            let refused = parse(text).expect_err(text).to_string();
+            assert!(words.iter().all(|word| refused.contains(word)), "{refused}");
         }
     }
 }

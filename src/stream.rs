@@ -8,10 +8,11 @@ use crate::action::Action;
 use crate::change::{Cell, ChangeSet};
 use crate::document::{Receipt, StreamName, TopicName};
 use crate::format::event;
-use crate::gate::{self, Gate, Takes, quoted};
+use crate::gate::{self, DocumentKind, Gate, quoted};
 use crate::problem::{Problem, ProblemType};
 use crate::record::{Beside, Kept, Record};
 use crate::store::{ApplyRules, Document, Idempotency, Reads};
+use crate::words::{OnFailure, Reply, Where};
 
 /// Everything the program knows about one stream.
 #[derive(Debug, Clone)]
@@ -54,15 +55,6 @@ pub struct Stream {
     pub duplicates_kept: Duration,
 }
 
-/// Where reading begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Where {
-    /// At the first record that is there.
-    Beginning,
-    /// Behind the last one.
-    End,
-}
-
 /// Where a stream's documents end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -77,26 +69,6 @@ pub enum Target {
     },
     /// In the journal.
     Journal,
-}
-
-/// What happens at a document that cannot be applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// It becomes a dead letter, and the others go on.
-    SetAside,
-    /// The partition holds there until a person acts.
-    Stop,
-}
-
-/// How intake answers on a stream's own routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reply {
-    /// `202` with the receipt.
-    Receipt,
-    /// `200` or `400` with the document as sent.
-    Echo,
-    /// `201` with the text `OK`.
-    Created,
 }
 
 impl Stream {
@@ -125,11 +97,11 @@ impl Stream {
         let Record { value, headers, timestamp_ms, .. } = &kept.record;
         let bare = match &self.gate.takes {
             // The judge says it when it is not UTF-8.
-            Takes::Events(_) if headers.is_text() => Some(std::str::from_utf8(value).unwrap_or_default()),
+            DocumentKind::Events(_) if headers.is_text() => Some(std::str::from_utf8(value).unwrap_or_default()),
             _ => None,
         };
         let judged = match (bare, &self.gate.takes) {
-            (Some(bare), Takes::Events(rules)) => {
+            (Some(bare), DocumentKind::Events(rules)) => {
                 let judged = self.gate.judge_text(value, Some(headers));
                 judged.map(|()| (ChangeSet::default(), rules.fields_of_text(bare, Some(headers))))
             }
@@ -144,7 +116,7 @@ impl Stream {
             ..Problem::new(ProblemType::UnreadableRecord, "")
         })?;
         let changes = match (&self.table, &self.gate.takes) {
-            (Target::Records { table, document_column }, Takes::Events(rules)) => {
+            (Target::Records { table, document_column }, DocumentKind::Events(rules)) => {
                 // The judge has found it to be UTF-8.
                 let text = std::str::from_utf8(value).unwrap_or_default();
                 let text = bare.map_or(Cow::Borrowed(text), |bare| Cow::Owned(quoted(bare)));

@@ -7,6 +7,48 @@ mod choice;
 
 pub(crate) use self::choice::{Choice, choice};
 
+choice! {
+    /// What the documents of a stream are.
+    pub enum Takes {
+        /// Change documents: inserts, updates and deletes of tables.
+        Changes = "changes",
+        /// Any JSON; each document becomes one record, and a row when `table` is said.
+        Events = "events",
+    }
+}
+
+choice! {
+    /// Where reading begins.
+    pub enum Where {
+        /// At the first record that is there.
+        Beginning = "beginning",
+        /// Behind the last one: what comes from now on.
+        End = "end",
+    }
+}
+
+choice! {
+    /// How a post to a stream's own routes is answered.
+    pub enum Reply {
+        /// 202 with the receipt.
+        Receipt = "receipt",
+        /// 200 or 400 with `status`, `message`, `error` and the document as `payload`.
+        Echo = "echo",
+        /// 201 with the text `OK`.
+        Created = "created",
+    }
+}
+
+choice! {
+    /// What happens when an accepted document cannot be applied.
+    pub enum OnFailure {
+        /// It goes to the dead letters, and the documents after it are applied.
+        SetAside = "set-aside",
+        /// The stream waits there until a person acts.
+        Stop = "stop",
+    }
+}
+
 /// What a change does to its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, schemars::JsonSchema)]
 pub enum Operation {

@@ -74,13 +74,13 @@ async fn journal_to_rows(folder: &Path, store: &Path, document: fn(i64) -> Strin
 
 /// Runs an applier of one partition until everything before `end` is applied, and gives the seconds.
 pub(crate) async fn run(applier: Applier, progress: &Progress, end: i64) -> Fallible<f64> {
-    let mut changes = progress.subscribe();
     let (stopper, stop) = shutdown::channel();
     let runtime = tokio::runtime::Handle::current();
     let begun = Instant::now();
     let thread = std::thread::Builder::new().name("apply".into()).spawn(move || runtime.block_on(applier.run(stop)))?;
-    while progress.next_offset(0) != Some(end) {
-        tokio::time::timeout(DEADLINE, changes.changed()).await??;
+    let mut reached = None;
+    while reached != Some(end) {
+        reached = tokio::time::timeout(DEADLINE, progress.when(0, |now| now != reached)).await?;
     }
     let seconds = begun.elapsed().as_secs_f64();
     stopper.stop();

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use sluicegate::document::{Position, StreamName, TopicName};
-use sluicegate::gate::{Gate, KeyRule, Takes};
+use sluicegate::gate::{DocumentKind, Gate, KeyRule};
 use sluicegate::judgement::Rules;
 use sluicegate::record::{Headers, Kept, Record};
 use sluicegate::store::ApplyRules;
-use sluicegate::stream::{OnFailure, Reply, Stream, Target, Where};
+use sluicegate::stream::{Stream, Target};
+use sluicegate::words::{OnFailure, Reply, Where};
 
 use crate::Fallible;
 
@@ -42,7 +43,7 @@ pub(crate) fn one_insert(n: i64) -> String {
 /// The gate of the stream `activities` as it is without a configuration.
 pub(crate) fn gate() -> Gate {
     Gate {
-        takes: Takes::Changes { forms: vec!["activities".into(), "wal2json".into()] },
+        takes: DocumentKind::Changes { forms: vec!["activities".into(), "wal2json".into()] },
         rules: Rules::default(),
         key: KeyRule::Constant("activities".into()),
         document_bytes_max: 1 << 20,

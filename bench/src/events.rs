@@ -3,7 +3,7 @@
 use sluicegate::change::ColumnType;
 use sluicegate::document::{StreamName, TopicName};
 use sluicegate::format::event::{At, EventRules, NAME as FORM, RecordColumn};
-use sluicegate::gate::{Gate, KeyRule, Takes};
+use sluicegate::gate::{DocumentKind, Gate, KeyRule};
 use sluicegate::record::Record;
 use sluicegate::stream::{self, Stream};
 
@@ -22,7 +22,7 @@ pub(crate) fn people() -> Fallible<Stream> {
     Ok(Stream {
         name: StreamName::parse("people")?,
         topic: TopicName::parse("people")?,
-        gate: Gate { takes: Takes::Events(rules), key: KeyRule::None, ..documents::gate() },
+        gate: Gate { takes: DocumentKind::Events(rules), key: KeyRule::None, ..documents::gate() },
         table: stream::Target::Records { table: "people".into(), document_column: "document".into() },
         ..documents::stream([].into())?
     })

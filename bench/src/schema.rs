@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sluicegate::format::event::EventRules;
-use sluicegate::gate::{Gate, Takes};
+use sluicegate::gate::{DocumentKind, Gate};
 use sluicegate::schema::Schema;
 
 use crate::Fallible;
@@ -53,7 +53,7 @@ pub(crate) fn measure() -> Fallible {
     for (what, document) in [("a sighting", document), ("a sighting with forty members more", &padded)] {
         for (has_table, table) in [(false, ""), (true, ", with a table")] {
             let rules = EventRules::new(has_table, Some(Arc::clone(&schema)), Vec::new(), false);
-            let gate = Gate { takes: Takes::Events(rules), ..gate() };
+            let gate = Gate { takes: DocumentKind::Events(rules), ..gate() };
             let bytes = document.as_bytes();
             gate.judge(bytes).map_err(|problem| format!("{what} was refused: {problem}"))?;
             let plainly =

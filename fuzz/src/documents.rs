@@ -3,7 +3,7 @@
 use sluicegate::format::event::EventRules;
 use sluicegate::format::lines::{Cutter, Layout, pieces};
 use sluicegate::format::{cloud_event, yaml};
-use sluicegate::gate::{Gate, KeyRule, Takes};
+use sluicegate::gate::{Gate, KeyRule, DocumentKind};
 use sluicegate::json;
 use sluicegate::judgement::Rules;
 use sluicegate::problem::Problem;
@@ -11,7 +11,7 @@ use sluicegate::problem::Problem;
 /// The largest document: libFuzzer's inputs are smaller.
 const BYTES_MAX: usize = 1 << 20;
 
-pub(crate) fn gate(takes: Takes) -> Gate {
+pub(crate) fn gate(takes: DocumentKind) -> Gate {
     Gate { takes, rules: Rules::default(), key: KeyRule::None, document_bytes_max: BYTES_MAX }
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn is_told(document: &[u8], problem: &Problem) {
 
 /// Any bytes as a document of changes.
 pub(crate) fn changes(data: &[u8]) {
-    let gate = gate(Takes::Changes { forms: vec!["activities".into(), "wal2json".into()] });
+    let gate = gate(DocumentKind::Changes { forms: vec!["activities".into(), "wal2json".into()] });
     match gate.judge(data) {
         Err(problem) => is_told(data, &problem),
         Ok(accepted) => {
@@ -98,7 +98,7 @@ pub(crate) fn yaml(data: &[u8]) {
 
 /// Any bytes as an event of a stream that has a table.
 pub(crate) fn events(data: &[u8]) {
-    let gate = gate(Takes::Events(EventRules::any(true)));
+    let gate = gate(DocumentKind::Events(EventRules::any(true)));
     match gate.judge(data) {
         Err(problem) => is_told(data, &problem),
         Ok(_) => assert!(serde_json::from_slice::<serde_json::Value>(data).is_ok()),

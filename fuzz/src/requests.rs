@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Request};
 use sluicegate::document::{StreamName, TopicName};
 use sluicegate::format::event::EventRules;
-use sluicegate::gate::Takes;
+use sluicegate::gate::DocumentKind;
 use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::parts::Health;
@@ -17,7 +17,8 @@ use sluicegate::readiness::Readiness;
 use sluicegate::service::{Service};
 use sluicegate::store::sqlite::SqliteStore;
 use sluicegate::store::{ApplyRules, Store};
-use sluicegate::stream::{OnFailure, Reply, Stream, Target, Where};
+use sluicegate::stream::{Stream, Target};
+use sluicegate::words::{OnFailure, Reply, Where};
 use tower::ServiceExt as _;
 
 use crate::documents;
@@ -35,8 +36,8 @@ fn gate() -> Gate {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("store.db")).expect("a store"));
     let forms = vec!["activities".into(), "wal2json".into()];
     let streams = [
-        stream("activities", Takes::Changes { forms }, Target::Tables, Reply::Echo),
-        stream("events", Takes::Events(EventRules::any(true)), records(), Reply::Receipt),
+        stream("activities", DocumentKind::Changes { forms }, Target::Tables, Reply::Echo),
+        stream("events", DocumentKind::Events(EventRules::any(true)), records(), Reply::Receipt),
     ]
     .map(Arc::new)
     .into();
@@ -52,7 +53,7 @@ fn records() -> Target {
     Target::Records { table: "events".into(), document_column: "document".into() }
 }
 
-fn stream(name: &str, takes: Takes, table: Target, reply: Reply) -> Stream {
+fn stream(name: &str, takes: DocumentKind, table: Target, reply: Reply) -> Stream {
     Stream {
         name: StreamName::parse(name).expect("a name"),
         topic: TopicName::parse(name).expect("a name"),

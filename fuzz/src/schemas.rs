@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sluicegate::format::event::EventRules;
-use sluicegate::gate::Takes;
+use sluicegate::gate::DocumentKind;
 use sluicegate::schema::Schema;
 
 use crate::documents::{gate, is_told};
@@ -18,7 +18,7 @@ pub(crate) fn schemas(data: &[u8]) {
         _ => Err("there is no other file".to_owned()),
     });
     let Ok(schema) = Schema::compile("/schema.json", true, read) else { return };
-    let gate = gate(Takes::Events(EventRules::new(false, Some(Arc::new(schema)), Vec::new(), false)));
+    let gate = gate(DocumentKind::Events(EventRules::new(false, Some(Arc::new(schema)), Vec::new(), false)));
     if let Err(problem) = gate.judge(document.as_bytes()) {
         is_told(document.as_bytes(), &problem);
     }

@@ -23,7 +23,8 @@ use crate::reading::progress::Progress;
 use crate::reading::{Handling, Reader, Title};
 use crate::shutdown::Stop;
 use crate::store::{Place, Store};
-use crate::stream::{Stream, Where};
+use crate::stream::Stream;
+use crate::words::Where;
 
 /// Applies the documents of one stream.
 #[derive(Clone)]

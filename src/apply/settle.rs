@@ -17,7 +17,8 @@ use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
 use crate::store::tries::Tries;
 use crate::store::{Claim, CommitRefusal, Documents, Fate, Letter, Next, Store, StoreError, Tally, Transaction};
-use crate::stream::{OnFailure, Stream};
+use crate::stream::Stream;
+use crate::words::OnFailure;
 
 /// What became of a batch.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use crate::store::Place;
 use crate::store::books::Standing;
 use crate::store::moves::{Move, Moved, Seen, Why};
 use crate::stream::Stream;
+use crate::words::{Choice as _, Where};
 
 const COLUMNS: &[&str] = &["stream", "partition", "position", "end", "lag", "owner", "state"];
 
@@ -160,7 +161,7 @@ fn which(place: &Place) -> String {
 async fn set(outside: &Outside, stream: &str, to: &str, partition: Option<i32>, yes: bool) -> Done {
     let stream = outside.stream(stream)?;
     let extents = extents(outside, stream, partition).await?;
-    if extents.len() > 1 && !matches!(to, "beginning" | "end") {
+    if extents.len() > 1 && Where::parse(to).is_none() {
         let count = extents.len();
         return Err(Failed::Usage(format!("topic {} has {count} partitions: say --partition", stream.topic)));
     }
@@ -180,12 +181,10 @@ fn propose_set(
     extent: Extent,
 ) -> Result<Option<Proposal>, Failed> {
     let Extent { start, end, .. } = extent;
-    let to = match to {
-        "beginning" => start,
-        "end" => end,
-        offset => {
-            offset.parse().map_err(|_| Failed::Usage(format!("{offset:?} is not beginning, end or an offset")))?
-        }
+    let to = match Where::parse(to) {
+        Some(Where::Beginning) => start,
+        Some(Where::End) => end,
+        None => to.parse().map_err(|_| Failed::Usage(format!("{to:?} is not beginning, end or an offset")))?,
     };
     if !(start..=end).contains(&to) {
         return Err(Failed::Usage(format!("the journal holds offsets {start} to {end}; {to} is not among them")));

@@ -8,12 +8,13 @@ use crate::config::{self, Config, Key, Misfit, UnknownTypes};
 use crate::disk;
 use crate::document::{StreamName, TopicName};
 use crate::format::event::{ATTRIBUTE, At, EventRules, RecordColumn};
-use crate::gate::{Gate, KeyRule, Takes};
+use crate::gate::{DocumentKind, Gate, KeyRule};
 use crate::judgement::Rules;
 use crate::schema::{BrokenSchema, Schema};
 use crate::store::readable::Readable;
 use crate::store::{ApplyRules, Limits, Store};
-use crate::stream::{OnFailure, Reply, Stream, Target, Where};
+use crate::stream::{Stream, Target};
+use crate::words::Takes;
 
 /// Without a store nobody has said what names it holds: PostgreSQL's limit fits every database.
 const LIMITS_UNKNOWN: Limits =
@@ -39,21 +40,21 @@ pub(super) fn stream(
     let key = match (&said.key, said.takes) {
         (Some(Key::Table), _) => KeyRule::Table,
         (Some(Key::Pointer(pointer)), _) => KeyRule::Pointer(pointer.clone()),
-        (None, config::Takes::Changes) => KeyRule::Constant(said.name.clone().into()),
-        (None, config::Takes::Events) => KeyRule::None,
+        (None, Takes::Changes) => KeyRule::Constant(said.name.clone().into()),
+        (None, Takes::Events) => KeyRule::None,
     };
     let takes = match said.takes {
-        config::Takes::Changes => {
-            Takes::Changes { forms: said.forms.iter().map(|form| form.word().to_owned()).collect() }
+        Takes::Changes => {
+            DocumentKind::Changes { forms: said.forms.iter().map(|form| form.word().to_owned()).collect() }
         }
-        config::Takes::Events => Takes::Events(events(said)?),
+        Takes::Events => DocumentKind::Events(events(said)?),
     };
     let table = match (said.takes, &said.table) {
-        (config::Takes::Changes, _) => Target::Tables,
-        (config::Takes::Events, Some(table)) => {
+        (Takes::Changes, _) => Target::Tables,
+        (Takes::Events, Some(table)) => {
             Target::Records { table: table.clone(), document_column: said.document_column.clone() }
         }
-        (config::Takes::Events, None) => Target::Journal,
+        (Takes::Events, None) => Target::Journal,
     };
     let rules = Rules {
         tables: said.allow.tables.clone(),
@@ -67,27 +68,17 @@ pub(super) fn stream(
         name,
         topic: TopicName::parse(&said.topic)?,
         is_foreign: said.source.is_some(),
-        from: match said.from {
-            config::From::Beginning => Where::Beginning,
-            config::From::End => Where::End,
-        },
+        from: said.from,
         gate: Gate { takes, rules, key, document_bytes_max: said.document_bytes_max as usize },
         table,
         queries: said.queries,
         apply: apply_rules(said, most),
-        on_failure: match said.on_failure {
-            config::OnFailure::SetAside => OnFailure::SetAside,
-            config::OnFailure::Stop => OnFailure::Stop,
-        },
+        on_failure: said.on_failure,
         routes: said.routes.clone(),
         actions: said.actions.clone(),
         cors: said.cors.clone(),
         directories: said.directories.clone(),
-        reply: match said.reply {
-            config::Reply::Receipt => Reply::Receipt,
-            config::Reply::Echo => Reply::Echo,
-            config::Reply::Created => Reply::Created,
-        },
+        reply: said.reply,
         wait: said.wait,
         retention_age: said.retention.age,
         retention_bytes: said.retention.size,
@@ -103,9 +94,9 @@ pub(super) fn readable(config: &Config) -> Readable {
     let mut readable = Readable::nothing();
     for stream in &config.streams {
         match (stream.takes, &stream.table) {
-            (config::Takes::Changes, _) => readable.add_writable(&stream.allow.tables),
-            (config::Takes::Events, Some(table)) => readable.add_table(table),
-            (config::Takes::Events, None) => {}
+            (Takes::Changes, _) => readable.add_writable(&stream.allow.tables),
+            (Takes::Events, Some(table)) => readable.add_table(table),
+            (Takes::Events, None) => {}
         }
     }
     readable

@@ -16,6 +16,7 @@ use crate::near;
 use crate::record::{Headers, Kept};
 use crate::registry;
 use crate::shutdown::Signals;
+use crate::words::{Choice as _, Where};
 
 /// How long a wait for records lasts before it is begun again.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -26,7 +27,7 @@ pub(super) struct Tail {
     topic: String,
     /// Where to begin
     #[arg(long, value_name = "beginning|end|OFFSET", default_value = "beginning", allow_hyphen_values = true)]
-    from: From,
+    from: Begin,
     /// Begin so many records before the end, in each partition
     #[arg(short = 'n', long, value_name = "COUNT", conflicts_with = "from")]
     last: Option<u32>,
@@ -40,23 +41,19 @@ pub(super) struct Tail {
 
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
-    Beginning,
-    End,
+enum Begin {
+    At(Where),
     Offset(i64),
 }
 
-impl std::str::FromStr for From {
+impl std::str::FromStr for Begin {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "beginning" => Ok(From::Beginning),
-            "end" => Ok(From::End),
-            _ => match text.parse() {
-                Ok(offset) if offset >= 0 => Ok(From::Offset(offset)),
-                _ => Err("write `beginning`, `end` or an offset, such as 42"),
-            },
+        match (Where::parse(text), text.parse()) {
+            (Some(place), _) => Ok(Begin::At(place)),
+            (None, Ok(offset)) if offset >= 0 => Ok(Begin::Offset(offset)),
+            _ => Err("write `beginning`, `end` or an offset, such as 42"),
         }
     }
 }
@@ -116,15 +113,15 @@ impl Tail {
 
     /// Where to begin in each partition.
     fn begin(&self, topic: &TopicName, extents: &[Extent]) -> Result<Vec<(i32, i64)>, Failed> {
-        if matches!(self.from, From::Offset(_)) && extents.len() > 1 {
+        if matches!(self.from, Begin::Offset(_)) && extents.len() > 1 {
             let words = format!("topic {topic} has {} partitions; say which with --partition", extents.len());
             return Err(Failed::Usage(words));
         }
         let at = |extent: &Extent| match (self.from, self.last) {
             (_, Some(count)) => (extent.end - i64::from(count)).max(extent.start),
-            (From::Beginning, None) => extent.start,
-            (From::End, None) => extent.end,
-            (From::Offset(offset), None) => offset,
+            (Begin::At(Where::Beginning), None) => extent.start,
+            (Begin::At(Where::End), None) => extent.end,
+            (Begin::Offset(offset), None) => offset,
         };
         Ok(extents.iter().map(|extent| (extent.partition, at(extent))).collect())
     }

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::gate::{KeyRule, Takes};
+use crate::gate::{DocumentKind, KeyRule};
 use crate::json::pointer;
 use crate::stream::{Stream, Target};
 
@@ -32,11 +32,11 @@ pub(super) fn command<'s>(streams: impl Iterator<Item = &'s Stream> + Clone, add
 pub(super) fn example(stream: &Stream) -> Option<String> {
     let proposed = match (&stream.gate.takes, &stream.table) {
         // Nothing may be made, so a table of ours is not there.
-        (Takes::Changes { .. }, _) if !stream.apply.create => {
+        (DocumentKind::Changes { .. }, _) if !stream.apply.create => {
             vec![r#"{"activities":[]}"#.into(), r#"{"change":[]}"#.into()]
         }
-        (Takes::Changes { .. }, _) => changes(&stream.gate.rules.tables),
-        (Takes::Events(rules), Target::Tables | Target::Records { .. } | Target::Journal) => {
+        (DocumentKind::Changes { .. }, _) => changes(&stream.gate.rules.tables),
+        (DocumentKind::Events(rules), Target::Tables | Target::Records { .. } | Target::Journal) => {
             let schema = rules.schema().map(|schema| schema.value());
             let from_schema = schema.into_iter().flat_map(|schema| {
                 let examples = schema["examples"].as_array().cloned().unwrap_or_default();

@@ -176,7 +176,7 @@ impl<'n> Field<'n> {
                 return None;
             }
         };
-        let chosen = T::ALL.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice);
+        let chosen = T::parse(text);
         if chosen.is_none() && not_built.contains(&text) {
             problems
                 .add(node.place, format!("`{text}` in `{}` is not built yet in this version; remove it", self.label));

@@ -47,7 +47,7 @@ pub use self::stream::{ActionSettings, Allow, Column, Key, Retention, Stream};
 pub use self::template::TEMPLATE;
 pub use self::units::parse_period;
 pub use self::url::BackendUrl;
-pub use self::words::{Form, Formats, From, Misfit, OnFailure, Reply, Takes, UnknownTypes};
+pub use self::words::{Form, Formats, Misfit, UnknownTypes};
 
 /// The configuration file that is read when none is named and it is there.
 pub const FILE: &str = "sluicegate.yaml";

@@ -11,7 +11,8 @@ use super::refuse;
 use super::schema::COLUMN;
 use super::stream::{Column, Stream};
 use super::tree::{Kind, Scalar, Value};
-use super::words::{Formats, Misfit, Takes};
+use super::words::{Formats, Misfit};
+use crate::words::Takes;
 
 /// Reads what a stream of events says of its documents and of the rows they become.
 pub(super) fn records(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {

@@ -11,9 +11,9 @@ use super::problem::{Place, Problems};
 use super::schema::{ALLOW, RETENTION, STREAM};
 use super::stream::{Allow, Key, Retention, Stream};
 use super::tree::{Name, Node};
-use super::words::{Reply, Takes};
 use super::{read_action, read_columns, refuse};
 use crate::action::{Content, Method};
+use crate::words::{Reply, Takes};
 
 /// What streams have taken for themselves: each topic, route and folder, with its stream and line.
 #[derive(Default)]

@@ -10,9 +10,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::units;
-use super::words::{Form, Formats, From, Misfit, OnFailure, Reply, Takes, UnknownTypes};
+use super::words::{Form, Formats, Misfit, UnknownTypes};
 use crate::action::Action;
-use crate::words::Operation;
+use crate::words::{OnFailure, Operation, Reply, Takes, Where};
 
 /// A named way in: what it takes, which topic keeps it, and how it is applied.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
@@ -37,7 +37,7 @@ pub struct Stream {
     #[schemars(extend("x-default" = "none: the stream writes its topic itself", "examples" = ["dbserver1.public.orders"]))]
     pub source: Option<String>,
     /// Where to begin in the topic of `source`, when it is read for the first time.
-    pub from: From,
+    pub from: Where,
     /// Paths it is posted to besides `/v1/streams/NAME`. A path belongs to one stream, and not to the gate itself
     /// (`/v1`, `/health`, `/metrics`, `/openapi.json`, `/problems`, `/console`).
     #[schemars(extend("examples" = [["/api/activities"]]))]
@@ -162,7 +162,7 @@ impl Default for Stream {
             forms: vec![Form::Activities, Form::Wal2json],
             topic: String::new(),
             source: None,
-            from: From::Beginning,
+            from: Where::Beginning,
             routes: Vec::new(),
             actions: Vec::new(),
             cors: Vec::new(),

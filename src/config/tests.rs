@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::load::load_with;
 use super::*;
-use crate::words::Operation;
+use crate::words::{OnFailure, Operation, Reply, Takes};
 
 const SCHEMES: Schemes<'static> = Schemes { journal: &["sqlite", "kafka"], store: &["sqlite", "postgres"] };
 

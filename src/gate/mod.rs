@@ -15,10 +15,11 @@ use crate::judgement::{Judge, Rules};
 use crate::panics::{self, Panicked};
 use crate::problem::{Problem, ProblemType, Violation};
 use crate::record::{Beside, Headers};
+use crate::words::Takes;
 
-/// What a stream's documents are.
+/// What a stream's documents are, with what it takes to read them.
 #[derive(Debug, Clone)]
-pub enum Takes {
+pub enum DocumentKind {
     /// Change documents, in the forms whose words are listed.
     Changes {
         /// The words of the forms, as in the configuration.
@@ -28,11 +29,21 @@ pub enum Takes {
     Events(event::EventRules),
 }
 
+impl DocumentKind {
+    /// The word for it.
+    pub fn takes(&self) -> Takes {
+        match self {
+            DocumentKind::Changes { .. } => Takes::Changes,
+            DocumentKind::Events(_) => Takes::Events,
+        }
+    }
+}
+
 /// Judges the documents of one stream.
 #[derive(Debug, Clone)]
 pub struct Gate {
     /// What the stream takes.
-    pub takes: Takes,
+    pub takes: DocumentKind,
     /// The rules its change documents must keep.
     pub rules: Rules,
     /// What a record's key is made of.
@@ -89,9 +100,9 @@ impl Gate {
         let mut judge = Judge::new(&self.rules);
         let mut fields = Vec::new();
         let read = match &self.takes {
-            Takes::Changes { forms } => format::read_changes(text, beside, forms, &mut judge),
-            Takes::Events(_) if text.trim_ascii().is_empty() => Ok(None),
-            Takes::Events(rules) => rules.read(text, beside.headers, &mut judge).map(|values| {
+            DocumentKind::Changes { forms } => format::read_changes(text, beside, forms, &mut judge),
+            DocumentKind::Events(_) if text.trim_ascii().is_empty() => Ok(None),
+            DocumentKind::Events(rules) => rules.read(text, beside.headers, &mut judge).map(|values| {
                 fields = values;
                 Some((Some(event::NAME), ChangeSet::default()))
             }),

@@ -14,7 +14,7 @@ use crate::query::streams::{About, Streams};
 use crate::query::tables::{Rows, Table, Tables};
 use crate::query::{Fate, ways_in::WaysIn};
 use crate::service::Service;
-use crate::stream::Reply;
+use crate::words::Reply;
 
 const JSON: &[&str] = &["application/json"];
 const HTML: &str = "text/html";

@@ -13,7 +13,7 @@ use super::record;
 use crate::format::lines::{Cutter, Layout, Piece, too_large};
 use crate::format::recognise;
 use crate::format::wal2json::{Commit, Part, commit};
-use crate::gate::{Takes, judging};
+use crate::gate::{DocumentKind, judging};
 use crate::problem::Problem;
 use crate::record::{COMMIT_KEY, FILE_KEY, Record};
 use crate::stream::Stream;
@@ -117,7 +117,7 @@ impl<'s> Documents<'s> {
     /// Reads for `stream` what `path` names.
     pub fn new(stream: &'s Stream, record_bytes_max: usize, path: &Path, keys: Keys) -> Self {
         let extension = path.extension().and_then(|extension| extension.to_str());
-        let layout = Layout::of_file(extension, matches!(stream.gate.takes, Takes::Events { .. }));
+        let layout = Layout::of_file(extension, matches!(stream.gate.takes, DocumentKind::Events { .. }));
         Documents {
             stream,
             record_bytes_max,
@@ -131,7 +131,7 @@ impl<'s> Documents<'s> {
         }
     }
 
-    /// Takes the next bytes of the file.
+    /// DocumentKind the next bytes of the file.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..std::mem::take(&mut self.done));
         self.buffer.extend_from_slice(bytes);
@@ -169,7 +169,7 @@ impl<'s> Documents<'s> {
 
     /// The commit of a piece, which may be broken.
     fn commit(&self, bytes: &[u8]) -> Option<Commit> {
-        if !matches!(self.stream.gate.takes, Takes::Changes { .. }) || self.layout == Layout::Yaml {
+        if !matches!(self.stream.gate.takes, DocumentKind::Changes { .. }) || self.layout == Layout::Yaml {
             return None;
         }
         let text = match std::str::from_utf8(bytes) {

@@ -22,7 +22,7 @@ pub use self::single::DryRun;
 use crate::aside;
 use crate::clock;
 use crate::format::lines::Layout;
-use crate::gate::Takes;
+use crate::gate::DocumentKind;
 use crate::http::answer::{Answer, Failure};
 use crate::http::body;
 use crate::http::room;
@@ -43,13 +43,13 @@ pub const TAKES: &[&str] = &[
     "application/cloudevents-batch+json",
 ];
 
-/// Takes documents for the stream of this name.
+/// DocumentKind documents for the stream of this name.
 pub async fn by_name(service: &Service, name: &str, request: Request) -> Answer {
     let served = service.stream(name).ok_or_else(|| service.unknown_stream(name))?;
     post(service, served, None, request).await
 }
 
-/// Takes the documents of one request. `route` is the one of the stream's own that it came by: there the stream's `reply`
+/// DocumentKind the documents of one request. `route` is the one of the stream's own that it came by: there the stream's `reply`
 /// governs the answer.
 pub async fn post(service: &Service, served: &Served, route: Option<&str>, request: Request) -> Answer {
     // What is only tried is neither counted nor told.
@@ -111,8 +111,8 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
         }
         Media::Lines => {
             let layout = match stream.gate.takes {
-                Takes::Changes { .. } => Layout::Values,
-                Takes::Events { .. } => Layout::Lines,
+                DocumentKind::Changes { .. } => Layout::Values,
+                DocumentKind::Events { .. } => Layout::Lines,
             };
             batch::post(service, served, route, &ask, length, || Ok(parts(&bytes, layout, one_max))).await
         }

@@ -21,7 +21,8 @@ use crate::record::{Kept, Record};
 use crate::service::{Served, Service};
 use crate::store::tries::rehearse;
 use crate::store::{Documents, Reads};
-use crate::stream::{Reply, Target};
+use crate::stream::Target;
+use crate::words::Reply;
 
 pub(super) async fn post(
     service: &Service,

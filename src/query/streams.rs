@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Unanswered;
-use crate::gate::{KeyRule, Takes};
+use crate::gate::{DocumentKind, KeyRule};
 use crate::service::Service;
-use crate::stream::{OnFailure, Stream, Target};
+use crate::stream::{Stream, Target};
+use crate::words::{OnFailure, Takes};
 
 /// All streams, in the order of the configuration.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -29,8 +30,8 @@ pub struct About {
     pub routes: Vec<String>,
     /// The most that one document may take, in bytes.
     pub document_bytes_max: usize,
-    /// What is done about a document that cannot be applied: `stop` or `set-aside`.
-    pub on_failure: &'static str,
+    /// What is done about a document that cannot be applied.
+    pub on_failure: OnFailure,
     /// The watched folders.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub directories: Vec<String>,
@@ -38,8 +39,17 @@ pub struct About {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
     /// What its documents are.
-    #[serde(flatten)]
-    pub takes: Documents,
+    pub takes: Takes,
+    /// The words of the forms in which changes are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forms: Option<Vec<String>>,
+    /// The JSON Schema by which events are judged; `true` when any JSON is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// The columns of events besides the document, by their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<BTreeMap<String, EventColumn>>")]
+    pub columns: Option<Map<String, Value>>,
     /// The table of its records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
@@ -48,25 +58,6 @@ pub struct About {
     pub document_column: Option<String>,
     /// The rule for records' keys: none, `constant`, `table`, or a JSON Pointer.
     pub key: Option<String>,
-}
-
-/// What the documents of a stream are.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(tag = "takes", rename_all = "lowercase")]
-pub enum Documents {
-    /// Changes of tables.
-    Changes {
-        /// The words of the forms in which they are written.
-        forms: Vec<String>,
-    },
-    /// Events, each a record.
-    Events {
-        /// The JSON Schema by which they are judged; `true` when any JSON is taken.
-        schema: Value,
-        /// The columns besides the document, by their names.
-        #[schemars(with = "BTreeMap<String, EventColumn>")]
-        columns: Map<String, Value>,
-    },
 }
 
 /// A column that is filled from an event.
@@ -100,15 +91,31 @@ impl About {
             Target::Records { table, document_column } => (Some(table.clone()), Some(document_column.clone())),
             _ => (None, None),
         };
+        let (forms, schema, columns) = match &stream.gate.takes {
+            DocumentKind::Changes { forms } => (Some(forms.clone()), None, None),
+            DocumentKind::Events(rules) => {
+                // No schema: any JSON.
+                let schema = rules.schema().map_or(true.into(), |schema| schema.value().clone());
+                let columns = rules.columns().iter().map(|column| {
+                    let (at, column_type) = (column.at.to_string(), column.column_type.to_string());
+                    let about = serde_json::to_value(EventColumn { at, column_type });
+                    (column.name.clone(), about.unwrap_or_default())
+                });
+                (None, Some(schema), Some(columns.collect()))
+            }
+        };
         About {
             name: stream.name.to_string(),
             topic: stream.topic.to_string(),
             routes,
             document_bytes_max: stream.gate.document_bytes_max,
-            on_failure: if stream.on_failure == OnFailure::Stop { "stop" } else { "set-aside" },
+            on_failure: stream.on_failure,
             directories: stream.directories.iter().map(|folder| folder.display().to_string()).collect(),
             actions: actions.collect(),
-            takes: Documents::of(&stream.gate.takes),
+            takes: stream.gate.takes.takes(),
+            forms,
+            schema,
+            columns,
             table,
             document_column,
             key: match &stream.gate.key {
@@ -117,23 +124,6 @@ impl About {
                 KeyRule::Table => Some("table".into()),
                 KeyRule::Pointer(pointer) => Some(pointer.to_string()),
             },
-        }
-    }
-}
-
-impl Documents {
-    fn of(takes: &Takes) -> Self {
-        match takes {
-            Takes::Changes { forms } => Documents::Changes { forms: forms.clone() },
-            Takes::Events(rules) => {
-                let columns = rules.columns().iter().map(|column| {
-                    let about = EventColumn { at: column.at.to_string(), column_type: column.column_type.to_string() };
-                    (column.name.clone(), serde_json::to_value(about).unwrap_or_default())
-                });
-                // No schema: any JSON.
-                let schema = rules.schema().map_or(true.into(), |schema| schema.value().clone());
-                Documents::Events { schema, columns: columns.collect() }
-            }
         }
     }
 }

@@ -6,6 +6,11 @@
 pub(crate) trait Choice: Copy + 'static {
     /// Every word with what it means, in the order of the documentation.
     const ALL: &'static [(&'static str, Self)];
+
+    /// What `text` means; none when it is no word of these.
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice)
+    }
 }
 
 /// Declares an enum together with the words that a person writes for its variants.

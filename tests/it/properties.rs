@@ -6,17 +6,17 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use sluicegate::change::{Action, ChangeSet, ColumnType, Value};
 use sluicegate::format::event::EventRules;
-use sluicegate::gate::{Gate, KeyRule, Takes};
+use sluicegate::gate::{DocumentKind, Gate, KeyRule};
 use sluicegate::json::at;
 use sluicegate::judgement::Rules;
 use sluicegate::problem::ProblemType;
 
-fn gate(takes: Takes) -> Gate {
+fn gate(takes: DocumentKind) -> Gate {
     Gate { takes, rules: Rules::default(), key: KeyRule::None, document_bytes_max: 1 << 20 }
 }
 
 fn changes() -> Gate {
-    gate(Takes::Changes { forms: vec!["activities".into(), "wal2json".into()] })
+    gate(DocumentKind::Changes { forms: vec!["activities".into(), "wal2json".into()] })
 }
 
 /// A column: name, type, value as `activities` and wal2json write it.
@@ -178,7 +178,7 @@ proptest! {
 
     #[test]
     fn any_bytes_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for gate in [changes(), gate(Takes::Events(EventRules::any(true)))] {
+        for gate in [changes(), gate(DocumentKind::Events(EventRules::any(true)))] {
             let _ = gate.judge(&bytes);
         }
     }
@@ -203,7 +203,7 @@ proptest! {
 
     #[test]
     fn json_is_what_rfc_8259_says(text in "[\\[\\]{}:,\"\\\\ tfrun0-9eE.+-]{0,24}|\\{\"[a-c]\":[0-9]{1,3}(,\"[a-c]\":(null|true|\\[\\]|\"\\\\u00[0-9a-g]{2}\"))?\\}") {
-        let ours = gate(Takes::Events(EventRules::any(false))).judge(text.as_bytes());
+        let ours = gate(DocumentKind::Events(EventRules::any(false))).judge(text.as_bytes());
         let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text);
         match (ours, theirs) {
             (Ok(_), theirs) => prop_assert!(theirs.is_ok(), "accepted {text:?}"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sluicegate::apply::verify::{Balance, balance};
 use sluicegate::document::{Position, StreamName, TopicName};
-use sluicegate::gate::{Gate, KeyRule, Takes};
+use sluicegate::gate::{DocumentKind, Gate, KeyRule};
 use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::judgement::Rules;
@@ -15,13 +15,14 @@ use sluicegate::record::{Headers, Kept, Record};
 use sluicegate::store::books::Standing;
 use sluicegate::store::rows::RowQuery;
 use sluicegate::store::{ApplyRules, Claim, ClaimRequest, Documents, Fate, Letter, Place, Store, StoreError, Tally};
-use sluicegate::stream::{OnFailure, Reply, Stream, Target, Where};
+use sluicegate::stream::{Stream, Target};
+use sluicegate::words::{OnFailure, Reply, Where};
 
 /// The stream of change documents that these tests work with.
 pub(crate) fn stream() -> Stream {
     let forms = ["activities", "wal2json"].map(str::to_owned).into();
     let gate = Gate {
-        takes: Takes::Changes { forms },
+        takes: DocumentKind::Changes { forms },
         rules: Rules::default(),
         key: KeyRule::None,
         document_bytes_max: 1 << 20,
