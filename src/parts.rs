@@ -39,7 +39,7 @@ pub struct Part {
 enum Begin {
     /// Among others, whose threads it never blocks.
     Task(Box<dyn Fn(Stop) -> Run + Send + Sync>),
-    /// On a thread of its own, which it may block.
+    /// On a thread of its own, since it works with files where it stands.
     Thread(Arc<dyn Fn(Stop) -> RunHere + Send + Sync>),
 }
 
@@ -53,7 +53,7 @@ impl Part {
         Part { name: name.into(), is_once: false, begin: Begin::Task(Box::new(begin)) }
     }
 
-    /// A part that may block its thread, and has one of its own.
+    /// A part that works with files where it stands, and has a thread of its own for that.
     pub fn thread<F>(name: impl Into<String>, run: impl Fn(Stop) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), String>> + 'static,
@@ -165,7 +165,7 @@ mod tests {
     use crate::shutdown;
 
     /// Runs a part that fails so many times in some way, and gives its troubles until it runs.
-    async fn heals(is_blocking: bool, fail: fn() -> Result<(), String>) -> Vec<Trouble> {
+    async fn heals(is_thread: bool, fail: fn() -> Result<(), String>) -> Vec<Trouble> {
         let runs = Arc::new(AtomicUsize::new(0));
         let (health, (stopper, stop)) = (Arc::new(Health::default()), shutdown::channel());
         let counted = Arc::clone(&runs);
@@ -179,7 +179,7 @@ mod tests {
                 Ok(())
             }
         };
-        let part = if is_blocking { Part::thread("one", run) } else { Part::task("one", run) };
+        let part = if is_thread { Part::thread("one", run) } else { Part::task("one", run) };
         let mut running = Running::new(Arc::clone(&health));
         running.start(part, stop);
         while runs.load(Ordering::SeqCst) < 3 {
@@ -201,8 +201,8 @@ mod tests {
             (|| Ok(()), "it ended by itself"),
         ];
         for (fail, why) in ways {
-            for is_blocking in [false, true] {
-                let troubles = heals(is_blocking, fail).await;
+            for is_thread in [false, true] {
+                let troubles = heals(is_thread, fail).await;
                 let [Trouble { part, why: said, restarts, .. }] = &troubles[..] else { panic!("{troubles:?}") };
                 assert_eq!((part.as_str(), said.as_str(), *restarts), ("one", why, 2));
             }

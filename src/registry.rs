@@ -19,7 +19,8 @@ use crate::store::{Store, StoreError};
 /// The scheme of the journal and the store that are files.
 const EMBEDDED: &str = "sqlite";
 
-/// Opens a journal. It may keep what it must remember beside itself in the folder that is given.
+/// Opens a journal, on a thread that waits for a file or a server. It may keep what it must remember beside itself in the
+/// folder that is given.
 type OpenJournal = fn(&BackendUrl, &Path) -> Result<Arc<dyn Journal>, JournalError>;
 /// Opens a store. It may have to ask a server.
 type OpenStore = for<'u> fn(&'u BackendUrl) -> BoxFuture<'u, Result<Arc<dyn Store>, StoreError>>;
@@ -32,11 +33,18 @@ const JOURNALS: &[(&str, OpenJournal)] = &[
     ("kafka", |_, _| Err(JournalError::Stop(left_out("Kafka", "kafka")))),
 ];
 
-const STORES: &[(&str, OpenStore)] = &[
-    ("sqlite", |url| Box::pin(async { Ok(Arc::new(SqliteStore::open(Path::new(url.reveal_rest()))?) as _) })),
-    ("postgres", open_postgres),
-    ("postgresql", open_postgres),
-];
+const STORES: &[(&str, OpenStore)] =
+    &[("sqlite", open_sqlite), ("postgres", open_postgres), ("postgresql", open_postgres)];
+
+fn open_sqlite(url: &BackendUrl) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreError>> {
+    let url = url.clone();
+    Box::pin(async move {
+        // Another process may hold the file's lock.
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(Path::new(url.reveal_rest())));
+        let store = opened.await.map_err(|error| StoreError::Later(error.to_string()))??;
+        Ok(Arc::new(store) as _)
+    })
+}
 
 #[cfg(feature = "postgres")]
 fn open_postgres(url: &BackendUrl) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreError>> {
@@ -86,9 +94,13 @@ pub fn missing_file(url: &BackendUrl) -> Option<&Path> {
 }
 
 /// Opens the journal that `url` names; `data` is the folder of this process's own files.
-pub fn open_journal(url: &BackendUrl, data: &Path) -> Result<Arc<dyn Journal>, JournalError> {
+pub async fn open_journal(url: &BackendUrl, data: &Path) -> Result<Arc<dyn Journal>, JournalError> {
     match JOURNALS.iter().find(|(scheme, _)| *scheme == url.scheme()) {
-        Some((_, open)) => open(url, data),
+        Some((_, open)) => {
+            let (open, url, data) = (*open, url.clone(), data.to_owned());
+            let opened = tokio::task::spawn_blocking(move || open(&url, &data));
+            opened.await.map_err(|error| JournalError::Later(error.to_string()))?
+        }
         None => Err(JournalError::Stop(format!("there is no journal of the kind {:?}", url.scheme()))),
     }
 }

@@ -53,6 +53,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
             "query",
             "metrics::push",
             "readiness",
+            "registry",
             "service",
             "shutdown",
             "store",

@@ -152,7 +152,7 @@ async fn check(config: &Config, parts: &[Part]) -> Result<Option<String>, Failed
         format!("sqlite://{}", part.to.display()).parse::<BackendUrl>().ok()
     };
     let (Some(journal), Some(store)) = (url("journal"), url("store")) else { return Ok(None) };
-    let journal = registry::open_journal(&journal, &config.data)?.log().ok_or_else(capability::no_log)?;
+    let journal = registry::open_journal(&journal, &config.data).await?.log().ok_or_else(capability::no_log)?;
     let store = registry::open_store(&store).await?;
     let standings = store.books().positions(None).await?;
     for stream in streams::streams(config, None)?.iter().filter(|stream| stream.is_applied()) {

@@ -39,7 +39,7 @@ async fn open_journal(config: &Config) -> (Result<String, String>, Option<Arc<dy
     if let Some(path) = registry::missing_file(&config.journal) {
         return (not_there(config, path), None);
     }
-    let checked = match registry::open_journal(&config.journal, &config.data) {
+    let checked = match registry::open_journal(&config.journal, &config.data).await {
         Ok(journal) => journal.check().await.map(|()| journal),
         Err(error) => Err(error),
     };

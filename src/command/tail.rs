@@ -68,7 +68,7 @@ impl Tail {
         };
         wiring::must_exist([Some(&config.journal)])?;
         let topic = TopicName::parse(&self.topic)?;
-        let journal = registry::open_journal(&config.journal, &config.data)?;
+        let journal = registry::open_journal(&config.journal, &config.data).await?;
         let journal = journal.log().ok_or_else(capability::no_log)?;
         let mut extents = journal.extents(&topic).await?;
         if extents.is_empty() {

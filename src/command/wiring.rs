@@ -90,7 +90,7 @@ pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Out
 async fn reach(config: &Config, patience: Patience) -> Result<Outside, Failed> {
     let mut again = Again::new("journal");
     let journal = loop {
-        match registry::open_journal(&config.journal, &config.data) {
+        match registry::open_journal(&config.journal, &config.data).await {
             Err(JournalError::Later(reason)) if patience != Patience::None => again.after(&reason).await,
             opened => break opened?,
         }

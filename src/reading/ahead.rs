@@ -7,8 +7,11 @@ use tokio::task::JoinHandle;
 use super::Handling;
 use crate::journal::Batch;
 
-/// Fewer records are made ready at once: handing them to another thread would take longer.
+/// Fewer records are made ready at once, if they are small: handing them to another thread would take longer.
 const FEW: usize = 32;
+
+/// So many bytes take less than a millisecond.
+const SMALL: usize = 64 << 10;
 
 /// A batch that is ready, or about to be.
 pub(super) struct Ahead<Ready> {
@@ -26,7 +29,8 @@ impl<Ready: Send + 'static> Ahead<Ready> {
     /// Begins to make a batch ready.
     pub(super) fn begin<H: Handling<Ready = Ready>>(handling: &Arc<H>, batch: Batch) -> Self {
         let end = batch.next_offset;
-        if batch.records.len() < FEW {
+        let bytes = || batch.records.iter().map(|kept| kept.record.size()).sum::<usize>();
+        if batch.records.len() < FEW && bytes() <= SMALL {
             return Ahead { end, state: State::Ready(Box::new(handling.prepare(batch))) };
         }
         let handling = Arc::clone(handling);

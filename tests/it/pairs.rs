@@ -96,6 +96,7 @@ every_pair! {
     moves_race_with_apply
     a_replay_of_events_brings_rows_up_to_date
     a_replay_of_events_tries_dead_letters_again
+    a_stream_that_is_applied_has_no_thread_of_its_own
 }
 
 fn ids(process: &Process) -> Vec<i64> {
@@ -232,4 +233,22 @@ fn a_skip_gives_up_what_it_skips(pair: &Pair) {
     assert_eq!(ids(&server), [1, 4]);
     let balance = pair.balance("activities");
     assert_eq!((&balance["applied"], &balance["lost"]), (&2.into(), &2.into()), "{balance}");
+}
+
+/// The threads that ARCHITECTURE.md lists, but for those of watched folders.
+const THREADS: &[&str] = &["sluicegate", "worker", "journal-writer", "journal-kafka", "store-writer", "rdk:"];
+
+fn a_stream_that_is_applied_has_no_thread_of_its_own(pair: &Pair) {
+    let server = pair.up();
+    server.applied(item(1));
+    server.send(Request::post("/v1/streams/events", "1").wait(20)).expect(200);
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+    // One that has ended meanwhile has no name.
+    let name =
+        |thread: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok();
+    let names: Vec<_> = threads.filter_map(name).map(|name| name.trim().to_owned()).collect();
+    assert!(names.iter().any(|name| name == "worker"), "{names:?}");
+    let is_listed = |name: &&String| THREADS.iter().any(|known| name.starts_with(known));
+    let others: Vec<_> = names.iter().filter(|name| !is_listed(name)).collect();
+    assert!(others.is_empty(), "{others:?}");
 }

@@ -74,7 +74,7 @@ impl List<'_> {
                 memory: self.config.data.join("watch"),
                 folders: Arc::clone(&served.folders),
             };
-            // Files, and the memory of them, may block its thread.
+            // Directories are listed and files read where it stands.
             Part::thread(format!("watch {}", served.stream.name), move |stop| {
                 let watch = watch.clone();
                 async move {
@@ -102,8 +102,7 @@ impl List<'_> {
                 progress: Arc::clone(&served.progress),
                 counts: Arc::clone(&served.applied),
             };
-            // What reads the journal's file, and judges small batches, does so where it runs. Its workers are tasks.
-            parts.push(Part::thread(format!("apply {}", served.stream.name), move |stop| {
+            parts.push(Part::task(format!("apply {}", served.stream.name), move |stop| {
                 let applier = applier.clone();
                 async move {
                     applier.run(stop).await;

@@ -97,7 +97,7 @@ impl Lookup {
         }
     }
 
-    /// Runs a question on a thread that may block.
+    /// Runs a question on a thread of tokio's blocking pool.
     pub(super) async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
         question: impl FnOnce(&Lookup) -> Result<T, JournalError> + Send + 'static,

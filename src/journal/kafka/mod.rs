@@ -236,9 +236,15 @@ impl Log for KafkaJournal {
         records_max: usize,
     ) -> Result<Box<dyn Consumer>, JournalError> {
         self.must_exist(topic).await?;
-        let seat = self.members.seat(group);
-        let consumer = KafkaConsumer::subscribe(&self.settings, &self.lookup, seat, topic, group, records_max)?;
-        Ok(Box::new(consumer))
+        let (settings, lookup, members) =
+            (Arc::clone(&self.settings), Arc::clone(&self.lookup), Arc::clone(&self.members));
+        let (topic, group) = (topic.clone(), group.to_owned());
+        // Who this process is to the group stands in a file, and so do certificates.
+        let subscribe = move |_: &Lookup| {
+            let seat = members.seat(&group);
+            KafkaConsumer::subscribe(&settings, &lookup, seat, &topic, &group, records_max)
+        };
+        Ok(Box::new(self.lookup.ask(subscribe).await?))
     }
 
     async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError> {
@@ -252,7 +258,10 @@ impl Log for KafkaJournal {
                 return Err(JournalError::Stop(reason));
             }
         }
-        Ok(Box::new(KafkaConsumer::follow(&self.settings, &self.lookup, topic, from)?))
+        let (settings, lookup) = (Arc::clone(&self.settings), Arc::clone(&self.lookup));
+        let (topic, from) = (topic.clone(), from.to_owned());
+        let follow = move |_: &Lookup| KafkaConsumer::follow(&settings, &lookup, &topic, &from);
+        Ok(Box::new(self.lookup.ask(follow).await?))
     }
 
     async fn extents(&self, topic: &TopicName) -> Result<Vec<Extent>, JournalError> {

@@ -32,7 +32,7 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(DEADLINE)).operation_timeout(Some(DEADLINE))
 }
 
-/// Ends a client where it may block.
+/// Ends a client on a thread of tokio's blocking pool: it waits for requests that are under way.
 fn leave(admin: AdminClient<Told>) {
     // Nobody waits for it, and it takes at most a few requests' time.
     drop(tokio::task::spawn_blocking(move || drop(admin)));

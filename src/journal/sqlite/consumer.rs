@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::OptionalExtension;
-use tokio::sync::watch;
 
 use super::records::Records;
 use super::writer::Writer;
 use crate::clock;
-use crate::journal::{Batch, Consumer, Delivery, JournalError};
+use crate::journal::{Consumer, Delivery, JournalError};
 
 /// How often a reader looks for records of other processes, and for a lease that is free.
 pub(super) const POLL: Duration = Duration::from_millis(20);
@@ -26,9 +25,7 @@ pub(super) struct SqliteConsumer {
     writer: Writer,
     topic_id: i64,
     group: String,
-    records_max: usize,
     owner: String,
-    end: watch::Receiver<i64>,
     /// When the lease was renewed last; none without a lease.
     renewed: Option<Instant>,
     next_offset: Option<i64>,
@@ -37,17 +34,14 @@ pub(super) struct SqliteConsumer {
 }
 
 impl SqliteConsumer {
-    pub(super) fn new(records: Records, writer: Writer, topic_id: i64, group: &str, records_max: usize) -> Self {
-        let end = records.end();
+    pub(super) fn new(records: Records, writer: Writer, topic_id: i64, group: &str) -> Self {
         let owner = format!("{}:{}:{}", pid_namespace(), std::process::id(), uuid::Uuid::now_v7());
         SqliteConsumer {
             records,
             writer,
             topic_id,
             group: group.to_owned(),
-            records_max,
             owner,
-            end,
             renewed: None,
             next_offset: None,
             is_paused: false,
@@ -92,7 +86,6 @@ impl Consumer for SqliteConsumer {
     async fn next(&mut self, patience: Duration) -> Result<Delivery, JournalError> {
         let deadline = Instant::now() + patience;
         loop {
-            self.records.check_file()?;
             if self.renewed.is_none_or(|renewed| renewed.elapsed() >= RENEW) {
                 let until_ms = clock::now_ms() + LEASE_MS;
                 let before = Instant::now();
@@ -111,14 +104,11 @@ impl Consumer for SqliteConsumer {
                     (false, false) => {}
                 }
             }
-            if let (Some(_), Some(from), false) = (self.renewed, self.next_offset, self.is_paused) {
-                self.end.mark_unchanged();
-                let records = self.records.read(from, self.records_max)?;
-                if let Some(last) = records.last() {
-                    let next_offset = last.position.offset + 1;
-                    self.next_offset = Some(next_offset);
-                    return Ok(Delivery::Records(Batch { partition: 0, records, next_offset }));
-                }
+            if let (Some(_), Some(from), false) = (self.renewed, self.next_offset, self.is_paused)
+                && let Some(batch) = self.records.batch(from).await?
+            {
+                self.next_offset = Some(batch.next_offset);
+                return Ok(Delivery::Records(batch));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -126,12 +116,12 @@ impl Consumer for SqliteConsumer {
             }
             let pause = if self.renewed.is_some() { POLL } else { POLL * 10 };
             // Woken by this process's appends, or after the pause to see those of others.
-            let _ = tokio::time::timeout(left.min(pause), self.end.changed()).await;
+            self.records.wait(left.min(pause)).await;
         }
     }
 
     async fn seek(&mut self, _partition: i32, offset: i64) -> Result<(), JournalError> {
-        self.records.check_range(offset)?;
+        self.records.check_range(offset).await?;
         self.next_offset = Some(offset);
         Ok(())
     }

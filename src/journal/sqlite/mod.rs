@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::watch;
+use tokio::task::JoinError;
 
 use self::consumer::SqliteConsumer;
 use self::error::failed;
@@ -34,6 +35,9 @@ const VERSION: i64 = 1;
 
 /// SQLite holds values up to 1 GB; a record of more than this would hold up every other in its group.
 const RECORD_BYTES_MAX: usize = 64 << 20;
+
+/// Whoever follows a topic takes batches of so many records.
+const FOLLOWED_RECORDS_MAX: usize = 500;
 
 /// The memory of a connection for pages, in KiB.
 const CACHE_KIB: u32 = 4096;
@@ -72,7 +76,7 @@ impl SqliteJournal {
         Ok(SqliteJournal { file, writer, reader: Arc::default() })
     }
 
-    /// Asks something of a topic on a thread that may block; none when there is no such topic.
+    /// Asks something of a topic, on a thread of tokio's blocking pool; none when there is no such topic.
     async fn read<T: Send + 'static>(
         &self,
         topic: &TopicName,
@@ -89,8 +93,13 @@ impl SqliteJournal {
             let read = || topic_id(connection, &topic)?.map(|id| ask(connection, id)).transpose();
             read().map_err(|error| failed(file.open.path(), error))
         };
-        tokio::task::spawn_blocking(read).await.map_err(|error| JournalError::Later(error.to_string()))?
+        answered(tokio::task::spawn_blocking(read).await)
     }
+}
+
+/// What a question's thread has answered.
+fn answered<T>(answer: Result<Result<T, JournalError>, JoinError>) -> Result<T, JournalError> {
+    answer.map_err(|error| JournalError::Later(format!("the journal could not be read: {error}")))?
 }
 
 /// Opens a connection to the journal's file.
@@ -210,7 +219,6 @@ impl Journal for SqliteJournal {
     }
 
     async fn check(&self) -> Result<(), JournalError> {
-        self.file.check()?;
         self.writer.check().await
     }
 
@@ -246,8 +254,6 @@ impl Log for SqliteJournal {
         group: &str,
         records_max: usize,
     ) -> Result<Box<dyn Consumer>, JournalError> {
-        // Opening a file that is gone would make an empty one.
-        self.file.check()?;
         let (name, group_name) = (topic.clone(), group.to_owned());
         let topic_id = self
             .writer
@@ -257,18 +263,16 @@ impl Log for SqliteJournal {
                 Ok(id)
             })
             .await?;
-        let records = Records::open(Arc::clone(&self.file), topic)?;
-        Ok(Box::new(SqliteConsumer::new(records, self.writer.clone(), topic_id, group, records_max)))
+        let records = Records::open(&self.file, topic, records_max).await?;
+        Ok(Box::new(SqliteConsumer::new(records, self.writer.clone(), topic_id, group)))
     }
 
     async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError> {
         let [(0, at)] = from else {
             return Err(JournalError::Stop(format!("topic {topic} has one partition, which is 0")));
         };
-        // Opening a file that is gone would make an empty one.
-        self.file.check()?;
-        let records = Records::open(Arc::clone(&self.file), topic)?;
-        records.check_range(*at)?;
+        let records = Records::open(&self.file, topic, FOLLOWED_RECORDS_MAX).await?;
+        records.check_range(*at).await?;
         Ok(Box::new(SqliteFollower::new(records, *at)))
     }
 

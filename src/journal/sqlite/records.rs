@@ -1,59 +1,116 @@
-//! The records of one topic, read through a connection of their own.
+//! The records of one topic, read through a connection of their own, on a thread of tokio's blocking pool while there is
+//! something to read.
 //!
 //! Who may read, and how far somebody is, is not looked at.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::Connection;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use super::{File, connect, failed, table, topic_id};
+use super::{File, answered, connect, failed, table, topic_id};
 use crate::document::{Position, TopicName};
-use crate::journal::JournalError;
+use crate::journal::{Batch, JournalError};
 use crate::record::{Headers, Kept, Record};
 
 /// A batch ends at so many bytes: larger ones cost latency and memory and gain little.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
 pub(super) struct Records {
+    topic: Arc<Topic>,
+    records_max: usize,
+    /// The end of the topic as this process knows it.
+    end: watch::Receiver<i64>,
+    reading: Option<Reading>,
+}
+
+/// A read that is under way. When whoever waits for it is cut off, it is there for the next one who wants the same.
+struct Reading {
+    from: i64,
+    task: JoinHandle<Result<Vec<Kept>, JournalError>>,
+}
+
+struct Topic {
     file: Arc<File>,
-    connection: Connection,
-    topic: TopicName,
-    topic_id: i64,
+    connection: Mutex<Connection>,
+    name: TopicName,
+    id: i64,
 }
 
 impl Records {
-    /// Opens a connection to read `topic`, which must be there.
-    pub(super) fn open(file: Arc<File>, topic: &TopicName) -> Result<Self, JournalError> {
+    /// Opens a connection to read `topic`, which must be there, in batches of at most so many records.
+    pub(super) async fn open(file: &Arc<File>, topic: &TopicName, records_max: usize) -> Result<Self, JournalError> {
+        let end = file.end_of(topic).subscribe();
+        let (file, name) = (Arc::clone(file), topic.clone());
+        let open = move || Topic::open(file, name);
+        let topic = Arc::new(answered(tokio::task::spawn_blocking(open).await)?);
+        Ok(Records { topic, records_max, end, reading: None })
+    }
+
+    /// The records from the offset `from` on, as many as a batch holds, if there are any. Cancelling it loses nothing.
+    pub(super) async fn batch(&mut self, from: i64) -> Result<Option<Batch>, JournalError> {
+        let reading = match self.reading.take() {
+            Some(reading) if reading.from == from => reading,
+            // One from before a seek is nobody's.
+            _ => self.read(from),
+        };
+        let records = answered((&mut self.reading.insert(reading).task).await);
+        self.reading = None;
+        let records = records?;
+        let next_offset = records.last().map(|last| last.position.offset + 1);
+        Ok(next_offset.map(|next_offset| Batch { partition: 0, records, next_offset }))
+    }
+
+    /// Begins to read. What is appended from now on wakes whoever waits after it.
+    fn read(&mut self, from: i64) -> Reading {
+        self.end.mark_unchanged();
+        let (topic, records_max) = (Arc::clone(&self.topic), self.records_max);
+        Reading { from, task: tokio::task::spawn_blocking(move || topic.read(from, records_max)) }
+    }
+
+    /// Waits until this process has appended something, at most for `pause`.
+    pub(super) async fn wait(&mut self, pause: Duration) {
+        let _ = tokio::time::timeout(pause, self.end.changed()).await;
+    }
+
+    /// Fails when the offset `from` is not in the topic, and not its end either.
+    pub(super) async fn check_range(&self, from: i64) -> Result<(), JournalError> {
+        let topic = Arc::clone(&self.topic);
+        answered(tokio::task::spawn_blocking(move || topic.check_range(from)).await)
+    }
+}
+
+impl Topic {
+    fn open(file: Arc<File>, name: TopicName) -> Result<Self, JournalError> {
+        // Opening a file that is gone would make an empty one.
+        file.check()?;
         let connection = connect(file.open.path())?;
-        let id = topic_id(&connection, topic).map_err(|error| failed(file.open.path(), error))?;
-        let id = id.ok_or_else(|| JournalError::Stop(format!("there is no topic {topic}")))?;
-        Ok(Records { file, connection, topic: topic.clone(), topic_id: id })
+        let id = topic_id(&connection, &name).map_err(|error| failed(file.open.path(), error))?;
+        let id = id.ok_or_else(|| JournalError::Stop(format!("there is no topic {name}")))?;
+        Ok(Topic { file, connection: Mutex::new(connection), name, id })
     }
 
-    /// Tells the end of the topic as this process knows it.
-    pub(super) fn end(&self) -> watch::Receiver<i64> {
-        self.file.end_of(&self.topic).subscribe()
+    /// Asks something of the file, which must be the one that was opened.
+    fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
+        self.file.check()?;
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        question(&connection).map_err(|error| failed(self.file.open.path(), error))
     }
 
-    /// Fails when the file is no longer the one that was opened.
-    pub(super) fn check_file(&self) -> Result<(), JournalError> {
-        self.file.check()
+    fn read(&self, from: i64, records_max: usize) -> Result<Vec<Kept>, JournalError> {
+        let records_max = i64::try_from(records_max).unwrap_or(i64::MAX);
+        self.ask(|connection| self.rows(connection, from, records_max))
     }
 
-    /// The records from the offset `from` on, at most `records_max`, and as many bytes as a batch holds.
-    pub(super) fn read(&self, from: i64, records_max: usize) -> Result<Vec<Kept>, JournalError> {
-        self.rows(from, i64::try_from(records_max).unwrap_or(i64::MAX))
-            .map_err(|error| failed(self.file.open.path(), error))
-    }
-
-    fn rows(&self, from: i64, records_max: i64) -> rusqlite::Result<Vec<Kept>> {
+    fn rows(&self, connection: &Connection, from: i64, records_max: i64) -> rusqlite::Result<Vec<Kept>> {
         let sql = format!(
             "SELECT offset, timestamp_ms, key, headers, value FROM {} WHERE offset >= ?1 ORDER BY offset LIMIT ?2",
-            table(self.topic_id)
+            table(self.id)
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query((from, records_max))?;
         let mut records = Vec::new();
         let mut bytes = 0;
@@ -68,22 +125,94 @@ impl Records {
                 timestamp_ms: row.get(1)?,
             };
             bytes += record.size();
-            let position = Position { topic: self.topic.clone(), partition: 0, offset: row.get(0)? };
+            let position = Position { topic: self.name.clone(), partition: 0, offset: row.get(0)? };
             records.push(Kept { position, record });
         }
         Ok(records)
     }
 
-    /// Fails when the offset `from` is not in the topic, and not its end either.
-    pub(super) fn check_range(&self, from: i64) -> Result<(), JournalError> {
-        let extent = super::extent_bounds(&self.connection, self.topic_id)
-            .map_err(|error| failed(self.file.open.path(), error))?;
-        if (extent.0..=extent.1).contains(&from) {
+    fn check_range(&self, from: i64) -> Result<(), JournalError> {
+        let (start, end) = self.ask(|connection| super::extent_bounds(connection, self.id))?;
+        if (start..=end).contains(&from) {
             return Ok(());
         }
         Err(JournalError::Stop(format!(
-            "topic {} holds offsets {} to {}, and not {from}: `sluicegate positions` shows it",
-            self.topic, extent.0, extent.1
+            "topic {} holds offsets {start} to {end}, and not {from}: `sluicegate positions` shows it",
+            self.name
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::super::SqliteJournal;
+    use super::*;
+    use crate::journal::Journal;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    struct Scene {
+        journal: SqliteJournal,
+        name: TopicName,
+        records: Records,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Scene {
+        async fn open() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
+            let name = TopicName::parse("t").unwrap();
+            journal.open_topic(&name, u64::MAX).await.unwrap();
+            let records = Records::open(&journal.file, &name, 10).await.unwrap();
+            Scene { journal, name, records, _folder: folder }
+        }
+
+        async fn append(&self, count: usize) {
+            let record = |_| Record { key: None, value: "1".into(), headers: Headers::default(), timestamp_ms: 0 };
+            self.journal.append(&self.name, (0..count).map(record).collect()).await.unwrap();
+        }
+
+        /// Begins to read, and leaves before there is an answer.
+        fn leave(&mut self, from: i64) {
+            let topic = Arc::clone(&self.records.topic);
+            // Held, so that there is none at once.
+            let held = topic.connection.lock().unwrap();
+            let mut batch = Box::pin(self.records.batch(from));
+            assert!((&mut batch).now_or_never().is_none());
+            drop((batch, held));
+        }
+
+        async fn offsets(&mut self, from: i64) -> Vec<i64> {
+            let batch = tokio::time::timeout(PATIENCE, self.records.batch(from)).await.unwrap().unwrap();
+            batch.map_or(Vec::new(), |batch| batch.records.iter().map(|kept| kept.position.offset).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_cut_off_in_the_middle_of_a_read_loses_nothing() {
+        let mut scene = Scene::open().await;
+        scene.append(5).await;
+        scene.leave(0);
+        assert_eq!(scene.offsets(0).await, [0, 1, 2, 3, 4], "the same is asked for again");
+        scene.leave(0);
+        assert_eq!(scene.offsets(3).await, [3, 4], "it is asked for from elsewhere");
+        assert_eq!(scene.offsets(5).await, [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_is_appended_after_a_read_began_wakes_whoever_waits_behind_it() {
+        let mut scene = Scene::open().await;
+        scene.leave(0);
+        while !scene.records.reading.as_ref().unwrap().task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        scene.append(1).await;
+        assert_eq!(scene.offsets(0).await, [0; 0], "it was read before that");
+        let woken = tokio::time::timeout(PATIENCE, scene.records.wait(PATIENCE * 2)).await;
+        woken.expect("it wakes");
+        assert_eq!(scene.offsets(0).await, [0]);
     }
 }

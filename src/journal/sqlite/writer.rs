@@ -155,7 +155,7 @@ impl Writer {
         }
     }
 
-    /// Runs `work` in a transaction of its own.
+    /// Runs `work` in a transaction of its own, in the file that was opened.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -168,8 +168,9 @@ impl Writer {
                 transaction.commit()?;
                 Ok(value)
             };
+            let ran = file.check().and_then(|()| run().map_err(|error| failed(file.open.path(), error)));
             // Nobody waits any more when this fails.
-            let _ = reply.send(run().map_err(|error| failed(file.open.path(), error)));
+            let _ = reply.send(ran);
         };
         let ended = || JournalError::Stop("the journal's writer has ended; restart".into());
         self.jobs.send(Job::Run(Box::new(job))).map_err(|_| ended())?;
