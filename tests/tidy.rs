@@ -7,6 +7,8 @@
 mod circles;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/outside.rs"]
+mod outside;
 #[path = "tidy/words.rs"]
 mod words;
 
@@ -18,69 +20,7 @@ use sluicegate::http::{describe, routes};
 use sluicegate::problem::ProblemType;
 
 use self::imports::IMPORTS;
-
-/// Other crates, and parts of the standard library, that only some units may use.
-const OUTSIDE: &[(&str, &[&str])] = &[
-    ("rdkafka::", &["journal::kafka"]),
-    ("rusqlite::", &["intake::directory::memory", "journal::sqlite", "sqlite", "store::sqlite"]),
-    ("axum::", &["http", "http::answer", "http::body", "http::doors", "http::packing", "http::room", "intake"]),
-    ("hyper::", &["http", "http::room", "metrics::push"]),
-    ("hyper_util::", &["http", "metrics::push"]),
-    ("clap::", &["command", "main"]),
-    ("schemars::", &["apply", "config", "http", "intake", "problem", "query", "words"]),
-    ("jsonschema::", &["schema"]),
-    ("saphyr_parser::", &["config", "format"]),
-    ("flate2::", &["http::packing"]),
-    ("zstd::", &["http::packing"]),
-    (
-        "tokio::",
-        &[
-            "apply",
-            "reading",
-            "reading::progress",
-            "budget",
-            "command",
-            "http",
-            "http::body",
-            "http::packing",
-            "http::room",
-            "intake",
-            "intake::directory",
-            "journal::kafka",
-            "journal::memory",
-            "journal::sqlite",
-            "parts",
-            "query",
-            "metrics::push",
-            "readiness",
-            "registry",
-            "service",
-            "shutdown",
-            "store",
-            "store::postgres",
-            "store::sqlite",
-            "aside",
-        ],
-    ),
-    ("tokio_postgres::", &["store::postgres"]),
-    (
-        "std::fs",
-        &[
-            "command",
-            "config",
-            "disk",
-            "intake::directory",
-            "journal::kafka",
-            "journal::sqlite",
-            "metrics::process",
-            "sqlite",
-            "store::sqlite",
-        ],
-    ),
-    ("std::env", &["command", "config", "telemetry"]),
-    ("std::thread", &["command", "journal::kafka", "journal::sqlite", "parts", "sqlite", "store::sqlite"]),
-    ("std::process", &["apply", "command", "journal::sqlite", "main"]),
-];
+use self::outside::OUTSIDE;
 
 /// Names that do not say what is inside.
 const EMPTY_NAMES: &[&str] = &["util", "utils", "common", "helpers", "helper", "misc", "core", "base", "types"];
