@@ -8,7 +8,7 @@ const CHARS_MAX: usize = 100;
 /// So many names are looked at.
 const NAMES_MAX: usize = 1_000;
 
-/// The candidate that `word` is most likely a misspelling of.
+/// The candidate that `word` is most likely a misspelling of; never `word` itself.
 pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let is_short = |text: &str| text.chars().nth(CHARS_MAX).is_none();
     if !is_short(word) {
@@ -16,7 +16,7 @@ pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Opt
     }
     let folded = word.to_lowercase();
     let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(&folded, &candidate.to_lowercase());
-    let short = candidates.take(NAMES_MAX).filter(|candidate| is_short(candidate));
+    let short = candidates.take(NAMES_MAX).filter(|candidate| *candidate != word && is_short(candidate));
     let near = short.map(|candidate| (likeness(candidate), candidate)).filter(|(likeness, _)| *likeness >= 0.5);
     near.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, candidate)| candidate)
 }
@@ -56,6 +56,7 @@ mod tests {
             ("activties", Some("activities")),
             ("EVENTS", Some("events")),
             ("people", Some("People")),
+            ("events", None),
             ("nothing", None),
             ("", None),
         ] {

@@ -172,7 +172,15 @@ pub struct Problem {
     /// What is wrong with the document, up to 50 places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Violation>,
+    /// The tables that the document names, up to [`TABLES_MAX`]: kept with a dead letter, to tell who may be told what
+    /// happened. No answer holds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(skip)]
+    pub tables: Vec<String>,
 }
+
+/// So many tables are kept with a problem: a document that names as many may name more.
+pub const TABLES_MAX: usize = 50;
 
 impl Problem {
     /// A problem without places.
@@ -184,7 +192,13 @@ impl Problem {
             detail.truncate(end);
             detail.push('…');
         }
-        Problem { kind, title, status, detail, errors: Vec::new() }
+        Problem { kind, title, status, detail, errors: Vec::new(), tables: Vec::new() }
+    }
+
+    /// The same of a document that names these tables.
+    #[must_use]
+    pub fn about(self, tables: Vec<String>) -> Self {
+        Problem { tables, ..self }
     }
 }
 

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use self::asked::Asked;
 pub use self::behind::Behind;
 use crate::parts::{Health, Seen, Trouble};
-use crate::service::Service;
+use crate::service::{Service, Veil};
+use crate::store::rows::Listed;
 
 /// What is asked, and by whom it can be asked at once.
 pub struct Readiness {
@@ -21,6 +22,7 @@ pub struct Readiness {
     topics: Asked<Vec<(String, String)>>,
     store: Asked<Result<(), String>>,
     held_up: Asked<Option<String>>,
+    tables: Asked<Option<Vec<Listed>>>,
     behind: Asked<Vec<Behind>>,
 }
 
@@ -36,8 +38,8 @@ pub struct Checked {
 impl Readiness {
     /// Asks about `service`, and the parts whose health is told.
     pub fn new(service: Arc<Service>, parts: Arc<Health>) -> Self {
-        let (journal, topics, store, held_up, behind) = Default::default();
-        Readiness { service, parts, journal, topics, store, held_up, behind }
+        let (journal, topics, store, held_up, tables, behind) = Default::default();
+        Readiness { service, parts, journal, topics, store, held_up, tables, behind }
     }
 
     /// Looks at everything. `journal` is always told, and `store` where this process applies; others when they are in
@@ -51,7 +53,7 @@ impl Readiness {
         for served in &self.service.streams {
             let name = served.stream.name.as_str();
             let stuck = match served.progress.trouble(name).filter(|_| self.service.is_applying) {
-                Some(why) => Some(self.with_who_blocks(why).await),
+                Some(why) => Some(self.as_told(self.with_who_blocks(why).await).await),
                 None => None,
             };
             let refused = || topics.iter().find(|(stream, _)| stream == name).map(|(_, why)| why.clone());
@@ -109,6 +111,16 @@ impl Readiness {
             Ok(Some(who)) => format!("{why}; {who}"),
             _ => why,
         }
+    }
+
+    /// Why a stream stands still, for who may not know of every table.
+    async fn as_told(&self, why: String) -> String {
+        let service = Arc::clone(&self.service);
+        if service.readable().tells_all() {
+            return why;
+        }
+        let tables = self.tables.ask(move || async move { service.tables().await }).await;
+        Veil::new(self.service.readable(), tables.ok().flatten()).over_words(why)
     }
 
     /// None where this process applies nothing.

@@ -2,6 +2,7 @@
 
 mod elsewhere;
 mod refusals;
+mod veil;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -9,6 +10,7 @@ use std::time::Instant;
 
 use self::elsewhere::Elsewhere;
 pub use self::refusals::Refusals;
+pub use self::veil::Veil;
 use crate::budget::Budget;
 use crate::document::Position;
 use crate::intake::directory::health::Folders;
@@ -20,6 +22,7 @@ use crate::reading::progress::Progress;
 use crate::shutdown::Stop;
 use crate::store::books::Outcome;
 use crate::store::readable::Readable;
+use crate::store::rows::Listed;
 use crate::store::{Store, StoreError};
 use crate::stream::Stream;
 
@@ -163,6 +166,20 @@ impl Service {
         &self.readable
     }
 
+    /// What is kept from who may write and not read.
+    pub async fn veil(&self) -> Veil<'_> {
+        let tables = if self.readable.tells_all() { None } else { self.tables().await };
+        Veil::new(&self.readable, tables)
+    }
+
+    /// The store's tables; none when it does not say.
+    pub async fn tables(&self) -> Option<Vec<Listed>> {
+        match self.store() {
+            Some(store) => store.rows().tables().await.ok(),
+            None => Some(Vec::new()),
+        }
+    }
+
     /// From `stop` on nobody waits any more.
     pub fn ends_with(&self, stop: Stop) {
         let _ = self.stop.set(stop);
@@ -233,7 +250,7 @@ impl Service {
         }
     }
 
-    /// What became of the document at `position`. None when there can be no such document.
+    /// What became of the document at `position`, as far as its sender may know. None when there can be no such document.
     pub async fn outcome(&self, served: &Served, position: &Position) -> Result<Option<Outcome>, StoreError> {
         let later = |error: crate::journal::JournalError| StoreError::Later(error.to_string());
         // Without a log there are no such positions.
@@ -243,11 +260,14 @@ impl Service {
         if extent.is_none_or(|extent| position.offset >= extent.end || position.offset < 0) {
             return Ok(None);
         }
-        match self.store() {
-            Some(store) if served.stream.is_applied() => {
-                store.books().outcome(&served.stream.name, position).await.map(Some)
+        let Some(store) = self.store().filter(|_| served.stream.is_applied()) else {
+            return Ok(Some(Outcome::Accepted));
+        };
+        match store.books().outcome(&served.stream.name, position).await? {
+            Outcome::DeadLettered { problem } => {
+                Ok(Some(Outcome::DeadLettered { problem: self.veil().await.over(problem) }))
             }
-            _ => Ok(Some(Outcome::Accepted)),
+            other => Ok(Some(other)),
         }
     }
 }

@@ -48,7 +48,7 @@ pub async fn retry(
             match attempt(store, stream, &document, &position).await? {
                 Attempt::Applied => return Ok(Retried::Applied),
                 Attempt::Gone => return Ok(Retried::Gone),
-                Attempt::Failed(problem) => *problem,
+                Attempt::Failed(problem) => problem.about(document.tables()),
             }
         }
         Err(Unread::Rejected(problem)) => return Ok(Retried::Rejected(problem)),

@@ -16,7 +16,9 @@ use crate::metrics::Applied;
 use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
 use crate::store::tries::Tries;
-use crate::store::{Claim, CommitRefusal, Documents, Fate, Letter, Next, Store, StoreError, Tally, Transaction};
+use crate::store::{
+    Claim, CommitRefusal, Document, Documents, Fate, Letter, Next, Store, StoreError, Tally, Transaction,
+};
 use crate::stream::Stream;
 use crate::words::OnFailure;
 
@@ -358,6 +360,8 @@ impl Run<'_> {
             return Ok(Some(problem));
         }
         let reason = problem.kind;
+        let document = self.documents.indices().binary_search(&index).ok().and_then(|at| self.documents.all().get(at));
+        let problem = problem.about(document.map(Document::tables).unwrap_or_default());
         let letter = Letter {
             stream: self.stream.name.clone(),
             position: kept.position.clone(),

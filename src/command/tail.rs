@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::output::Output;
 use super::{Done, Failed, Global, capability, wiring};
+use crate::config::Config;
 use crate::document::TopicName;
 use crate::journal::Extent;
 use crate::near;
@@ -72,8 +73,7 @@ impl Tail {
         let journal = journal.log().ok_or_else(capability::no_log)?;
         let mut extents = journal.extents(&topic).await?;
         if extents.is_empty() {
-            let known = config.streams.iter().map(|stream| stream.topic.as_str());
-            return Err(Failed::Error(near::unknown("topic", topic.as_str(), known).into()));
+            return Err(Failed::Error(missing(&config, &topic).into()));
         }
         if let Some(partition) = self.partition {
             extents.retain(|extent| extent.partition == partition);
@@ -124,6 +124,21 @@ impl Tail {
             (Begin::Offset(offset), None) => offset,
         };
         Ok(extents.iter().map(|extent| (extent.partition, at(extent))).collect())
+    }
+}
+
+/// Why there is no such topic.
+fn missing(config: &Config, topic: &TopicName) -> String {
+    match config.streams.iter().find(|stream| stream.topic == topic.as_str()) {
+        Some(stream) if stream.source.is_some() => {
+            format!("there is no topic {topic} yet, which the stream {} reads: whoever writes it makes it", stream.name)
+        }
+        Some(stream) => format!(
+            "nothing was sent to the stream {} yet: its topic {topic} is made by `sluicegate up`, or by the first document \
+             that is published",
+            stream.name
+        ),
+        None => near::unknown("topic", topic.as_str(), config.streams.iter().map(|stream| stream.topic.as_str())),
     }
 }
 

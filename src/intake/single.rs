@@ -20,7 +20,7 @@ use crate::query::{Fate, Status};
 use crate::record::{Kept, Record};
 use crate::service::{Served, Service};
 use crate::store::tries::rehearse;
-use crate::store::{Documents, Reads};
+use crate::store::{Document, Documents, Reads};
 use crate::stream::Target;
 use crate::words::Reply;
 
@@ -156,7 +156,7 @@ pub struct DryRun {
     status: Status,
     /// How many changes it would make.
     changes: usize,
-    /// The statements that would be run; none without a store.
+    /// The statements that would be run; none without a store, and none when the document names a table that is not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     statements: Option<Vec<String>>,
     /// Why it would become a dead letter, as the tables are now.
@@ -180,14 +180,16 @@ async fn dry_run(service: &Service, served: &Served, changes: usize, length: usi
         let document = aside::run(length, read).await??;
         answer.changes = document.all().iter().map(|document| document.changes.changes.len()).sum();
         // A task of its own, which keeps its turn to its end: the store has the work, whether or not somebody waits for it.
+        let tables = document.all().first().map(Document::tables).unwrap_or_default();
         let rehearsal = tokio::spawn(async move {
             let _turn = turn;
             rehearse(&*store, &stream.apply, &document.whole()).await
         });
         let failed = |_| Failure::new(ProblemType::Internal, "a dry run failed");
         let (statements, problem) = rehearsal.await.map_err(failed)??;
-        answer.statements = Some(statements);
-        answer.problem = problem;
+        let veil = service.veil().await;
+        answer.statements = (!veil.hides(&tables)).then_some(statements);
+        answer.problem = problem.map(|problem| veil.over(problem));
     }
     Ok(ok(&answer))
 }

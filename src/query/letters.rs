@@ -101,12 +101,16 @@ pub async fn list(service: &Service, filter: &LetterFilter) -> Result<Letters, U
     let is_last = letters.len() <= fitting;
     letters.truncate(fitting);
     let next = letters.last().filter(|_| !is_last).map(|letter| Receipt(letter.position.clone()).to_string());
-    Ok(Letters { dead_letters: letters.into_iter().map(Summary::of).collect(), next })
+    let veil = service.veil().await;
+    let shown = letters.into_iter().map(|letter| Listed { problem: veil.over(letter.problem), ..letter });
+    Ok(Letters { dead_letters: shown.map(Summary::of).collect(), next })
 }
 
 /// One letter whole.
 pub async fn show(service: &Service, id: &str) -> Result<Whole, Unanswered> {
-    find(service, id).await.map(Whole::of)
+    let letter = find(service, id).await?;
+    let problem = service.veil().await.over(letter.problem);
+    Ok(Whole::of(Letter { problem, ..letter }))
 }
 
 /// The letters that a filter means. A stream that the configuration has no more may still have some; one that has none

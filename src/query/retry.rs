@@ -35,7 +35,10 @@ pub async fn one(service: &Service, letter: Letter, mended: Option<Bytes>) -> Re
         let detail = format!("the stream {} is no longer configured", letter.stream);
         return Err(Unanswered::new(ProblemType::UnknownStream, detail));
     };
-    Ok(retry(&**store(service)?, &served.stream, letter, mended).await?)
+    match retry(&**store(service)?, &served.stream, letter, mended).await? {
+        Retried::Failed(problem) => Ok(Retried::Failed(service.veil().await.over(problem))),
+        other => Ok(other),
+    }
 }
 
 /// The answer to who tried one letter again: only that it was applied is one.

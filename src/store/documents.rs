@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::change::{Action, ChangeSet, KeyColumns};
+use crate::change::{Action, ChangeSet, KeyColumns, TableName};
 use crate::document::{Position, StreamName};
-use crate::problem::Problem;
+use crate::problem::{Problem, TABLES_MAX};
 use crate::record::Kept;
 
 /// A document on its way into the tables.
@@ -24,6 +24,19 @@ pub struct Document<'a> {
 }
 
 impl Document<'_> {
+    /// The tables that it names, up to [`TABLES_MAX`].
+    pub fn tables(&self) -> Vec<String> {
+        let mut tables: Vec<String> = Vec::new();
+        for change in &self.changes.changes {
+            let TableName { schema, name } = &change.table;
+            let table = schema.as_ref().map_or_else(|| name.to_string(), |schema| format!("{schema}.{name}"));
+            if tables.len() < TABLES_MAX && !tables.contains(&table) {
+                tables.push(table);
+            }
+        }
+        tables
+    }
+
     /// The same document for tables that may hold its rows already: an insert that names its key is an upsert.
     #[must_use]
     fn again(mut self) -> Self {
@@ -182,6 +195,11 @@ impl Part {
             false => document.clone(),
         });
         Cow::Owned(again.collect())
+    }
+
+    /// The tables that the first of them names.
+    pub fn tables(&self) -> Vec<String> {
+        self.documents.all().get(self.range.start).map(Document::tables).unwrap_or_default()
     }
 
     /// How many they are.

@@ -11,17 +11,19 @@ pub struct Readable {
     patterns: Vec<String>,
     names: Vec<String>,
     is_ours_shown: bool,
+    /// Whether a person said which.
+    is_named: bool,
 }
 
 impl Readable {
     /// What a person named.
     pub fn named(patterns: &[String]) -> Self {
-        Readable { patterns: patterns.to_vec(), names: Vec::new(), is_ours_shown: false }
+        Readable { patterns: patterns.to_vec(), is_named: true, ..Readable::nothing() }
     }
 
     /// Nothing yet; see [`Readable::add_table`] and [`Readable::add_writable`].
     pub fn nothing() -> Self {
-        Readable::named(&[])
+        Readable { patterns: Vec::new(), names: Vec::new(), is_ours_shown: false, is_named: false }
     }
 
     /// Everything there is.
@@ -43,6 +45,11 @@ impl Readable {
                 false => self.patterns.push(pattern.clone()),
             }
         }
+    }
+
+    /// Whether nothing needs to be kept from who may write: a person named nothing, or everything.
+    pub fn tells_all(&self) -> bool {
+        !self.is_named || self.patterns.iter().any(|pattern| pattern == "*")
     }
 
     /// Whether a table is shown.

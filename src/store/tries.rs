@@ -65,13 +65,13 @@ pub async fn rehearse(
         drop(transaction);
         let problem = match done {
             Ok(()) => return Ok((statements, None)),
-            Err(StoreError::Document(problem)) => return Ok((statements, Some(*problem))),
+            Err(StoreError::Document(problem)) => return Ok((statements, Some(problem.about(document.tables())))),
             Err(StoreError::Contested(problem)) => *problem,
             Err(StoreError::Lost(words)) => Problem::new(ProblemType::DatabaseRefused, words),
             Err(other) => return Err(other),
         };
         if !tries.again(store).await? {
-            return Ok((statements, Some(problem)));
+            return Ok((statements, Some(problem.about(document.tables()))));
         }
     }
 }

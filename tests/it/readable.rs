@@ -175,3 +175,126 @@ fn the_usual_schema_may_stand_in_the_name_of_a_table() {
     check_public(Place::sqlite);
     check_public(Place::postgres);
 }
+
+const VEILED: &str = "read: {tables: [people, item]}
+streams:
+  people: {takes: events, table: people, columns: {name: /name}}
+  changes: {takes: changes}
+  held: {takes: changes, on_failure: stop}
+";
+
+/// Fails when an answer names what stands in a table that is not shown, or shows whether it is there.
+#[track_caller]
+fn tells_nothing(of: &str, answer: &Value) {
+    let text = answer.to_string().replace("\"public.hidden\"", "").replace("\"hidden\"", "");
+    for word in ["salary", "hidden.", "relation", "NOT NULL", "not-null", "4711", "nobody may know", "CREATE", "INSERT"]
+    {
+        assert!(!text.contains(word), "{of} tells {word:?}: {text}");
+    }
+}
+
+fn check_words(make: fn(&str) -> Option<Place>) {
+    let Some(place) = make(VEILED) else { return };
+    let server = place.up();
+    match &place.database {
+        Some(database) => database.execute(
+            "CREATE TABLE hidden (id INTEGER PRIMARY KEY, salary INTEGER NOT NULL); INSERT INTO hidden VALUES (1, 4711);
+             CREATE TABLE item (id INTEGER REFERENCES hidden); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN IF NEW.id = 13 THEN RAISE 'nobody may know'; END IF; RETURN NEW; END $$;
+             CREATE TRIGGER f BEFORE INSERT ON hidden FOR EACH ROW EXECUTE FUNCTION f()",
+        ),
+        None => Connection::open(place.home.store())
+            .unwrap()
+            .execute_batch(
+                "CREATE TABLE hidden (id INTEGER PRIMARY KEY, salary INTEGER NOT NULL); INSERT INTO hidden VALUES (1, 4711);
+                 CREATE TABLE item (id INTEGER); CREATE TRIGGER g BEFORE INSERT ON item BEGIN INSERT INTO hidden (id) VALUES (NEW.id); END;
+                 CREATE TRIGGER f BEFORE INSERT ON hidden WHEN NEW.id = 13 BEGIN SELECT RAISE(ABORT, 'nobody may know'); END",
+            )
+            .unwrap(),
+    }
+    let id = |id: i64| [("id", "INTEGER", id.into())];
+    let refused = [
+        activities([insert("hidden", &id(7))]),
+        activities([insert("hidden", &id(13))]),
+        activities([insert("public.hidden", &id(7))]),
+        activities([insert("item", &id(7))]),
+        activities([insert("people", &[("name", "TEXT", "x".into())]), insert("hidden", &id(7))]),
+    ];
+    for document in &refused {
+        let dry = server.post("/v1/streams/changes?dry_run=true", document).expect(200).json();
+        tells_nothing("a dry run", &dry["problem"]);
+        let is_shown = !document.contains("hidden");
+        assert_eq!(dry["statements"].is_null(), !is_shown, "{dry}");
+        assert!(dry["problem"]["type"].is_string(), "its type is told: {dry}");
+        assert_eq!(dry["problem"]["tables"], Value::Null, "{dry}");
+        let waited = server.send(Request::post("/v1/streams/changes", document).wait(20)).expect(409).json();
+        tells_nothing("a wait", &waited);
+        let receipt = waited["receipt"].as_str().unwrap();
+        tells_nothing("a receipt", &server.get(&format!("/v1/receipts/{receipt}")).expect(200).json()["problem"]);
+        let mut letter = server.get(&format!("/v1/dead-letters/{receipt}")).expect(200).json();
+        letter["document"].take();
+        tells_nothing("a letter", &letter);
+        let retried = server.post(&format!("/v1/dead-letters/{receipt}/retry"), "").expect(409).json();
+        tells_nothing("a retry", &retried);
+        let known = place.home.run(&["dead-letters", "show", receipt, "--output", "json"]).expect(0).json()["detail"]
+            .to_string();
+        assert!(["hidden", "nobody may know"].iter().any(|word| known.contains(word)), "the operator is told: {known}");
+    }
+    let lines = refused.join("\n");
+    tells_nothing(
+        "a batch",
+        &server.send(Request::post("/v1/streams/changes", lines).lines().wait(20)).expect(202).json(),
+    );
+    tells_nothing("the list", &server.get("/v1/dead-letters").expect(200).json());
+    tells_nothing("retries", &server.post("/v1/dead-letters/retry", "").expect(200).json());
+
+    let same = |table: &str| {
+        let document = activities([insert(table, &[("id", "INTEGER", 5.into()), ("salary", "INTEGER", 1.into())])]);
+        server.post("/v1/streams/changes?dry_run=true", document).expect(200).json()
+    };
+    assert_eq!(same("hidden"), same("nowhere"), "nothing tells whether a table is there");
+
+    // What the words are about is told where the table is shown.
+    let document = activities([insert("item", &[("id", "INTEGER", "x".into())])]);
+    let dry = server.post("/v1/streams/changes?dry_run=true", document).json();
+    assert!(!dry.to_string().contains("read"), "{dry}");
+
+    server.post("/v1/streams/held", &refused[0]).expect(202);
+    let ready = crate::support::eventually(crate::support::PATIENCE, "it is not ready", || {
+        let ready = server.get("/health/ready");
+        (ready.status == 503).then(|| ready.json())
+    });
+    tells_nothing("readiness", &ready);
+}
+
+#[test]
+fn no_answer_tells_what_stands_in_a_table_that_is_not_shown_on_sqlite() {
+    check_words(Place::sqlite);
+}
+
+#[test]
+fn no_answer_tells_what_stands_in_a_table_that_is_not_shown_on_postgres() {
+    check_words(Place::postgres);
+}
+
+#[test]
+fn the_values_of_a_row_that_was_there_are_in_no_words() {
+    let Some(place) = Place::postgres(CHANGES_ONLY) else { return };
+    let server = place.up();
+    place.database.as_ref().unwrap().execute(
+        "CREATE TABLE pay (id INTEGER PRIMARY KEY, name TEXT NOT NULL, amount INTEGER CHECK (amount > 0), secret TEXT);
+         INSERT INTO pay VALUES (1, 'x', 1, 'of nobody')",
+    );
+    let key = [("id", "INTEGER", 1.into())];
+    for (cell, word) in [
+        (("name", "TEXT", Value::Null), "null value in column"),
+        (("amount", "INTEGER", (-1).into()), "check constraint"),
+    ] {
+        let document = activities([crate::support::update("pay", &[cell], &key)]);
+        let answer = server.send(Request::post("/v1/streams/changes", document).wait(20)).expect(409).json();
+        let detail = answer["problem"]["detail"].as_str().unwrap();
+        assert!(detail.contains(word) && !detail.contains("of nobody"), "{detail}");
+    }
+}
+
+const CHANGES_ONLY: &str = "streams: {changes: {takes: changes}}";

@@ -118,3 +118,28 @@ fn nothing_is_kept_for_it() {
     printed(&home, &["activities", "--exit"]);
     assert_eq!(groups(), before);
 }
+
+#[test]
+fn a_topic_that_is_not_there_yet_is_told_by_how_it_comes_to_be() {
+    let home = Home::with(KEPT);
+    home.run_with(&["publish", "events", "-"], b"{\"id\":1}").expect(0);
+    home.write(
+        "sluicegate.yaml",
+        "streams: {events: {takes: events, key: /id}, added: {takes: events, topic: added-topic}, read: {takes: events, source: theirs}}",
+    );
+    for (topic, words) in [
+        (
+            "added-topic",
+            "nothing was sent to the stream added yet: its topic added-topic is made by `sluicegate up`, or by the first",
+        ),
+        ("theirs", "there is no topic theirs yet, which the stream read reads"),
+        ("added-topc", "there is no topic \"added-topc\"; did you mean \"added-topic\"?"),
+        ("added", "there is no topic \"added\"; there are events, added-topic, theirs"),
+        ("nothing-alike", "there is no topic \"nothing-alike\"; there are events, added-topic, theirs"),
+    ] {
+        let ran = home.run(&["tail", topic, "--exit"]).expect(1);
+        assert!(ran.stderr.contains(words), "{topic}: {}", ran.stderr);
+    }
+    home.run_with(&["publish", "added", "-"], b"1").expect(0);
+    assert_eq!(printed(&home, &["added-topic", "--exit"]), ["1"]);
+}

@@ -152,13 +152,21 @@ fn words(said: &DbError) -> String {
         }
     }
     // Which key is there already, or which is missing: PostgreSQL keeps it from roles that may not read it.
-    if let Some(detail) = said.detail() {
+    if let Some(detail) = said.detail().filter(|_| !shows_a_row(said)) {
         words = format!("{words}: {detail}");
     }
     match said.hint() {
         Some(hint) => format!("{words} ({hint})"),
         None => words,
     }
+}
+
+/// Whether the detail is `Failing row contains (…)`, in whatever language: all columns of a row of which the document may
+/// have set one, for a sender who may not read the others.
+fn shows_a_row(said: &DbError) -> bool {
+    let is_of_rows = matches!(said.code().code(), "23502" | "23514" | "44000");
+    // That there is no partition for a row is told with its key alone.
+    is_of_rows && !is_raised(said) && said.routine() != Some("ExecFindPartition")
 }
 
 /// The line of a COPY that PostgreSQL found wrong, counted from 1.
