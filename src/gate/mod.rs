@@ -37,6 +37,14 @@ impl DocumentKind {
             DocumentKind::Events(_) => Takes::Events,
         }
     }
+
+    /// Whether a short document may take long to be judged.
+    pub fn is_heavy(&self) -> bool {
+        match self {
+            DocumentKind::Changes { .. } => false,
+            DocumentKind::Events(rules) => rules.is_heavy(),
+        }
+    }
 }
 
 /// Judges the documents of one stream.

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::aside::Busy;
+use crate::aside::{Busy, Unfinished};
 use crate::budget::Crowded;
 use crate::journal::{AppendError, JournalError, Outcome};
 use crate::problem::{Problem, ProblemType};
@@ -156,6 +156,21 @@ impl From<Busy> for Failure {
         Failure::new(ProblemType::Overloaded, "too many large bodies are being judged at once")
             .with("kept", "no")
             .retry_after(2)
+    }
+}
+
+impl From<Unfinished> for Failure {
+    fn from(unfinished: Unfinished) -> Self {
+        match unfinished {
+            Unfinished::Busy => Busy.into(),
+            Unfinished::TooLong(seconds) => {
+                let detail = format!(
+                    "judging the body takes more than {seconds} s; send its documents in several bodies, and write the schema's \
+                     patterns without looking ahead or back"
+                );
+                Failure::new(ProblemType::DocumentTooLarge, detail)
+            }
+        }
     }
 }
 

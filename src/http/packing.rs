@@ -1,6 +1,7 @@
 //! Unpacks gzip and zstd: in bounded memory, in bounded time, and not where requests are answered.
 
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
@@ -13,7 +14,7 @@ use crate::budget::Share;
 use crate::format::lines::too_large;
 use crate::problem::ProblemType;
 
-/// Unpacking is given up after this time; 16 MiB take a tenth of a second.
+/// Unpacking is given up after this time, in which waiting for room does not count; 16 MiB take a tenth of a second.
 const UNPACK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The parts that a gzip body may consist of: each costs time, and may hold nothing.
@@ -81,13 +82,47 @@ struct Unpacking {
     reader: Box<dyn Read + Send>,
     out: Vec<u8>,
     bytes_max: usize,
-    begin: Instant,
+    clock: Clock,
+}
+
+/// How long it may still take. It stands still while nothing is unpacked.
+#[derive(Clone, Default)]
+struct Clock(Arc<Mutex<Running>>);
+
+#[derive(Default)]
+struct Running {
+    spent: Duration,
+    since: Option<Instant>,
+}
+
+impl Clock {
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self) {
+        self.lock().since = Some(Instant::now());
+    }
+
+    fn stop(&self) {
+        let mut running = self.lock();
+        let since = running.since.take();
+        running.spent += since.map_or(Duration::ZERO, |since| since.elapsed());
+    }
+
+    fn in_time(&self) -> io::Result<()> {
+        let running = self.lock();
+        match running.spent + running.since.map_or(Duration::ZERO, |since| since.elapsed()) < UNPACK_TIMEOUT {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("it takes more than {} s", UNPACK_TIMEOUT.as_secs()))),
+        }
+    }
 }
 
 impl Unpacking {
     fn of(packing: Packing, packed: Bytes, bytes_max: usize) -> Result<Self, Failure> {
-        let (packed_bytes, begin) = (packed.len(), Instant::now());
-        let timed = Timed { packed: packed.reader(), begin };
+        let (packed_bytes, clock) = (packed.len(), Clock::default());
+        let timed = Timed { packed: packed.reader(), clock: clock.clone() };
         let reader: Box<dyn Read + Send> = match packing {
             Packing::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::new(timed).map_err(broken)?;
@@ -98,7 +133,7 @@ impl Unpacking {
                 Box::new(Members { member: Some(flate2::bufread::GzDecoder::new(io::BufReader::new(timed))), count: 1 })
             }
         };
-        Ok(Unpacking { packed_bytes, reader, out: Vec::new(), bytes_max, begin })
+        Ok(Unpacking { packed_bytes, reader, out: Vec::new(), bytes_max, clock })
     }
 
     /// Unpacks until there is more than `enough`. True when that was all.
@@ -107,7 +142,9 @@ impl Unpacking {
             let from = self.out.len();
             share.hold(self.packed_bytes + from + CHUNK, self.packed_bytes + self.bytes_max + CHUNK).await?;
             self.out.resize(from + CHUNK, 0);
+            self.clock.start();
             let read = self.reader.read(&mut self.out[from..]);
+            self.clock.stop();
             self.out.truncate(from + read.as_ref().unwrap_or(&0));
             if read.map_err(broken)? == 0 {
                 return Ok(true);
@@ -115,7 +152,7 @@ impl Unpacking {
             if self.out.len() > self.bytes_max {
                 return Err(too_large(self.bytes_max).into());
             }
-            in_time(self.begin).map_err(broken)?;
+            self.clock.in_time().map_err(broken)?;
         }
         Ok(false)
     }
@@ -125,22 +162,15 @@ fn broken(error: io::Error) -> Failure {
     Failure::new(ProblemType::NotJson, format!("the body cannot be unpacked: {error}"))
 }
 
-fn in_time(begin: Instant) -> io::Result<()> {
-    match begin.elapsed() < UNPACK_TIMEOUT {
-        true => Ok(()),
-        false => Err(io::Error::other(format!("it takes more than {} s", UNPACK_TIMEOUT.as_secs()))),
-    }
-}
-
 /// The packed bytes, as long as there is time: what gives nothing must not take long either.
 struct Timed {
     packed: bytes::buf::Reader<Bytes>,
-    begin: Instant,
+    clock: Clock,
 }
 
 impl Read for Timed {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        in_time(self.begin)?;
+        self.clock.in_time()?;
         // Little at a time, so that the clock is looked at often.
         let length = to.len().min(CHUNK);
         self.packed.read(&mut to[..length])
@@ -173,5 +203,30 @@ impl Read for Members {
             self.member = Some(flate2::bufread::GzDecoder::new(rest));
         }
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::budget::Budget;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn waiting_for_room_is_no_time_of_unpacking() {
+        let budget = Arc::new(Budget::default());
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&vec![b'1'; 1 << 20]).unwrap();
+        let packed = Bytes::from(encoder.finish().unwrap());
+        let mut unpacking = Unpacking::of(Packing::Gzip, packed, 2 << 20).unwrap();
+        // It has waited before: what it needed was taken for as long as there is time to unpack.
+        std::thread::sleep(UNPACK_TIMEOUT);
+        assert!(unpacking.run(usize::MAX, &mut budget.share(None)).await.unwrap());
+        assert_eq!(unpacking.out.len(), 1 << 20);
+        unpacking.clock.start();
+        std::thread::sleep(UNPACK_TIMEOUT);
+        unpacking.clock.stop();
+        assert!(unpacking.clock.in_time().is_err());
     }
 }

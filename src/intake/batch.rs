@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::arrived::{self, judge};
 use super::request::Ask;
-use crate::aside;
+use crate::aside::{self, Slice};
 use crate::document::{Position, Receipt};
 use crate::http::answer::{Answer, Failure, json as json_answer};
 use crate::http::room;
@@ -76,8 +76,18 @@ pub(super) async fn post<P: Iterator<Item = arrived::Part>>(
     let stream = &served.stream;
     let record_bytes_max = service.journal.record_bytes_max();
     let judging = Judging { service, served, via: super::via(route), ask, record_bytes_max };
-    let judged = aside::run(length, || judge_all(&judging, parts()?)).await?;
-    let Judged { mut fates, records, mut described } = judged?;
+    let (mut unread, mut left, mut judged) = (Some(parts), None, Judged::default());
+    let judge = |slice: &Slice| {
+        if let Some(parts) = unread.take() {
+            match parts() {
+                Ok(parts) => left = Some(parts),
+                Err(problem) => return Some(Err(problem.into())),
+            }
+        }
+        judged.go_on(&judging, left.as_mut()?, slice)
+    };
+    aside::in_slices(super::work_of(stream, length), judge).await??;
+    let Judged { mut fates, records, mut described } = judged;
     // Known before anything is kept: what is kept must be answered.
     let room = room::room(fates.len() * FATE_BYTES + described.bytes).await?;
     if ask.is_dry_run || records.is_empty() {
@@ -103,7 +113,8 @@ pub(super) async fn post<P: Iterator<Item = arrived::Part>>(
     Ok(response)
 }
 
-/// The documents of a body, judged.
+/// The documents of a body, as far as they are judged.
+#[derive(Default)]
 struct Judged {
     fates: Vec<Piece>,
     records: Vec<Record>,
@@ -119,37 +130,51 @@ struct Judging<'r> {
     record_bytes_max: usize,
 }
 
-fn judge_all(by: &Judging<'_>, parts: impl Iterator<Item = arrived::Part>) -> Result<Judged, Failure> {
-    let Judging { service, served, via, ask, record_bytes_max } = *by;
-    let way = served.way(via);
-    let mut judged = Judged { fates: Vec::new(), records: Vec::new(), described: Described::default() };
-    for arrived::Part { line, lines, index, document } in parts {
-        if judged.fates.len() == DOCUMENTS_MAX {
-            let detail = format!("the body holds more than {DOCUMENTS_MAX} documents; send them in several bodies");
-            return Err(Failure::new(ProblemType::DocumentTooLarge, detail));
+impl Judged {
+    /// Judges what is left, until the slice of time is over; gives something when nothing is left, or the body is refused.
+    fn go_on(
+        &mut self,
+        by: &Judging<'_>,
+        left: &mut impl Iterator<Item = arrived::Part>,
+        slice: &Slice,
+    ) -> Option<Result<(), Failure>> {
+        for part in left {
+            if self.fates.len() == DOCUMENTS_MAX {
+                let detail = format!("the body holds more than {DOCUMENTS_MAX} documents; send them in several bodies");
+                return Some(Err(Failure::new(ProblemType::DocumentTooLarge, detail)));
+            }
+            self.judge(by, part);
+            if slice.is_over() {
+                return None;
+            }
         }
+        Some(Ok(()))
+    }
+
+    fn judge(&mut self, by: &Judging<'_>, part: arrived::Part) {
+        let Judging { service, served, via, ask, record_bytes_max } = *by;
+        let arrived::Part { line, lines, index, document } = part;
         // The number of the document, refused ones counted: several may stand on a line, and one on several.
-        let number = judged.fates.len() + 1;
+        let number = self.fates.len() + 1;
         let key = ask.idempotency_key.as_ref().map(|key| format!("{key}:{number}"));
         let mut fate = Piece { index, line, lines, receipt: None, status: Status::Rejected, of: None, problem: None };
         if !ask.is_dry_run {
-            way.received(document.as_ref().map_or(0, |arrived| arrived.bytes.len()));
+            served.way(via).received(document.as_ref().map_or(0, |arrived| arrived.bytes.len()));
         }
         match document.and_then(|arrived| judge(&served.stream, arrived, key, record_bytes_max)) {
             Ok((record, _)) => {
-                judged.records.push(record);
+                self.records.push(record);
                 fate.status = if ask.is_dry_run { Status::Valid } else { Status::Accepted };
             }
             Err(problem) => {
                 if !ask.is_dry_run {
                     service.refused(served, via, &problem);
                 }
-                fate.problem = Some(judged.described.take(problem));
+                fate.problem = Some(self.described.take(problem));
             }
         }
-        judged.fates.push(fate);
+        self.fates.push(fate);
     }
-    Ok(judged)
 }
 
 /// How much the problems of one answer take.

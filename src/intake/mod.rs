@@ -19,7 +19,7 @@ pub use self::batch::{Piece, Summary};
 pub use self::echo::Echo;
 use self::request::{Ask, Media};
 pub use self::single::DryRun;
-use crate::aside;
+use crate::aside::{self, Slice};
 use crate::clock;
 use crate::format::lines::Layout;
 use crate::gate::DocumentKind;
@@ -118,8 +118,7 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
         }
         Media::Yaml => {
             // Several documents in one body are answered like several lines.
-            let read = || parts(&bytes, Layout::Yaml, one_max).take(batch::DOCUMENTS_MAX + 1).collect::<Vec<Part>>();
-            let mut parts = aside::run(length.saturating_mul(YAML_WEIGHT), read).await?;
+            let mut parts = read_yaml(&bytes, one_max).await?;
             if parts.len() > 1 && !ask.is_event {
                 batch::post(service, served, route, &ask, length, || Ok(parts.into_iter())).await
             } else {
@@ -143,6 +142,28 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
     };
     // An answer that repeats the document is as heavy as it.
     Ok(room::keep(response?, share))
+}
+
+/// The documents of a body of YAML, as JSON: one more than are taken, at most.
+async fn read_yaml(body: &Bytes, one_max: usize) -> Result<Vec<Part>, Failure> {
+    let (mut left, mut read) = (parts(body, Layout::Yaml, one_max), Vec::new());
+    let work = |slice: &Slice| {
+        while read.len() <= batch::DOCUMENTS_MAX {
+            let Some(part) = left.next() else { break };
+            read.push(part);
+            if slice.is_over() {
+                return None;
+            }
+        }
+        Some(())
+    };
+    aside::in_slices(body.len().saturating_mul(YAML_WEIGHT), work).await?;
+    Ok(read)
+}
+
+/// The work that judging so many bytes is, in bytes of usual documents: patterns that go back take long on few.
+fn work_of(stream: &Stream, length: usize) -> usize {
+    if stream.gate.takes.is_heavy() { usize::MAX } else { length }
 }
 
 /// The record of a document that was found valid.

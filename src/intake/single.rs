@@ -45,7 +45,7 @@ pub(super) async fn post(
     if !ask.is_dry_run {
         way.received(length);
     }
-    let (sent, judged) = aside::run(length, judge).await?;
+    let (sent, judged) = aside::run(super::work_of(stream, length), judge).await?;
     let (kept, changes) = match judged {
         Ok(judged) => judged,
         Err(problem) if reply == Reply::Echo && problem.status != 413 => {
@@ -177,7 +177,7 @@ async fn dry_run(service: &Service, served: &Served, changes: usize, length: usi
         let kept = Kept { position, record };
         let reader = Arc::clone(&stream) as Arc<dyn Reads>;
         let read = || Documents::read_one(reader, kept, |document| document.idempotency = None);
-        let document = aside::run(length, read).await??;
+        let document = aside::run(super::work_of(&served.stream, length), read).await??;
         answer.changes = document.all().iter().map(|document| document.changes.changes.len()).sum();
         // A task of its own, which keeps its turn to its end: the store has the work, whether or not somebody waits for it.
         let tables = document.all().first().map(Document::tables).unwrap_or_default();

@@ -95,6 +95,11 @@ impl Files {
         })
     }
 
+    /// Whether any of the files that were read is as `test` says.
+    pub(super) fn any(&self, test: impl Fn(&Value) -> bool) -> bool {
+        self.state().loaded.values().any(test)
+    }
+
     pub(super) fn root_uri(&self) -> &str {
         &self.root
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
+use std::time::Instant;
 
 use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, JsonNumber, NodeIdentity, Object, cmp, unique};
@@ -13,33 +14,75 @@ use crate::json::Tree;
 #[derive(Debug)]
 pub(super) struct Instance;
 
+/// How long a document may be judged, and how much may be said of it. Beyond, containers look empty, so that the search
+/// ends soon; what it found then is worth nothing.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    /// How many violations may still be described.
+    left: Cell<usize>,
+    until: Instant,
+    steps: Cell<u32>,
+    is_late: Cell<bool>,
+}
+
+impl Bounds {
+    /// At most so many violations, until then.
+    pub(super) fn new(violations_max: usize, until: Instant) -> Self {
+        Bounds { left: Cell::new(violations_max), until, steps: Cell::new(0), is_late: Cell::new(false) }
+    }
+
+    /// Whether the time ran out.
+    pub(super) fn is_late(&self) -> bool {
+        self.is_late.get()
+    }
+
+    /// Whether the walk over a container ends here. The clock is looked at now and then: it costs as much as an element.
+    fn end_here(&self) -> bool {
+        const STEPS_A_LOOK: u32 = 16;
+        let steps = self.steps.get().wrapping_add(1);
+        self.steps.set(steps);
+        if steps.is_multiple_of(STEPS_A_LOOK) && !self.is_late.get() {
+            self.is_late.set(Instant::now() >= self.until);
+        }
+        self.is_late.get()
+    }
+}
+
 /// A value in a document.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node<'a> {
     tree: &'a Tree<'a>,
-    /// How many violations may still be described. At nothing, containers look empty, so that the search ends soon.
-    left: Option<&'a Cell<usize>>,
+    bounds: Option<&'a Bounds>,
     /// The outline of the document, if this is its root.
     outline: Option<&'a OnceCell<Value>>,
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn new(tree: &'a Tree<'a>) -> Self {
-        Node { tree, left: None, outline: None }
+    fn new(tree: &'a Tree<'a>) -> Self {
+        Node { tree, bounds: None, outline: None }
+    }
+
+    /// The root of a document that is judged within `bounds`.
+    pub(super) fn within_bounds(tree: &'a Tree<'a>, bounds: &'a Bounds) -> Self {
+        Node { tree, bounds: Some(bounds), outline: None }
     }
 
     /// The root of a document whose violations are looked for. `outline` is filled when the crate asks for it: it looks
     /// up the place of a pattern that took too long in the root's value, and must find one there.
-    pub(super) fn root(tree: &'a Tree<'a>, left: &'a Cell<usize>, outline: &'a OnceCell<Value>) -> Self {
-        Node { tree, left: Some(left), outline: Some(outline) }
+    pub(super) fn root(tree: &'a Tree<'a>, bounds: &'a Bounds, outline: &'a OnceCell<Value>) -> Self {
+        Node { tree, bounds: Some(bounds), outline: Some(outline) }
     }
 
     fn within(self, tree: &'a Tree<'a>) -> Self {
-        Node { tree, left: self.left, outline: None }
+        Node { tree, bounds: self.bounds, outline: None }
     }
 
     fn is_spent(&self) -> bool {
-        self.left.is_some_and(|left| left.get() == 0)
+        self.bounds.is_some_and(|bounds| bounds.left.get() == 0 || bounds.is_late())
+    }
+
+    fn end_here(&self) -> bool {
+        self.bounds.is_some_and(Bounds::end_here)
     }
 }
 
@@ -139,8 +182,8 @@ impl<'a> jsonschema::json::Node<'a, Instance> for Node<'a> {
     /// thousands would cost more memory than the document deserves. A name is short, and has no place in the text.
     fn to_value(&self) -> Cow<'a, Value> {
         const NAME_BYTES_MAX: usize = 200;
-        if let Some(left) = self.left {
-            left.set(left.get().saturating_sub(1));
+        if let Some(bounds) = self.bounds {
+            bounds.left.set(bounds.left.get().saturating_sub(1));
         }
         match (self.tree, self.outline) {
             (Tree::Text(text), _) if text.len() <= NAME_BYTES_MAX => Cow::Owned(Value::String(text.to_string())),
@@ -260,6 +303,9 @@ impl<'a> Iterator for MembersIter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let node = self.node;
+        if node.end_here() {
+            return None;
+        }
         self.members.next().map(|(name, tree)| (&**name, node.within(tree)))
     }
 }
@@ -302,6 +348,9 @@ impl<'a> Iterator for ElementsIter<'a> {
 
     fn next(&mut self) -> Option<Node<'a>> {
         let node = self.node;
+        if node.end_here() {
+            return None;
+        }
         self.elements.next().map(|tree| node.within(tree))
     }
 }

@@ -365,3 +365,31 @@ fn metaschemas_beside_the_file_are_obeyed_and_unknown_ones_named() {
     let broken = compile_files(&[("person.json", &four), ("two.json", ON_OWN), ("own.json", OWN)], false).unwrap_err();
     assert!(broken.what.contains("more than 3"), "{broken}");
 }
+
+#[test]
+fn what_takes_long_by_a_pattern_is_given_up_in_time() {
+    let schema = compile(r#"{"items":{"pattern":"(a*)*b\\1"}}"#);
+    let slow = |nth: usize| format!("\"{}{nth}c\"", "a".repeat(30));
+    let begin = std::time::Instant::now();
+    for count in [1, 20_000] {
+        let found = violations(&schema, &format!("[{}]", (0..count).map(slow).collect::<Vec<_>>().join(",")));
+        let late = found.iter().any(|(_, detail)| detail.contains("takes more than"));
+        assert_eq!((late, found.len()), (count > 1, 1), "{found:?}");
+    }
+    assert!(begin.elapsed() < std::time::Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn schemas_whose_patterns_may_take_long_are_known() {
+    for (schema, expected) in [
+        (r#"{"pattern":"(a*)*b\\1"}"#, true),
+        (r#"{"properties":{"a":{"patternProperties":{"(?!x)":true}}}}"#, true),
+        (r#"{"pattern":"^(?=.*a)"}"#, true),
+        (r#"{"pattern":"(?<!a)b"}"#, true),
+        (r#"{"pattern":"(?<n>a)b"}"#, true),
+        (r#"{"pattern":"^[a-z]+(?:\\d|\\\\)*$"}"#, false),
+        (r#"{"type":"string"}"#, false),
+    ] {
+        assert_eq!(compile(schema).is_heavy(), expected, "{schema}");
+    }
+}

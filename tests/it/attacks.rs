@@ -1,5 +1,7 @@
 //! Attacks: requests that cost more than they should. Each has its bounds, and nobody beside it notices.
 
+mod beside;
+mod bodies;
 mod documents;
 
 use crate::support::services;

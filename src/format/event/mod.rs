@@ -51,6 +51,11 @@ impl EventRules {
         EventRules { has_table, schema, columns, misfits_become_null, wanted }
     }
 
+    /// Whether a short document may take long to be judged.
+    pub fn is_heavy(&self) -> bool {
+        self.schema.as_deref().is_some_and(Schema::is_heavy)
+    }
+
     /// The schema, if there is one.
     pub fn schema(&self) -> Option<&Schema> {
         self.schema.as_deref()

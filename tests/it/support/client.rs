@@ -132,6 +132,11 @@ impl Connection {
         Ok(Connection { stream: BufReader::new(stream) })
     }
 
+    /// Waits no longer than this for each piece of an answer.
+    pub(crate) fn patience(&mut self, timeout: Duration) -> io::Result<()> {
+        self.stream.get_ref().set_read_timeout(Some(timeout))
+    }
+
     /// Sends bytes as they are.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)

@@ -1,0 +1,119 @@
+//! Bodies that are small to send and hard to judge, unpack or answer.
+
+use std::io::Write as _;
+
+use super::beside::{Attack, Beside, check, many, nothing};
+use crate::support::{Connection, Request};
+
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+
+fn to(stream: &str, media: &str, body: impl AsRef<[u8]>) -> Request {
+    Request::post(&format!("/v1/streams/{stream}"), body).header("Content-Type", media)
+}
+
+fn packed(stream: &str, media: &str, body: impl AsRef<[u8]>) -> Request {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(body.as_ref()).unwrap();
+    to(stream, media, encoder.finish().unwrap()).header("Content-Encoding", "gzip")
+}
+
+/// A text on which the schema's pattern goes back without end.
+fn slow() -> String {
+    format!("\"{}c\"", "a".repeat(30))
+}
+
+/// Sends a request from each of `count` clients, who leave after a while without an answer.
+fn left_alone(beside: &Beside, count: usize, request: &Request) -> String {
+    let mut connections: Vec<_> = (0..count).map(|_| Connection::open(beside.address).unwrap()).collect();
+    for connection in &mut connections {
+        connection.ask(request).unwrap();
+    }
+    beside.look_on(50);
+    drop(connections);
+    beside.look_on(150);
+    "left".to_owned()
+}
+
+#[test]
+fn patterns_that_go_back_take_nobody_elses_turn() {
+    check(&[
+        Attack {
+            name: "5,000 lines whose pattern goes back, by 4 clients",
+            ready: nothing,
+            run: |beside| {
+                let lines = format!("{{\"b\":{}}}\n", slow()).repeat(5_000);
+                many(beside, 4, 2, |_| to("judged", LINES, &lines))
+            },
+        },
+        Attack {
+            name: "the same, by 8 clients who leave",
+            ready: nothing,
+            run: |beside| {
+                let lines = format!("{{\"b\":{}}}\n", slow()).repeat(5_000);
+                left_alone(beside, 8, &to("judged", LINES, lines))
+            },
+        },
+        Attack {
+            name: "one document with 2,000 such texts, by 8 clients",
+            ready: nothing,
+            run: |beside| {
+                let texts: Vec<_> = (0..2_000).map(|nth| format!("\"{}{nth}c\"", "a".repeat(30))).collect();
+                let document = format!("{{\"many\":[{}]}}", texts.join(","));
+                many(beside, 8, 2, |_| to("judged", JSON, &document))
+            },
+        },
+        Attack {
+            name: "one such text, by 8 clients",
+            ready: nothing,
+            run: |beside| {
+                many(beside, 8, 2, |_| to("judged", JSON, r#"{"user":"customer-relations-department@example.com"}"#))
+            },
+        },
+    ]);
+}
+
+#[test]
+fn tiny_lines_by_the_thousand_are_judged_aside() {
+    check(&[Attack {
+        name: "20,000 tiny lines, by 8 clients",
+        ready: nothing,
+        run: |beside| {
+            let lines = "1\n".repeat(20_000);
+            many(beside, 8, 2, |_| to("kept", LINES, &lines))
+        },
+    }]);
+}
+
+#[test]
+fn packed_bodies_have_time_to_be_unpacked_whoever_else_unpacks() {
+    check(&[
+        Attack {
+            name: "8 million tiny lines, packed, by 2 clients",
+            ready: nothing,
+            run: |beside| {
+                let body = packed("kept", LINES, "1\n".repeat(8 << 20));
+                let seen = many(beside, 2, 0, |_| body.clone());
+                assert!(!seen.contains("400"), "{seen}");
+                seen
+            },
+        },
+        Attack {
+            name: "200 MiB of one byte, packed, by 4 clients",
+            ready: nothing,
+            run: |beside| {
+                let body = packed("kept", LINES, vec![b'0'; 200 << 20]);
+                many(beside, 4, 1, |_| body.clone())
+            },
+        },
+        Attack {
+            name: "empty members of gzip, by 3 clients",
+            ready: nothing,
+            run: |beside| {
+                let empty = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()).finish().unwrap();
+                let members = empty.repeat((1 << 20) / empty.len());
+                many(beside, 3, 1, |_| to("kept", LINES, &members).header("Content-Encoding", "gzip"))
+            },
+        },
+    ]);
+}
