@@ -196,12 +196,8 @@ impl std::fmt::Display for Found {
 pub(super) fn nothing(_: &Process) {}
 
 /// Sends a request from each of `count` clients at once, and again until `seconds` are over; gives how it was answered.
-pub(super) fn many(
-    address: SocketAddr,
-    count: usize,
-    seconds: u64,
-    request: impl Fn(usize) -> Request + Sync,
-) -> String {
+pub(super) fn many(beside: &Beside, count: usize, seconds: u64, request: impl Fn(usize) -> Request + Sync) -> String {
+    let address = beside.address;
     let (begin, answers) = (Instant::now(), Mutex::new(std::collections::BTreeMap::<u16, usize>::new()));
     thread::scope(|scope| {
         for client in 0..count {
@@ -209,12 +205,12 @@ pub(super) fn many(
             scope.spawn(move || {
                 loop {
                     let answer = Connection::open(address).and_then(|mut connection| {
-                        connection.patience(Duration::from_secs(seconds + 1))?;
+                        connection.patience(patience)?;
                         connection.send(&request(client))
                     });
                     let status = answer.map_or(0, |answer| answer.status);
                     *answers.lock().unwrap().entry(status).or_default() += 1;
-                    if begin.elapsed() > Duration::from_secs(seconds) {
+                    if begin.elapsed() > time {
                         break;
                     }
                 }
