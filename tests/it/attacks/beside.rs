@@ -28,7 +28,8 @@ const EVERY: Duration = Duration::from_millis(10);
 /// One honest document in so many is of 100 KB.
 const LARGE_ONE_IN: usize = 10;
 
-const CONFIG: &str = "streams:
+/// The streams that are attacked.
+pub(super) const CONFIG: &str = "streams:
   activities: {takes: changes}
   events: {takes: events, table: events, columns: {a: {at: /a, type: text}}}
   kept: {takes: events}
@@ -36,7 +37,7 @@ const CONFIG: &str = "streams:
 ";
 
 /// Patterns that go back, and rules that are broken by the thousand.
-const SCHEMA: &str = r#"{"type": ["object", "array"], "additionalProperties": false, "items": {"type": "string", "minLength": 5},
+pub(super) const SCHEMA: &str = r#"{"type": ["object", "array"], "additionalProperties": false, "items": {"type": "string", "minLength": 5},
   "properties": {"user": {"pattern": "^(?:(?!admin)\\w+[-.]?)+$"}, "b": {"pattern": "(a*)*b\\1"},
                  "many": {"items": {"pattern": "(a*)*b\\1"}}}}"#;
 
@@ -195,8 +196,18 @@ impl std::fmt::Display for Found {
 /// Nothing to make ready.
 pub(super) fn nothing(_: &Process) {}
 
+/// Sends a request from each of `count` clients at once, and waits for the answers; gives their statuses.
+pub(super) fn once(beside: &Beside, count: usize, request: impl Fn(usize) -> Request + Sync) -> String {
+    clients(beside, count, [0, 20], request)
+}
+
 /// Sends a request from each of `count` clients at once, and again until `seconds` are over; gives how it was answered.
 pub(super) fn many(beside: &Beside, count: usize, seconds: u64, request: impl Fn(usize) -> Request + Sync) -> String {
+    clients(beside, count, [seconds, seconds + 1], request)
+}
+
+fn clients(beside: &Beside, count: usize, seconds: [u64; 2], request: impl Fn(usize) -> Request + Sync) -> String {
+    let [time, patience] = seconds.map(Duration::from_secs);
     let address = beside.address;
     let (begin, answers) = (Instant::now(), Mutex::new(std::collections::BTreeMap::<u16, usize>::new()));
     thread::scope(|scope| {

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use super::beside::{Attack, Beside, check, many, nothing, once};
-use crate::support::{Connection, Request};
+use super::beside::{Attack, Beside, CONFIG, SCHEMA, check, many, nothing, once};
+use crate::support::{Connection, Home, Request, Target};
 
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
@@ -21,6 +21,21 @@ fn packed(stream: &str, media: &str, body: impl AsRef<[u8]>) -> Request {
 /// A text on which the schema's pattern goes back without end.
 fn slow() -> String {
     format!("\"{}c\"", "a".repeat(30))
+}
+
+#[test]
+fn a_body_that_takes_too_long_to_be_judged_is_refused_with_the_mend() {
+    let home = Home::with(CONFIG);
+    home.write("judged.json", SCHEMA);
+    let server = home.up();
+    let lines = format!("{{\"b\":{}}}\n", slow()).repeat(5_000);
+    let problem = server.send(to("judged", LINES, &lines)).expect(413).json();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("in several bodies") && detail.contains("without looking ahead"), "{problem}");
+    let few = format!("{{\"b\":{}}}\n", slow()).repeat(2);
+    let answer = server.send(to("judged", LINES, few + "[\"abcde\"]")).expect(207).json();
+    assert_eq!(answer["accepted"], 1, "{answer}");
+    assert_eq!(answer["results"][1]["problem"]["errors"][0]["pointer"], "/b", "{answer}");
 }
 
 /// Sends a request from each of `count` clients, who leave after a while without an answer.
