@@ -15,6 +15,7 @@ pub use self::violations::{VIOLATIONS_MAX, Violations};
 use crate::change::{Cell, ColumnType, Family, TableName};
 use crate::json::{Duplicates, Json, Path, zeros_added, zeros_in};
 use crate::problem::Problem;
+use crate::settings::{ChangeSettings, UnknownTypes};
 use crate::words::Operation;
 
 /// SQLite takes at most 2,000 columns in a table and PostgreSQL 1,600; a row must also leave room for parameters.
@@ -26,31 +27,17 @@ const TYPES_KEPT: usize = 16;
 /// The rules by which documents of one stream are judged.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// Patterns of the tables that may change; `*` stands for any run of characters.
-    pub tables: Vec<String>,
-    /// The operations that are allowed.
-    pub operations: Vec<Operation>,
-    /// Whether a type that nobody knows is a violation.
-    pub unknown_types_refused: bool,
+    /// What change documents may say and do.
+    pub changes: ChangeSettings,
     /// The longest name, in bytes, that the store can hold.
     pub identifier_bytes_max: usize,
-    /// The key columns of updates that do not carry their key; empty when every update must.
-    pub key_columns: Vec<String>,
     /// How many digits the exponents of one document's numbers may unfold to.
     pub digits_unfolded_max: usize,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        use Operation::*;
-        Rules {
-            tables: vec!["*".into()],
-            operations: vec![Insert, Update, Delete, Truncate],
-            unknown_types_refused: false,
-            identifier_bytes_max: 255,
-            key_columns: Vec::new(),
-            digits_unfolded_max: 10_000,
-        }
+        Rules { changes: ChangeSettings::default(), identifier_bytes_max: 255, digits_unfolded_max: 10_000 }
     }
 }
 
@@ -127,14 +114,14 @@ impl<'a, 'r> Judge<'a, 'r> {
             if let Some(reserved) = tables::reserved(table) {
                 return self.violation(path, || format!("{table} is refused: {reserved}"));
             }
-            if !tables::is_allowed(&self.rules.tables, table) {
+            if !tables::is_allowed(&self.rules.changes.allow.tables, table) {
                 return self.violation(path, || format!("table {table} is not among the tables this stream allows"));
             }
             if let Some(other) = self.names.add(table) {
                 self.violation(path, || format!("{:?} and {other:?} differ in letter case only", table.name));
             }
         }
-        if !self.rules.operations.contains(&operation) {
+        if !self.rules.changes.allow.operations.contains(&operation) {
             self.violation(path, || format!("{} is not among the operations this stream allows", operation.word()));
         }
     }
@@ -169,7 +156,7 @@ impl<'a, 'r> Judge<'a, 'r> {
             return known.clone();
         }
         let column_type = ColumnType::parse(&name);
-        if self.rules.unknown_types_refused && column_type.family() == Family::Unknown {
+        if self.rules.changes.unknown_types == UnknownTypes::Reject && column_type.family() == Family::Unknown {
             self.violation(path, || format!("nobody knows the type {name:?}, and this stream refuses such types"));
         } else if name.contains('\0') {
             self.violation(path, || "a type's name holds the character U+0000".into());
@@ -197,7 +184,7 @@ impl<'a, 'r> Judge<'a, 'r> {
 
     /// The key of an update that carries none: the new row's cells in the stream's key columns, if it has them all.
     pub fn key_in(&self, row: &[Cell<'a>]) -> Option<Vec<Cell<'a>>> {
-        let columns = &self.rules.key_columns;
+        let columns = &self.rules.changes.key_columns;
         let cell = |column: &String| row.iter().find(|cell| cell.name == *column).cloned();
         columns.iter().map(cell).collect::<Option<Vec<_>>>().filter(|cells| !cells.is_empty())
     }

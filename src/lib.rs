@@ -7,6 +7,7 @@ pub mod panics;
 pub mod json;
 
 pub mod words;
+pub mod settings;
 pub mod document;
 pub mod change;
 pub mod record;

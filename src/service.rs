@@ -99,9 +99,10 @@ pub const BY_DIRECTORY: &str = "directory";
 impl Served {
     /// A stream of which nothing is known yet, whose documents are counted in `metrics`.
     fn new(stream: Arc<Stream>, metrics: &Metrics) -> Self {
-        let actions = stream.actions.iter().map(|action| action.path.as_str());
-        let folders = stream.directories.first().map(|_| BY_DIRECTORY);
-        let ways = [BY_NAME].into_iter().chain(stream.routes.iter().map(String::as_str)).chain(actions).chain(folders);
+        let actions = stream.intake.actions.iter().map(|action| action.path.as_str());
+        let folders = stream.intake.directories.first().map(|_| BY_DIRECTORY);
+        let ways =
+            [BY_NAME].into_iter().chain(stream.intake.routes.iter().map(String::as_str)).chain(actions).chain(folders);
         let ways = metrics.intake(stream.name.as_str(), ways);
         let applied = metrics.applied(stream.name.as_str());
         let (progress, elsewhere, folders) = Default::default();

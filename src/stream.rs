@@ -1,18 +1,16 @@
 //! A stream: a named way in. What its documents must look like, which topic keeps them, how they are applied.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use crate::action::Action;
 use crate::change::{Cell, ChangeSet};
 use crate::document::{Receipt, StreamName, TopicName};
 use crate::format::event;
 use crate::gate::{self, DocumentKind, Gate, quoted};
 use crate::problem::{Problem, ProblemType};
 use crate::record::{Beside, Kept, Record};
+use crate::settings::intake::IntakeSettings;
+use crate::settings::{ApplySettings, RetentionSettings};
 use crate::store::{ApplyRules, Document, Idempotency, Reads};
-use crate::words::{OnFailure, Reply, Where};
 
 /// Everything the program knows about one stream.
 #[derive(Debug, Clone)]
@@ -23,36 +21,25 @@ pub struct Stream {
     pub topic: TopicName,
     /// Whether others write to the topic: then nothing is taken in, and the topic is neither made nor emptied here.
     pub is_foreign: bool,
-    /// Where apply begins in a topic that it has not read before.
-    pub from: Where,
+    /// How documents come in, read by `intake`.
+    pub intake: IntakeSettings,
     /// Judges its documents.
     pub gate: Gate,
-    /// Whether the routes that query records answer from its table.
-    pub queries: bool,
-    /// How its documents are applied; none when they are kept in the journal only.
-    pub table: Target,
-    /// The rules of apply.
-    pub apply: ApplyRules,
-    /// What happens at a document that cannot be applied.
-    pub on_failure: OnFailure,
-    /// HTTP routes besides `/v1/streams/NAME`.
-    pub routes: Vec<String>,
-    /// Routes that stand for an event.
-    pub actions: Vec<Action>,
-    /// The origins of web pages that may use its ways in; `*` stands for any.
-    pub cors: Vec<String>,
-    /// Folders whose files are published to it.
-    pub directories: Vec<PathBuf>,
-    /// The answers on those routes.
-    pub reply: Reply,
-    /// How long answers on those routes wait for the outcome.
-    pub wait: Option<Duration>,
-    /// How long the journal keeps its documents.
-    pub retention_age: Duration,
-    /// How many bytes of them the journal keeps.
-    pub retention_bytes: u64,
-    /// How long an idempotency key is remembered.
-    pub duplicates_kept: Duration,
+    /// How its documents are applied, read by `apply`.
+    pub apply: Applying,
+    /// How long the journal keeps its documents, read by what empties it.
+    pub retention: RetentionSettings,
+}
+
+/// How the documents of a stream are applied.
+#[derive(Debug, Clone)]
+pub struct Applying {
+    /// Where they end.
+    pub target: Target,
+    /// What a transaction may do.
+    pub rules: ApplyRules,
+    /// What the configuration says of it.
+    pub settings: ApplySettings,
 }
 
 /// Where a stream's documents end.
@@ -66,6 +53,8 @@ pub enum Target {
         table: String,
         /// The column that holds the document.
         document_column: String,
+        /// Whether the routes that query records answer from it.
+        is_queried: bool,
     },
     /// In the journal.
     Journal,
@@ -74,17 +63,18 @@ pub enum Target {
 impl Stream {
     /// Whether one of its own routes or actions is at `path`.
     pub fn answers_at(&self, path: &str) -> bool {
-        self.routes.iter().any(|route| route == path) || self.actions.iter().any(|action| action.path.as_str() == path)
+        self.intake.routes.iter().any(|route| route == path)
+            || self.intake.actions.iter().any(|action| action.path.as_str() == path)
     }
 
     /// Whether apply has anything to do with it.
     pub fn is_applied(&self) -> bool {
-        self.table != Target::Journal
+        self.apply.target != Target::Journal
     }
 
     /// Whether each of its documents has one row, which its receipt names: it can be found again.
     pub fn has_rows_by_receipt(&self) -> bool {
-        matches!(self.table, Target::Records { .. })
+        matches!(self.apply.target, Target::Records { .. })
     }
 
     /// Documents before this offset may have left their rows in the tables, when those before `applied_before` were applied
@@ -115,8 +105,8 @@ impl Stream {
             errors: problem.errors,
             ..Problem::new(ProblemType::UnreadableRecord, "")
         })?;
-        let changes = match (&self.table, &self.gate.takes) {
-            (Target::Records { table, document_column }, DocumentKind::Events(rules)) => {
+        let changes = match (&self.apply.target, &self.gate.takes) {
+            (Target::Records { table, document_column, .. }, DocumentKind::Events(rules)) => {
                 // The judge has found it to be UTF-8.
                 let text = std::str::from_utf8(value).unwrap_or_default();
                 let text = bare.map_or(Cow::Borrowed(text), |bare| Cow::Owned(quoted(bare)));

@@ -61,7 +61,7 @@ fn compare(what: &str, document: fn(i64) -> String, write: Write) -> Fallible {
 async fn journal_to_rows(folder: &Path, store: &Path, document: fn(i64) -> String) -> Fallible<f64> {
     let stream = Arc::new(stream([].into())?);
     let journal = Arc::new(SqliteJournal::open(&folder.join("journal.db"))?);
-    journal.open_topic(&stream.topic, stream.retention_bytes).await?;
+    journal.open_topic(&stream.topic, stream.retention.size).await?;
     for first in (0..DOCUMENTS.now()).step_by(TRANSACTION as usize) {
         let records = (first..first + TRANSACTION).map(|n| record(document(n))).collect();
         journal.append(&stream.topic, records).await?;

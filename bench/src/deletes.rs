@@ -153,7 +153,7 @@ impl Bench {
         let begun = Instant::now();
         for first in (0..count).step_by(size) {
             let some = documents.part(first..count.min(first + size));
-            let mut transaction = self.store.begin(&self.stream.apply, None).await?;
+            let mut transaction = self.store.begin(&self.stream.apply.rules, None).await?;
             transaction.apply(&some).await.map_err(|refusal| refusal.error)?;
             transaction.commit().await?;
         }

@@ -6,9 +6,10 @@ use sluicegate::document::{Position, StreamName, TopicName};
 use sluicegate::gate::{DocumentKind, Gate, KeyRule};
 use sluicegate::judgement::Rules;
 use sluicegate::record::{Headers, Kept, Record};
+use sluicegate::settings::intake::IntakeSettings;
+use sluicegate::settings::{ApplySettings, RetentionSettings};
 use sluicegate::store::ApplyRules;
-use sluicegate::stream::{Stream, Target};
-use sluicegate::words::{OnFailure, Reply, Where};
+use sluicegate::stream::{Applying, Stream, Target};
 
 use crate::Fallible;
 
@@ -56,21 +57,14 @@ pub(crate) fn stream(keys: HashMap<String, Vec<String>>) -> Fallible<Stream> {
         name: StreamName::parse("activities")?,
         topic: TopicName::parse("activities")?,
         is_foreign: false,
-        from: Where::Beginning,
+        intake: IntakeSettings::default(),
         gate: gate(),
-        table: Target::Tables,
-        queries: false,
-        apply: ApplyRules { create: true, keys, ..ApplyRules::default() },
-        on_failure: OnFailure::SetAside,
-        routes: Vec::new(),
-        actions: Vec::new(),
-        cors: Vec::new(),
-        directories: Vec::new(),
-        wait: None,
-        reply: Reply::Receipt,
-        retention_age: std::time::Duration::from_secs(7 * 86_400),
-        retention_bytes: 10 << 30,
-        duplicates_kept: std::time::Duration::from_secs(86_400),
+        apply: Applying {
+            target: Target::Tables,
+            rules: ApplyRules { create: true, keys, ..ApplyRules::default() },
+            settings: ApplySettings::default(),
+        },
+        retention: RetentionSettings::default(),
     })
 }
 

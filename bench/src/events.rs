@@ -5,7 +5,7 @@ use sluicegate::document::{StreamName, TopicName};
 use sluicegate::format::event::{At, EventRules, NAME as FORM, RecordColumn};
 use sluicegate::gate::{DocumentKind, Gate, KeyRule};
 use sluicegate::record::Record;
-use sluicegate::stream::{self, Stream};
+use sluicegate::stream::{Applying, Stream, Target};
 
 use crate::Fallible;
 use crate::documents;
@@ -19,12 +19,14 @@ pub(crate) fn people() -> Fallible<Stream> {
         is_open: false,
     };
     let rules = EventRules::new(true, None, vec![column("name", "text"), column("age", "integer")], false);
+    let (table, document_column) = ("people".into(), "document".into());
+    let changes = documents::stream([].into())?;
     Ok(Stream {
         name: StreamName::parse("people")?,
         topic: TopicName::parse("people")?,
         gate: Gate { takes: DocumentKind::Events(rules), key: KeyRule::None, ..documents::gate() },
-        table: stream::Target::Records { table: "people".into(), document_column: "document".into() },
-        ..documents::stream([].into())?
+        apply: Applying { target: Target::Records { table, document_column, is_queried: false }, ..changes.apply },
+        ..changes
     })
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn measure() -> Fallible {
 /// Compares the kinds in a store, with so many documents of each in a round.
 pub(crate) async fn compare(store: Arc<dyn Store>, journal: Arc<dyn Log>, documents: i64) -> Fallible {
     let stream = Arc::new(events::people()?);
-    journal.open_topic(&stream.topic, stream.retention_bytes).await?;
+    journal.open_topic(&stream.topic, stream.retention.size).await?;
     remember(&*store).await?;
     let (mut next, mut rates, mut cpu) = (0, [(); 4].map(|()| Rounds::default()), [(); 4].map(|()| Rounds::default()));
     for _ in 0..ROUNDS.now() {

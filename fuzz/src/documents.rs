@@ -3,7 +3,7 @@
 use sluicegate::format::event::EventRules;
 use sluicegate::format::lines::{Cutter, Layout, pieces};
 use sluicegate::format::{cloud_event, yaml};
-use sluicegate::gate::{Gate, KeyRule, DocumentKind};
+use sluicegate::gate::{DocumentKind, Gate, KeyRule};
 use sluicegate::json;
 use sluicegate::judgement::Rules;
 use sluicegate::problem::Problem;

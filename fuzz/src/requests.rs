@@ -14,11 +14,13 @@ use sluicegate::journal::Journal;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::parts::Health;
 use sluicegate::readiness::Readiness;
-use sluicegate::service::{Service};
+use sluicegate::service::Service;
+use sluicegate::settings::intake::IntakeSettings;
+use sluicegate::settings::{ApplySettings, RetentionSettings};
 use sluicegate::store::sqlite::SqliteStore;
 use sluicegate::store::{ApplyRules, Store};
-use sluicegate::stream::{Stream, Target};
-use sluicegate::words::{OnFailure, Reply, Where};
+use sluicegate::stream::{Applying, Stream, Target};
+use sluicegate::words::Reply;
 use tower::ServiceExt as _;
 
 use crate::documents;
@@ -50,29 +52,22 @@ fn gate() -> Gate {
 }
 
 fn records() -> Target {
-    Target::Records { table: "events".into(), document_column: "document".into() }
+    Target::Records { table: "events".into(), document_column: "document".into(), is_queried: false }
 }
 
-fn stream(name: &str, takes: DocumentKind, table: Target, reply: Reply) -> Stream {
+fn stream(name: &str, takes: DocumentKind, target: Target, reply: Reply) -> Stream {
     Stream {
         name: StreamName::parse(name).expect("a name"),
         topic: TopicName::parse(name).expect("a name"),
         is_foreign: false,
-        from: Where::Beginning,
+        intake: IntakeSettings { routes: vec![format!("/api/{name}")], reply, ..IntakeSettings::default() },
         gate: documents::gate(takes),
-        queries: false,
-        table,
-        apply: ApplyRules { create: true, ..ApplyRules::default() },
-        on_failure: OnFailure::SetAside,
-        routes: vec![format!("/api/{name}")],
-        actions: Vec::new(),
-        cors: Vec::new(),
-        wait: None,
-        directories: Vec::new(),
-        reply,
-        retention_age: Duration::from_secs(60),
-        retention_bytes: 1 << 20,
-        duplicates_kept: Duration::from_secs(60),
+        apply: Applying {
+            target,
+            rules: ApplyRules { create: true, ..ApplyRules::default() },
+            settings: ApplySettings { duplicates_kept: Duration::from_secs(60), ..ApplySettings::default() },
+        },
+        retention: RetentionSettings { age: Duration::from_secs(60), size: 1 << 20 },
     }
 }
 

@@ -114,7 +114,7 @@ impl Handler<Judged> for PartitionHandler {
 
     /// Removes keys and duplicates that the limits let go.
     async fn prune(&mut self) {
-        let kept_ms = i64::try_from(self.stream.duplicates_kept.as_millis()).unwrap_or(i64::MAX);
+        let kept_ms = i64::try_from(self.stream.apply.settings.duplicates_kept.as_millis()).unwrap_or(i64::MAX);
         let before_ms = clock::now_ms().saturating_sub(kept_ms);
         let Ok(extents) = self.journal.extents(&self.stream.topic).await else { return };
         for extent in extents {

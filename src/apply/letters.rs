@@ -57,7 +57,7 @@ pub async fn retry(
     if is_mended {
         return Ok(Retried::Failed(problem));
     }
-    let mut transaction = store.begin(&stream.apply, None).await?;
+    let mut transaction = store.begin(&stream.apply.rules, None).await?;
     if !transaction.close_letter(&position, Closing::Failed(&problem)).await? {
         return Ok(Retried::Gone);
     }
@@ -133,7 +133,7 @@ async fn attempt(
 
 /// One transaction. False when there is no such letter.
 async fn once(store: &dyn Store, stream: &Stream, document: &Part, letter: &Position) -> Result<bool, StoreError> {
-    let mut transaction = store.begin(&stream.apply, None).await?;
+    let mut transaction = store.begin(&stream.apply.rules, None).await?;
     transaction.apply(document).await.map_err(|refusal| refusal.error)?;
     if !transaction.close_letter(letter, Closing::Applied).await.map_err(StoreError::of_the_books)? {
         return Ok(false);

@@ -71,7 +71,10 @@ impl Handling for Applier {
 
     /// Notes where the stream begins, if that is where its topic ends now.
     async fn begin(&self) -> Result<(), JournalError> {
-        let Stream { name, topic, from: Where::End, .. } = &*self.stream else { return Ok(()) };
+        let Stream { name, topic, apply, .. } = &*self.stream;
+        if apply.settings.from == Where::Beginning {
+            return Ok(());
+        }
         let mut extents = self.journal.extents(topic).await?;
         if extents.is_empty() {
             // There is no such topic yet, and everything in it will be new. It has a partition with this number.

@@ -185,7 +185,7 @@ impl<'s> Settling<'s> {
 
     async fn begin(&self) -> Result<Run<'s>, StoreError> {
         let (store, stream) = (self.store, self.stream);
-        let transaction = store.begin(&stream.apply, Some(&self.claim)).await?;
+        let transaction = store.begin(&stream.apply.rules, Some(&self.claim)).await?;
         let documents = self.documents;
         let again_before = stream.again_before(self.claim.applied_before);
         let (tally, set_aside) = (Tally::default(), Vec::new());
@@ -356,7 +356,7 @@ impl Run<'_> {
     /// Sets one record aside; or gives the problem back, when the stream is to hold there.
     async fn refuse(&mut self, index: usize, problem: Problem) -> Result<Option<Problem>, StoreError> {
         let kept = &self.documents.records()[index];
-        if self.stream.on_failure == OnFailure::Stop {
+        if self.stream.apply.settings.on_failure == OnFailure::Stop {
             return Ok(Some(problem));
         }
         let reason = problem.kind;

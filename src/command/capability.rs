@@ -9,7 +9,7 @@ fn need_of_log(stream: &Stream, has_store: bool) -> Option<&'static str> {
         Some("it reads a topic that others write")
     } else if has_store && stream.is_applied() {
         Some("its documents are applied to a store")
-    } else if !stream.directories.is_empty() {
+    } else if !stream.intake.directories.is_empty() {
         Some("what its directories publish is looked up in the journal after a crash")
     } else {
         None
@@ -49,7 +49,7 @@ mod tests {
         let foreign = with(|said| said.source = Some("orders".into()));
         let watched = with(|said| {
             said.table = None;
-            said.directories = vec!["inbox".into()];
+            said.intake.directories = vec!["inbox".into()];
         });
         for (said, has_store, needed_for) in [
             (&as_it_is, true, Some("are applied to a store")),

@@ -89,13 +89,13 @@ impl Check {
                 }
                 Err(failed) => return Err(failed),
             };
-            let goes = match &stream.table {
+            let goes = match &stream.apply.target {
                 Target::Tables => "into the tables that its documents name".into(),
                 Target::Records { table, .. } => format!("into table {table}"),
                 Target::Journal => "into the journal only".into(),
             };
             let mut routes = vec![format!("/v1/streams/{}", stream.name)];
-            routes.extend(stream.routes.iter().cloned());
+            routes.extend(stream.intake.routes.iter().cloned());
             let comes = match stream.is_foreign {
                 true => format!("reads the topic {}, which others write", stream.topic),
                 false => format!("POST {}", routes.join(" and ")),
@@ -111,11 +111,11 @@ impl Check {
             {
                 say("topic        ", Err(error.to_string()));
             }
-            for action in &stream.actions {
+            for action in &stream.intake.actions {
                 let (method, path) = (action.method.word(), action.path.as_str());
                 say("action       ", Ok(format!("{method} {path}: into {}", stream.name)));
             }
-            for directory in &stream.directories {
+            for directory in &stream.intake.directories {
                 say("directory    ", readable(directory).map(|found| format!("{found}: into {}", stream.name)));
             }
         }

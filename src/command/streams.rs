@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Failed;
 use crate::change::ColumnType;
-use crate::config::{self, Config, Key, Misfit, UnknownTypes};
+use crate::config::{self, Config, Key, Misfit};
 use crate::disk;
 use crate::document::{StreamName, TopicName};
 use crate::format::event::{ATTRIBUTE, At, EventRules, RecordColumn};
@@ -13,7 +13,7 @@ use crate::judgement::Rules;
 use crate::schema::{BrokenSchema, Schema};
 use crate::store::readable::Readable;
 use crate::store::{ApplyRules, Limits, Store};
-use crate::stream::{Stream, Target};
+use crate::stream::{Applying, Stream, Target};
 use crate::words::Takes;
 
 /// Without a store nobody has said what names it holds: PostgreSQL's limit fits every database.
@@ -49,40 +49,28 @@ pub(super) fn stream(
         }
         Takes::Events => DocumentKind::Events(events(said)?),
     };
-    let table = match (said.takes, &said.table) {
+    let target = match (said.takes, &said.table) {
         (Takes::Changes, _) => Target::Tables,
-        (Takes::Events, Some(table)) => {
-            Target::Records { table: table.clone(), document_column: said.document_column.clone() }
-        }
+        (Takes::Events, Some(table)) => Target::Records {
+            table: table.clone(),
+            document_column: said.document_column.clone(),
+            is_queried: said.queries,
+        },
         (Takes::Events, None) => Target::Journal,
     };
     let rules = Rules {
-        tables: said.allow.tables.clone(),
-        operations: said.allow.operations.clone(),
-        unknown_types_refused: said.unknown_types == UnknownTypes::Reject,
+        changes: said.changes.clone(),
         identifier_bytes_max: limits.identifier_bytes_max,
-        key_columns: said.key_columns.clone(),
         digits_unfolded_max: most.digits_unfolded_max,
     };
     Ok(Arc::new(Stream {
         name,
         topic: TopicName::parse(&said.topic)?,
         is_foreign: said.source.is_some(),
-        from: said.from,
+        intake: said.intake.clone(),
         gate: Gate { takes, rules, key, document_bytes_max: said.document_bytes_max as usize },
-        table,
-        queries: said.queries,
-        apply: apply_rules(said, most),
-        on_failure: said.on_failure,
-        routes: said.routes.clone(),
-        actions: said.actions.clone(),
-        cors: said.cors.clone(),
-        directories: said.directories.clone(),
-        reply: said.reply,
-        wait: said.wait,
-        retention_age: said.retention.age,
-        retention_bytes: said.retention.size,
-        duplicates_kept: said.duplicates_kept,
+        apply: Applying { target, rules: apply_rules(said, most), settings: said.apply.clone() },
+        retention: said.retention.clone(),
     }))
 }
 
@@ -94,7 +82,7 @@ pub(super) fn readable(config: &Config) -> Readable {
     let mut readable = Readable::nothing();
     for stream in &config.streams {
         match (stream.takes, &stream.table) {
-            (Takes::Changes, _) => readable.add_writable(&stream.allow.tables),
+            (Takes::Changes, _) => readable.add_writable(&stream.changes.allow.tables),
             (Takes::Events, Some(table)) => readable.add_table(table),
             (Takes::Events, None) => {}
         }
@@ -119,7 +107,7 @@ fn refuse_reserved(said: &config::Stream, limits: &Limits) -> Result<(), Failed>
 fn apply_rules(said: &config::Stream, most: &config::Limits) -> ApplyRules {
     let json_indexes = said.table.iter().filter(|_| said.document_index);
     ApplyRules {
-        create: said.allow.create,
+        create: said.changes.allow.create,
         keys: said.keys.clone().into_iter().collect(),
         json_indexes: json_indexes.map(|table| (table.clone(), said.document_column.clone())).collect(),
         new_tables_max: most.tables_per_document,

@@ -30,12 +30,12 @@ pub(super) fn command<'s>(streams: impl Iterator<Item = &'s Stream> + Clone, add
 
 /// A document that the stream accepts; none when none of those that are proposed is.
 pub(super) fn example(stream: &Stream) -> Option<String> {
-    let proposed = match (&stream.gate.takes, &stream.table) {
+    let proposed = match (&stream.gate.takes, &stream.apply.target) {
         // Nothing may be made, so a table of ours is not there.
-        (DocumentKind::Changes { .. }, _) if !stream.apply.create => {
+        (DocumentKind::Changes { .. }, _) if !stream.apply.rules.create => {
             vec![r#"{"activities":[]}"#.into(), r#"{"change":[]}"#.into()]
         }
-        (DocumentKind::Changes { .. }, _) => changes(&stream.gate.rules.tables),
+        (DocumentKind::Changes { .. }, _) => changes(&stream.gate.rules.changes.allow.tables),
         (DocumentKind::Events(rules), Target::Tables | Target::Records { .. } | Target::Journal) => {
             let schema = rules.schema().map(|schema| schema.value());
             let from_schema = schema.into_iter().flat_map(|schema| {

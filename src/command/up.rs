@@ -78,7 +78,7 @@ impl Up {
             outside.store()?;
         }
         let Outside { journal, log, retention, store, streams } = outside;
-        if self.role.contains(&Role::Watch) && streams.iter().all(|stream| stream.directories.is_empty()) {
+        if self.role.contains(&Role::Watch) && streams.iter().all(|stream| stream.intake.directories.is_empty()) {
             return Err(Failed::Usage("no stream has `directories` to watch".into()));
         }
         let service = Service::new(streams, journal, log, store, roles.is_gateway, roles.is_applying);

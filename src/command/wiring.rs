@@ -77,7 +77,7 @@ pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Out
     let mut again = Again::new("journal");
     for stream in outside.streams.iter().filter(|stream| !stream.is_foreign) {
         loop {
-            match outside.journal.open_topic(&stream.topic, stream.retention_bytes).await {
+            match outside.journal.open_topic(&stream.topic, stream.retention.size).await {
                 Err(JournalError::Later(reason)) if patience != Patience::None => again.after(&reason).await,
                 opened => break opened?,
             }

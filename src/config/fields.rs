@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::problem::{Place, Problems};
 use super::schema::Keys;
 use super::tree::{Kind, Name, Node, Scalar, Value};
-use super::units;
 use crate::near;
+use crate::settings::units;
 use crate::words::Choice;
 
 /// The settings of a mapping.

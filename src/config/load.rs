@@ -102,7 +102,7 @@ fn resolve(
     let store = store.or_else(store_unsaid);
 
     let mut streams = said.streams.unwrap_or(unsaid.streams);
-    for directory in streams.iter_mut().flat_map(|stream| &mut stream.directories) {
+    for directory in streams.iter_mut().flat_map(|stream| &mut stream.intake.directories) {
         *directory = folder.join(&directory);
     }
     for schema in streams.iter_mut().filter_map(|stream| stream.schema.as_mut()) {

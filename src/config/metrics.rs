@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::fields::{Field, Fields};
 use super::problem::Problems;
 use super::read_stream::{judged, set};
+use super::refuse;
 use super::schema::{METRICS, PUSH};
-use super::{refuse, units};
+use crate::settings::units;
 
 /// The numbers that `/metrics` gives.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]

@@ -9,7 +9,6 @@ mod log;
 mod metrics;
 mod limits;
 mod stream;
-mod units;
 mod url;
 mod words;
 
@@ -36,6 +35,8 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 
+pub use crate::settings::units::parse_period;
+
 pub use self::limits::Limits;
 pub use self::load::load;
 pub use self::log::{Log, LogFormat};
@@ -43,11 +44,10 @@ pub use self::metrics::{Metrics, Push};
 pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
 pub use self::schema::schema;
-pub use self::stream::{ActionSettings, Allow, Column, Key, Retention, Stream};
+pub use self::stream::{Column, Key, Stream};
 pub use self::template::TEMPLATE;
-pub use self::units::parse_period;
 pub use self::url::BackendUrl;
-pub use self::words::{Form, Formats, Misfit, UnknownTypes};
+pub use self::words::{Form, Formats, Misfit};
 
 /// The configuration file that is read when none is named and it is there.
 pub const FILE: &str = "sluicegate.yaml";

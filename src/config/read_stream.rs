@@ -9,10 +9,11 @@ use std::time::Duration;
 use super::fields::{Field, Fields};
 use super::problem::{Place, Problems};
 use super::schema::{ALLOW, RETENTION, STREAM};
-use super::stream::{Allow, Key, Retention, Stream};
+use super::stream::{Key, Stream};
 use super::tree::{Name, Node};
 use super::{read_action, read_columns, refuse};
 use crate::action::{Content, Method};
+use crate::settings::{Allow, RetentionSettings};
 use crate::words::{Reply, Takes};
 
 /// What streams have taken for themselves: each topic, route and folder, with its stream and line.
@@ -68,11 +69,11 @@ fn refuse_other_kind(fields: &Fields<'_>, stream: &Stream, problems: &mut Proble
 
 fn intake(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
     set(&mut stream.forms, fields.take("forms"), |field| field.choices(&refuse::NOT_BUILT_FORMS, problems));
-    set(&mut stream.reply, fields.take("reply"), |field| field.choice(problems));
-    set(&mut stream.wait, fields.take("wait"), |field| {
-        wait(fields, field, (stream.takes, stream.reply), problems).map(Some)
+    set(&mut stream.intake.reply, fields.take("reply"), |field| field.choice(problems));
+    set(&mut stream.intake.wait, fields.take("wait"), |field| {
+        wait(fields, field, (stream.takes, stream.intake.reply), problems).map(Some)
     });
-    set(&mut stream.cors, fields.take("cors"), |field| {
+    set(&mut stream.intake.cors, fields.take("cors"), |field| {
         let origin = |text: &str| if text == "*" { Ok(text.to_owned()) } else { refuse::origin(text) };
         Some(field.judged("[\"https://shop.example\"]", origin, problems))
     });
@@ -109,15 +110,15 @@ fn wait(
 fn records(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
     let takes = stream.takes;
     set(&mut stream.key, fields.take("key"), |field| key(field, takes, problems).map(Some));
-    set(&mut stream.on_failure, fields.take("on_failure"), |field| field.choice(problems));
+    set(&mut stream.apply.on_failure, fields.take("on_failure"), |field| field.choice(problems));
     set(&mut stream.retention, fields.take("retention"), |field| {
         let fields = Fields::open(field.node, &field.label, &RETENTION, &[], problems)?;
-        let mut retention = Retention::default();
+        let mut retention = RetentionSettings::default();
         set(&mut retention.age, fields.take("age"), |field| field.period(problems));
         set(&mut retention.size, fields.take("size"), |field| field.size(problems));
         Some(retention)
     });
-    set(&mut stream.duplicates_kept, fields.take("duplicates_kept"), |field| field.period(problems));
+    set(&mut stream.apply.duplicates_kept, fields.take("duplicates_kept"), |field| field.period(problems));
 }
 
 fn key(field: &Field<'_>, takes: Takes, problems: &mut Problems) -> Option<Key> {
@@ -140,12 +141,12 @@ fn key(field: &Field<'_>, takes: Takes, problems: &mut Problems) -> Option<Key> 
 
 fn changes(fields: &Fields<'_>, stream: &mut Stream, problems: &mut Problems) {
     set(&mut stream.keys, fields.take("keys"), |field| field.lists_by_name("[id]", problems));
-    set(&mut stream.key_columns, fields.take("key_columns"), |field| {
+    set(&mut stream.changes.key_columns, fields.take("key_columns"), |field| {
         let columns = field.texts("[id]", problems)?;
         Some(columns.into_iter().map(|(column, _)| column.to_owned()).collect())
     });
-    set(&mut stream.unknown_types, fields.take("unknown_types"), |field| field.choice(problems));
-    set(&mut stream.allow, fields.take("allow"), |field| {
+    set(&mut stream.changes.unknown_types, fields.take("unknown_types"), |field| field.choice(problems));
+    set(&mut stream.changes.allow, fields.take("allow"), |field| {
         let fields = Fields::open(field.node, &field.label, &ALLOW, &[], problems)?;
         let mut allow = Allow::default();
         set(&mut allow.tables, fields.take("tables"), |field| {
@@ -200,16 +201,16 @@ fn claim(fields: &Fields<'_>, stream: &mut Stream, name: Option<Place>, claims: 
         for (folder, place) in field.texts("[inbox]", problems).unwrap_or_default() {
             let plain: PathBuf = Path::new(folder).components().filter(|part| *part != Component::CurDir).collect();
             claim_one(&mut claims.directories, "folder", &plain.display().to_string(), stream, place, problems);
-            stream.directories.push(plain);
+            stream.intake.directories.push(plain);
         }
     }
     let Some(field) = fields.take("routes") else { return };
     for (route, place) in field.texts("[/api/orders]", problems).unwrap_or_default() {
         match refuse::route(route) {
-            Ok(()) if stream.routes.iter().any(|other| other == route) => {}
+            Ok(()) if stream.intake.routes.iter().any(|other| other == route) => {}
             Ok(()) => {
                 claim_route(claims, Method::Post, route, route, stream, place, problems);
-                stream.routes.push(route.to_owned());
+                stream.intake.routes.push(route.to_owned());
             }
             Err(words) => problems.add(place, format!("a route in `{}` {words}", field.label)),
         }
@@ -231,7 +232,7 @@ fn refuse_beside_source(fields: &Fields<'_>, stream: &mut Stream, problems: &mut
         let words = format!("`{}` is for streams with `source`, a topic that others write; remove it", field.label);
         problems.add(field.key_place, words);
     }
-    set(&mut stream.from, from, |field| field.choice(problems));
+    set(&mut stream.apply.from, from, |field| field.choice(problems));
 }
 
 /// Actions and their routes. Two routes of one shape are one, whatever their parameters are called.
@@ -256,7 +257,7 @@ fn claim_actions(fields: &Fields<'_>, stream: &mut Stream, claims: &mut Claims, 
                 Content::Json(_) => {}
             }
         }
-        stream.actions.push(action);
+        stream.intake.actions.push(action);
     }
 }
 

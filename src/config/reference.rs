@@ -9,8 +9,8 @@ use super::schema::schema;
 const FRAME: &str = "\
 # Configuration
 
-Made from the comments of the types in `src/config/`; `UPDATE_DOCS=1 cargo test configuration_md` writes it again.
-`sluicegate init` writes a commented file to begin with, `sluicegate check` says what is wrong with one, and
+Made from the comments of the types in `src/config/` and `src/settings/`; `UPDATE_DOCS=1 cargo test configuration_md`
+writes it again. `sluicegate init` writes a commented file to begin with, `sluicegate check` says what is wrong with one, and
 `sluicegate schema` prints its JSON Schema for editors.
 
 ## How it is read

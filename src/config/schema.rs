@@ -9,7 +9,9 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{ActionSettings, Allow, Column, Config, Limits, Log, Metrics, Push, Read, Retention, Stream};
+use super::{Column, Config, Limits, Log, Metrics, Push, Read, Stream};
+use crate::settings::intake::ActionSettings;
+use crate::settings::{Allow, RetentionSettings};
 
 /// The JSON Schema (draft 2020-12) of sluicegate.yaml, for editors.
 pub fn schema() -> Value {
@@ -39,7 +41,7 @@ pub(super) static ALLOW: LazyLock<Keys> = LazyLock::new(Keys::of::<Allow>);
 /// The keys of one of a stream's `actions`.
 pub(super) static ACTION: LazyLock<Keys> = LazyLock::new(Keys::of::<ActionSettings>);
 /// The keys of a stream's `retention`.
-pub(super) static RETENTION: LazyLock<Keys> = LazyLock::new(Keys::of::<Retention>);
+pub(super) static RETENTION: LazyLock<Keys> = LazyLock::new(Keys::of::<RetentionSettings>);
 /// The keys of `log`.
 pub(super) static LOG: LazyLock<Keys> = LazyLock::new(Keys::of::<Log>);
 /// The keys of `metrics`.

@@ -1,18 +1,16 @@
-//! What is said of one stream: plain data with its defaults.
+//! What is said of one stream: plain data with its defaults, most of it in the parts of `settings` by who reads it.
 //!
 //! It does not check anything; `read_stream.rs` does, with the place in the file at hand.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Serialize;
 
-use super::units;
-use super::words::{Form, Formats, Misfit, UnknownTypes};
-use crate::action::Action;
-use crate::words::{OnFailure, Operation, Reply, Takes, Where};
+use super::words::{Form, Formats, Misfit};
+use crate::settings::intake::IntakeSettings;
+use crate::settings::{ApplySettings, ChangeSettings, RetentionSettings, units};
+use crate::words::{Reply, Takes};
 
 /// A named way in: what it takes, which topic keeps it, and how it is applied.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
@@ -27,48 +25,9 @@ pub struct Stream {
     /// The forms of change documents it takes, told apart by their shape.
     #[schemars(extend("x-takes" = "changes", "examples" = [["wal2json"]]))]
     pub forms: Vec<Form>,
-    /// The topic of the journal that keeps its documents: 1 to 249 letters, digits, `.`, `_` and `-`. A topic belongs to
-    /// one stream.
-    #[schemars(skip_serializing, extend("x-default" = "the stream's name", "examples" = ["orders-v2"]))]
-    pub topic: String,
-    /// A topic that others write, which is applied as it is: nothing is taken in over HTTP or from files, and the topic is
-    /// neither made nor emptied. It stands in place of `topic`.
-    #[schemars(with = "String", skip_serializing)]
-    #[schemars(extend("x-default" = "none: the stream writes its topic itself", "examples" = ["dbserver1.public.orders"]))]
-    pub source: Option<String>,
-    /// Where to begin in the topic of `source`, when it is read for the first time.
-    pub from: Where,
-    /// Paths it is posted to besides `/v1/streams/NAME`. A path belongs to one stream, and not to the gate itself
-    /// (`/v1`, `/health`, `/metrics`, `/openapi.json`, `/problems`, `/console`).
-    #[schemars(extend("examples" = [["/api/activities"]]))]
-    pub routes: Vec<String>,
-    /// Routes that stand for an event, as `METHOD /path`; the methods are `GET` and `POST`. A path may have parameters,
-    /// each a whole segment: `GET /buy/{item}`. A `HEAD` is answered as its `GET`, and records nothing.
-    #[schemars(with = "BTreeMap<String, ActionSettings>", skip_serializing)]
-    #[schemars(extend(
-        "x-takes" = "events",
-        "x-default" = "none",
-        "examples" = [{"GET /join_guild": {"record": "joined_guild", "answer": "\"Guild Joined!\""}}]
-    ))]
-    pub actions: Vec<Action>,
-    /// Web pages of these origins may post to the stream and call its actions in their visitors' browsers, and see the
-    /// answer; `"*"` lets every page in. Other pages get `403 forbidden`.
-    #[schemars(skip_serializing)]
-    #[schemars(extend("x-default" = "none", "examples" = [["https://shop.example"]]))]
-    pub cors: Vec<String>,
-    /// Folders whose files are published to the stream, each document once: `.json`, `.ndjson`, `.jsonl`, `.yaml` and `.yml`. New
-    /// and changed files are seen at once, and left until they rest. A file that is wrong gets a `NAME.problem.json`
-    /// beside it. A folder belongs to one stream; folders within it are not looked into.
-    #[schemars(skip_serializing)]
-    #[schemars(extend("x-default" = "none", "examples" = [["inbox"]]))]
-    pub directories: Vec<PathBuf>,
-    /// How acceptance and refusal are answered on `routes`; `/v1/streams/NAME` always answers with a receipt.
-    pub reply: Reply,
-    /// How long an answer on `routes` waits for the outcome, when `reply` is `echo` or `created`: a document that cannot be
-    /// applied is then refused there, and not only judged. At most 60s; when that is over, what was accepted is answered so.
-    #[schemars(schema_with = "units::period_schema", skip_serializing)]
-    #[schemars(extend("x-default" = "none: what is accepted is answered at once", "examples" = ["5s"]))]
-    pub wait: Option<Duration>,
+    /// The ways into it.
+    #[schemars(flatten)]
+    pub intake: IntakeSettings,
     /// The key of its records: documents of one key stay in order, documents of different keys have none between them.
     /// A JSON Pointer takes the key from the document; `table`, for changes, takes the first table it changes.
     #[schemars(schema_with = "key_schema", skip_serializing)]
@@ -81,30 +40,28 @@ pub struct Stream {
     /// `include-pk=on`). A table that is there keeps the key it has.
     #[schemars(extend("x-takes" = "changes", "examples" = [{"item": ["id"]}]))]
     pub keys: BTreeMap<String, Vec<String>>,
-    /// The key columns of changes that do not carry their key.
-    #[schemars(extend("x-takes" = "changes", "x-default" = "the key of the table", "examples" = [["id"]]))]
-    #[schemars(skip_serializing)]
-    pub key_columns: Vec<String>,
-    /// What becomes of a column type that nobody knows.
-    #[schemars(extend("x-takes" = "changes"))]
-    pub unknown_types: UnknownTypes,
-    /// What happens when an accepted document cannot be applied.
-    pub on_failure: OnFailure,
-    /// What its documents may change; the gate refuses the rest.
-    #[schemars(extend("x-takes" = "changes"))]
-    pub allow: Allow,
+    /// What its change documents may say.
+    #[schemars(flatten)]
+    pub changes: ChangeSettings,
     /// The largest document it takes; a larger one is refused with 413.
     #[schemars(schema_with = "units::size_schema")]
     #[serde(serialize_with = "units::serialize_size")]
     #[schemars(extend("examples" = ["4MiB"]))]
     pub document_bytes_max: u64,
+    /// The topic of the journal that keeps its documents: 1 to 249 letters, digits, `.`, `_` and `-`. A topic belongs to
+    /// one stream.
+    #[schemars(skip_serializing, extend("x-default" = "the stream's name", "examples" = ["orders-v2"]))]
+    pub topic: String,
+    /// A topic that others write, which is applied as it is: nothing is taken in over HTTP or from files, and the topic is
+    /// neither made nor emptied. It stands in place of `topic`.
+    #[schemars(with = "String", skip_serializing)]
+    #[schemars(extend("x-default" = "none: the stream writes its topic itself", "examples" = ["dbserver1.public.orders"]))]
+    pub source: Option<String>,
+    /// How it is applied.
+    #[schemars(flatten)]
+    pub apply: ApplySettings,
     /// How long, and how much, the embedded journal keeps of its topic. What a reader still needs is never removed.
-    pub retention: Retention,
-    /// How long a document's `Idempotency-Key` is remembered: the same key within this time is applied once.
-    #[schemars(schema_with = "units::period_schema")]
-    #[serde(serialize_with = "units::serialize_period")]
-    #[schemars(extend("examples" = ["24h"]))]
-    pub duplicates_kept: Duration,
+    pub retention: RetentionSettings,
     /// The file of the JSON Schema that its documents must match; drafts 4, 6, 7, 2019-09 and 2020-12, told by `$schema`.
     ///
     /// A `$ref` may name files beside it. Nothing is fetched from the network.
@@ -155,29 +112,19 @@ pub struct Stream {
 
 impl Default for Stream {
     fn default() -> Self {
-        let week = Duration::from_secs(7 * 24 * 60 * 60);
         Stream {
             name: String::new(),
             takes: Takes::Changes,
             forms: vec![Form::Activities, Form::Wal2json],
-            topic: String::new(),
-            source: None,
-            from: Where::Beginning,
-            routes: Vec::new(),
-            actions: Vec::new(),
-            cors: Vec::new(),
-            directories: Vec::new(),
-            reply: Reply::Receipt,
-            wait: None,
+            intake: IntakeSettings::default(),
             key: None,
             keys: BTreeMap::new(),
-            key_columns: Vec::new(),
-            unknown_types: UnknownTypes::Text,
-            on_failure: OnFailure::SetAside,
-            allow: Allow::default(),
+            changes: ChangeSettings::default(),
             document_bytes_max: 1024 * 1024,
-            retention: Retention { age: week, size: 10 * 1024 * 1024 * 1024 },
-            duplicates_kept: week,
+            topic: String::new(),
+            source: None,
+            apply: ApplySettings::default(),
+            retention: RetentionSettings::default(),
             table: None,
             document_column: "document".to_owned(),
             schema: None,
@@ -198,9 +145,9 @@ impl Stream {
 
     /// The two streams that run when no stream is configured.
     pub fn unconfigured() -> Vec<Stream> {
+        let routes = vec!["/api/activities".to_owned()];
         let activities = Stream {
-            routes: vec!["/api/activities".to_owned()],
-            reply: Reply::Echo,
+            intake: IntakeSettings { routes, reply: Reply::Echo, ..IntakeSettings::default() },
             ..Stream::named("activities", Takes::Changes)
         };
         let events = Stream { table: Some("events".to_owned()), ..Stream::named("events", Takes::Events) };
@@ -254,74 +201,4 @@ fn key_schema(_: &mut SchemaGenerator) -> Schema {
         "pattern": "^(table|(/([^~/]|~[01])*)+)$",
         "x-type": "`table` or a JSON Pointer",
     })
-}
-
-/// What an action records and answers.
-///
-/// Texts in it are templates: `{query.NAME}`, `{path.NAME}`, `{header.NAME}`, `{address}` (the caller's), `{time}` (RFC 3339)
-/// and, of a `POST` with JSON, `{body/POINTER}` stand for values of the request, `{{` and `}}` for the brackets. A value
-/// that is missing is answered with 422, unless it has a default: `{query.user:-nobody}`. `{number query.price}` must be
-/// a number.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(default, deny_unknown_fields, extend("required" = ["record"]))]
-pub struct ActionSettings {
-    /// The event. A text is recorded as it is, bare; anything else is a JSON template, and values become strings of it,
-    /// whatever they hold. A text that is nothing but `{number …}` or `{body/…}` becomes that number, or that part of the
-    /// body as it is. Bare text is judged, and kept in a table, as the JSON string of it.
-    #[schemars(schema_with = "record_schema", skip_serializing)]
-    #[schemars(extend(
-        "x-default" = "none; it must be said",
-        "examples" = ["joined_guild", {"user": "\"{query.user}\"", "item": "sword"}, {"price": "\"{number query.price:-0}\"", "at": "\"{time}\"", "what": "\"{body/item}\""}]
-    ))]
-    pub record: String,
-    /// The text it answers.
-    #[schemars(skip_serializing)]
-    #[schemars(extend("x-default" = "`OK`", "examples" = ["\"{path.item} purchased!\""]))]
-    pub answer: String,
-}
-
-fn record_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "x-type": "text or a JSON template" })
-}
-
-/// What change documents may do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(default, deny_unknown_fields)]
-pub struct Allow {
-    /// The tables they may change, as names or patterns in which `*` stands for any text: `game.*`.
-    pub tables: Vec<String>,
-    /// The operations they may ask for.
-    pub operations: Vec<Operation>,
-    /// Whether they may create tables and add columns.
-    pub create: bool,
-}
-
-impl Default for Allow {
-    fn default() -> Self {
-        Allow {
-            tables: vec!["*".to_owned()],
-            operations: vec![Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate],
-            create: true,
-        }
-    }
-}
-
-/// When records leave the embedded journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(default, deny_unknown_fields)]
-pub struct Retention {
-    /// A record older than this may go.
-    #[schemars(schema_with = "units::period_schema")]
-    #[serde(serialize_with = "units::serialize_period")]
-    pub age: Duration,
-    /// When the topic is larger than this many bytes, its oldest records may go.
-    #[schemars(schema_with = "units::size_schema")]
-    #[serde(serialize_with = "units::serialize_size")]
-    pub size: u64,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Stream::default().retention
-    }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::load::load_with;
 use super::*;
+use crate::settings::intake::IntakeSettings;
+use crate::settings::{Allow, ApplySettings, ChangeSettings, RetentionSettings, UnknownTypes};
 use crate::words::{OnFailure, Operation, Reply, Takes};
 
 const SCHEMES: Schemes<'static> = Schemes { journal: &["sqlite", "kafka"], store: &["sqlite", "postgres"] };
@@ -257,7 +259,7 @@ fn a_file_that_says_nothing_means_what_runs_without_one() {
     }
     let config = Config::default();
     assert_eq!(config.streams.iter().map(|stream| &*stream.name).collect::<Vec<_>>(), ["activities", "events"]);
-    assert_eq!(config.stream("activities").unwrap().routes, ["/api/activities"]);
+    assert_eq!(config.stream("activities").unwrap().intake.routes, ["/api/activities"]);
     assert_eq!(config.journal.reveal(), "sqlite://sluicegate-data/journal.db");
     assert_eq!(config.store.unwrap().reveal(), "sqlite://sluicegate-data/store.db");
 }
@@ -307,21 +309,25 @@ streams:
     let zebra = Stream {
         forms: vec![Form::Wal2json],
         topic: "t".to_owned(),
-        routes: words(&["/a", "/b"]),
-        reply: Reply::Created,
+        intake: IntakeSettings { routes: words(&["/a", "/b"]), reply: Reply::Created, ..IntakeSettings::default() },
         key: Some(Key::Table),
         keys: [("item".to_owned(), words(&["id", "part"])), ("sales.orders".to_owned(), words(&["no"]))].into(),
-        key_columns: words(&["id"]),
-        unknown_types: UnknownTypes::Reject,
-        on_failure: OnFailure::Stop,
-        allow: Allow {
-            tables: words(&["game.*"]),
-            operations: vec![Operation::Insert, Operation::Delete],
-            create: true,
+        changes: ChangeSettings {
+            key_columns: words(&["id"]),
+            unknown_types: UnknownTypes::Reject,
+            allow: Allow {
+                tables: words(&["game.*"]),
+                operations: vec![Operation::Insert, Operation::Delete],
+                create: true,
+            },
+        },
+        apply: ApplySettings {
+            on_failure: OnFailure::Stop,
+            duplicates_kept: Duration::from_millis(500),
+            ..ApplySettings::default()
         },
         document_bytes_max: 2 << 20,
-        retention: Retention { age: Duration::from_secs(7200), ..Retention::default() },
-        duplicates_kept: Duration::from_millis(500),
+        retention: RetentionSettings { age: Duration::from_secs(7200), ..RetentionSettings::default() },
         ..Stream::named("zebra", Takes::Changes)
     };
     let apple = Stream {

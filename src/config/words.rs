@@ -14,16 +14,6 @@ choice! {
 }
 
 choice! {
-    /// What becomes of a column type that nobody knows.
-    pub enum UnknownTypes {
-        /// Its values are kept as text.
-        Text = "text",
-        /// The document is refused.
-        Reject = "reject",
-    }
-}
-
-choice! {
     /// What `format` means in a schema.
     pub enum Formats {
         /// A remark, which refuses nothing.

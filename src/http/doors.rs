@@ -96,7 +96,7 @@ impl Doors {
     fn is_open(&self, method: &Method, path: &str, foreign: &Foreign) -> Option<()> {
         let served = self.way_in(method, path);
         let is_reading = served.is_none() && matches!(*method, Method::GET | Method::HEAD);
-        let may = foreign.is_allowed || served.is_some_and(|served| foreign.is_named_in(&served.stream.cors));
+        let may = foreign.is_allowed || served.is_some_and(|served| foreign.is_named_in(&served.stream.intake.cors));
         (may && !is_reading).then_some(())
     }
 
@@ -106,8 +106,8 @@ impl Doors {
             return (*method == Method::POST).then_some(served);
         }
         self.service.streams.iter().find(|served| {
-            let mut actions = served.stream.actions.iter();
-            *method == Method::POST && served.stream.routes.iter().any(|route| route == path)
+            let mut actions = served.stream.intake.actions.iter();
+            *method == Method::POST && served.stream.intake.routes.iter().any(|route| route == path)
                 || actions.any(|action| action.method.word() == method.as_str() && action.path.is_of(path))
         })
     }

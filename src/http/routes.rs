@@ -208,7 +208,7 @@ pub fn of_streams(service: &Service) -> Vec<Route> {
     let mut routes = Vec::new();
     for served in &service.streams {
         let right = || Right::Publish(Some(served.stream.name.to_string()));
-        for route in &served.stream.routes {
+        for route in &served.stream.intake.routes {
             let (to, via) = (Arc::clone(served), Arc::<str>::from(route.as_str()));
             let handler = move |Call { service, request, .. }| {
                 let (to, via) = (Arc::clone(&to), Arc::clone(&via));
@@ -216,17 +216,17 @@ pub fn of_streams(service: &Service) -> Vec<Route> {
             };
             let about = format!("documents of {} in", served.stream.name);
             let row = documents(Route::new(Method::Post, route.clone(), handler)).about(about).requires(right());
-            routes.push(match served.stream.reply {
+            routes.push(match served.stream.intake.reply {
                 Reply::Receipt => row,
                 Reply::Echo => row.answers::<intake::Echo>(200).answers::<intake::Echo>(400),
                 Reply::Created => row.answers_text(201, "text/plain"),
             });
         }
-        for (nth, action) in served.stream.actions.iter().enumerate() {
+        for (nth, action) in served.stream.intake.actions.iter().enumerate() {
             let to = Arc::clone(served);
             let handler = move |Call { service, request, .. }| {
                 let to = Arc::clone(&to);
-                async move { Ok(intake::action::call(&service, &to, &to.stream.actions[nth], request).await) }
+                async move { Ok(intake::action::call(&service, &to, &to.stream.intake.actions[nth], request).await) }
             };
             let method = match action.method {
                 action::Method::Get => Method::Get,

@@ -25,7 +25,7 @@ use crate::service::{Caller, Foreign, Served, Service};
 pub async fn call(service: &Service, served: &Served, action: &Action, request: Request) -> Response<Body> {
     let (head, body) = request.into_parts();
     let foreign = head.extensions.get::<Foreign>();
-    let is_refused = |foreign: &&Foreign| !foreign.is_allowed && !foreign.is_named_in(&served.stream.cors);
+    let is_refused = |foreign: &&Foreign| !foreign.is_allowed && !foreign.is_named_in(&served.stream.intake.cors);
     let answer = match foreign.filter(is_refused) {
         Some(foreign) => Err(doors::refusal(foreign, Some(served.stream.name.as_str()))),
         None => run(service, served, action, &head, body).await,

@@ -102,7 +102,7 @@ pub(super) async fn post<P: Iterator<Item = arrived::Part>>(
     for (fate, position) in &mut accepted {
         fate.receipt = Some(Receipt(position.clone()).to_string());
     }
-    let wait = ask.wait.or(stream.wait.filter(|_| route.is_some())).filter(|_| service.store().is_some());
+    let wait = ask.wait.or(stream.intake.wait.filter(|_| route.is_some())).filter(|_| service.store().is_some());
     if let Some(wait) = wait {
         note_outcomes(service, served, &mut accepted, &mut described, Instant::now() + wait).await;
     }

@@ -33,7 +33,7 @@ pub(super) async fn post(
     document: impl FnOnce() -> Result<Arrived, Problem>,
 ) -> Answer {
     let stream = &served.stream;
-    let reply = if route.is_some() { stream.reply } else { Reply::Receipt };
+    let reply = if route.is_some() { stream.intake.reply } else { Reply::Receipt };
     let record_bytes_max = service.journal.record_bytes_max();
     let judge = || {
         let document = document();
@@ -68,7 +68,7 @@ pub(super) async fn post(
         return Err(Failure::new(ProblemType::Internal, "the journal gave no position"));
     };
     let receipt = Receipt(position).to_string();
-    if let (None, Some(wait)) = (ask.wait, stream.wait.filter(|_| route.is_some())) {
+    if let (None, Some(wait)) = (ask.wait, stream.intake.wait.filter(|_| route.is_some())) {
         let outcome = wait_for(service, served, &receipt, Instant::now() + wait, changes).await;
         return match (outcome, reply) {
             (Err(failure), Reply::Echo) => Ok(located(echoed(&Echo::of_failure(&failure, &sent)), &receipt)),
@@ -135,7 +135,7 @@ async fn wait_for(
     let Some(outcome) = service.outcome(served, &position).await.unwrap_or_default() else { return Ok(None) };
     let mut fate = Fate::of(receipt, outcome).or_not_applied("is a dead letter")?;
     if fate.status == Status::Applied {
-        let is_row = matches!(served.stream.table, Target::Records { .. });
+        let is_row = matches!(served.stream.apply.target, Target::Records { .. });
         fate.changes = Some(if is_row { 1 } else { changes });
     }
     Ok(matches!(fate.status, Status::Applied | Status::Duplicate).then(|| ok(&fate)))
@@ -183,7 +183,7 @@ async fn dry_run(service: &Service, served: &Served, changes: usize, length: usi
         let tables = document.all().first().map(Document::tables).unwrap_or_default();
         let rehearsal = tokio::spawn(async move {
             let _turn = turn;
-            rehearse(&*store, &stream.apply, &document.whole()).await
+            rehearse(&*store, &stream.apply.rules, &document.whole()).await
         });
         let failed = |_| Failure::new(ProblemType::Internal, "a dry run failed");
         let (statements, problem) = rehearsal.await.map_err(failed)??;

@@ -25,7 +25,7 @@ pub async fn text(service: &Service, readiness: &Readiness, format: Format) -> R
                 gauges.dead_letters(name, letters);
                 gauges.halted(name, is_halted || served.progress.trouble(name).is_some());
             }
-            if !served.stream.directories.is_empty() {
+            if !served.stream.intake.directories.is_empty() {
                 gauges.failing_folders(name, served.folders.troubles().len());
             }
         }

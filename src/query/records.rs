@@ -34,8 +34,8 @@ pub struct Asked<'s> {
 
 /// The table and the document's column of the one stream that answers such questions.
 pub fn answering(service: &Service) -> Result<(&str, &str), Unanswered> {
-    let table = service.streams.iter().find(|served| served.stream.queries).map(|served| &served.stream.table);
-    match table {
+    let mut targets = service.streams.iter().map(|served| &served.stream.apply.target);
+    match targets.find(|target| matches!(target, Target::Records { is_queried: true, .. })) {
         Some(Target::Records { table, document_column, .. }) => Ok((table, document_column)),
         _ => {
             let detail = "no stream answers this; one does that has a `table` and says `queries: true`";

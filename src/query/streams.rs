@@ -85,10 +85,11 @@ impl About {
     /// What a stream takes and where it goes.
     pub fn of(stream: &Stream) -> Self {
         let mut routes = vec![format!("/v1/streams/{}", stream.name)];
-        routes.extend(stream.routes.iter().cloned());
-        let actions = stream.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str()));
-        let (table, document_column) = match &stream.table {
-            Target::Records { table, document_column } => (Some(table.clone()), Some(document_column.clone())),
+        routes.extend(stream.intake.routes.iter().cloned());
+        let actions =
+            stream.intake.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str()));
+        let (table, document_column) = match &stream.apply.target {
+            Target::Records { table, document_column, .. } => (Some(table.clone()), Some(document_column.clone())),
             _ => (None, None),
         };
         let (forms, schema, columns) = match &stream.gate.takes {
@@ -109,8 +110,8 @@ impl About {
             topic: stream.topic.to_string(),
             routes,
             document_bytes_max: stream.gate.document_bytes_max,
-            on_failure: stream.on_failure,
-            directories: stream.directories.iter().map(|folder| folder.display().to_string()).collect(),
+            on_failure: stream.apply.settings.on_failure,
+            directories: stream.intake.directories.iter().map(|folder| folder.display().to_string()).collect(),
             actions: actions.collect(),
             takes: stream.gate.takes.takes(),
             forms,

@@ -63,10 +63,11 @@ pub fn list(service: &Service) -> WaysIn {
 impl WayIn {
     fn of(stream: &Stream) -> Self {
         let about = format!("/v1/streams/{}", stream.name);
-        let actions = stream.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str()));
+        let actions =
+            stream.intake.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str()));
         let post = match stream.is_foreign {
             true => Vec::new(),
-            false => std::iter::once(about.clone()).chain(stream.routes.iter().cloned()).collect(),
+            false => std::iter::once(about.clone()).chain(stream.intake.routes.iter().cloned()).collect(),
         };
         WayIn { name: stream.name.to_string(), about, post, actions: actions.collect() }
     }

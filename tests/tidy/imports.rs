@@ -5,6 +5,7 @@
 pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     // What things are.
     ("words", &[]),
+    ("settings", &["words"]),
     ("digest", &[]),
     ("excerpt", &[]),
     ("near", &["excerpt"]),
@@ -18,7 +19,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("change", &["excerpt", "json", "words"]),
     ("clock", &["change"]),
     ("record", &["document"]),
-    ("judgement", &["change", "json", "problem", "words"]),
+    ("judgement", &["change", "json", "problem", "settings", "words"]),
     ("schema", &["excerpt", "json", "judgement"]),
     (
         "format",
@@ -38,6 +39,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("gate", &["change", "format", "json", "judgement", "panics", "problem", "record", "words"]),
     ("action", &["gate", "json", "problem"]),
+    ("settings::intake", &["action", "settings", "words"]),
     ("rollup", &["change", "clock", "digest", "document", "gate", "json", "record"]),
     ("generate", &["action", "clock", "gate", "json"]),
     // The outside. Backends import their parent and what things are, never each other.
@@ -69,7 +71,22 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         &["change", "clock", "digest", "disk", "document", "json", "problem", "record", "sqlite", "store", "words"],
     ),
     ("aside", &[]),
-    ("stream", &["action", "change", "digest", "document", "format", "gate", "problem", "record", "store", "words"]),
+    (
+        "stream",
+        &[
+            "change",
+            "digest",
+            "document",
+            "format",
+            "gate",
+            "problem",
+            "record",
+            "settings",
+            "settings::intake",
+            "store",
+            "words",
+        ],
+    ),
     // The flow. Intake and apply share nothing but the journal, and how far apply is.
     ("metrics::process", &[]),
     ("metrics", &["metrics::process", "problem"]),
@@ -217,7 +234,22 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "words",
         ],
     ),
-    ("config", &["action", "change", "disk", "document", "excerpt", "json", "near", "telemetry", "words"]),
+    (
+        "config",
+        &[
+            "action",
+            "change",
+            "disk",
+            "document",
+            "excerpt",
+            "json",
+            "near",
+            "settings",
+            "settings::intake",
+            "telemetry",
+            "words",
+        ],
+    ),
     (
         "registry",
         &[

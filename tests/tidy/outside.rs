@@ -8,7 +8,7 @@ pub(crate) const OUTSIDE: &[(&str, &[&str])] = &[
     ("hyper::", &["http", "http::room", "metrics::push"]),
     ("hyper_util::", &["http", "metrics::push"]),
     ("clap::", &["command", "main"]),
-    ("schemars::", &["apply", "config", "http", "intake", "problem", "query", "words"]),
+    ("schemars::", &["apply", "config", "http", "intake", "problem", "query", "settings", "settings::intake", "words"]),
     ("jsonschema::", &["schema"]),
     ("saphyr_parser::", &["config", "format"]),
     ("flate2::", &["http::packing"]),

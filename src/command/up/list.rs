@@ -66,7 +66,7 @@ impl List<'_> {
         // Directories are refused where the journal is none.
         let Some(log) = self.service.log.as_ref().filter(|_| self.roles.is_watching) else { return Vec::new() };
         let streams = self.service.streams.iter();
-        let watched = streams.filter(|served| !served.stream.directories.is_empty());
+        let watched = streams.filter(|served| !served.stream.intake.directories.is_empty());
         let part = |served: &Arc<crate::service::Served>| {
             let watch = Watch {
                 stream: Arc::clone(&served.stream),
@@ -157,7 +157,7 @@ impl List<'_> {
             async move {
                 while !stop.is_set() {
                     for stream in service.streams.iter().map(|served| &served.stream).filter(|it| !it.is_foreign) {
-                        let limits = RetentionLimits { age: stream.retention_age, bytes_max: stream.retention_bytes };
+                        let limits = RetentionLimits { age: stream.retention.age, bytes_max: stream.retention.size };
                         if let Err(error) = retention.retain(&stream.topic, limits, stream.is_applied()).await {
                             tracing::warn!(stream = %stream.name, %error, "Old records could not be removed.");
                         }

@@ -79,7 +79,7 @@ fn html(ways: &WaysIn, service: &Service) -> String {
         .map(|(way, served)| {
             // Names of streams and routes are made of characters that HTML has no meaning for; tables are not.
             let posts: Vec<_> = way.post.iter().map(|path| format!("<code>POST {path}</code>")).collect();
-            let table = match &served.stream.table {
+            let table = match &served.stream.apply.target {
                 Target::Tables => "into the tables that its documents name".to_owned(),
                 Target::Records { table, .. } => format!("into the table <code>{}</code>", escaped(table)),
                 Target::Journal => "kept in the journal".to_owned(),

@@ -93,7 +93,7 @@ impl Watch {
 
     /// No folder is watched. Each is well again once it was looked through.
     fn trouble(&self, why: &str) {
-        for folder in &self.stream.directories {
+        for folder in &self.stream.intake.directories {
             self.folders.is_troubled(folder, &format!("it is not watched: {why}; it is tried again"));
         }
     }
@@ -133,7 +133,7 @@ impl Watch {
         let memory = Memory::open(&path, self.journal.identity(), self.stream.topic.as_str())?;
         let mut batch = Batch::new(Arc::clone(&self.stream), Arc::clone(&self.journal), memory);
         batch.settle(stop).await?;
-        let folders = self.stream.directories.iter().map(|path| Folder::new(path, &self.folders)).collect();
+        let folders = self.stream.intake.directories.iter().map(|path| Folder::new(path, &self.folders)).collect();
         let mut watcher = Watcher {
             stream: &self.stream,
             record_bytes_max: self.journal.record_bytes_max(),
@@ -364,7 +364,7 @@ impl Watcher<'_> {
                 return Err(Halt::Stopped);
             }
         }
-        let kept_ms = i64::try_from(self.stream.duplicates_kept.as_millis()).unwrap_or(i64::MAX);
+        let kept_ms = i64::try_from(self.stream.apply.settings.duplicates_kept.as_millis()).unwrap_or(i64::MAX);
         self.batch.memory_mut().forget(clock::now_ms().saturating_sub(kept_ms))?;
         Ok(())
     }

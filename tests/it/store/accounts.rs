@@ -19,7 +19,7 @@ fn one() -> String {
 }
 
 async fn close(bench: &Bench, letter: &Position, how: Closing<'_>) -> bool {
-    let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
+    let mut transaction = bench.store.begin(&bench.stream.apply.rules, None).await.unwrap();
     let is_there = transaction.close_letter(letter, how).await.unwrap();
     transaction.commit().await.unwrap();
     is_there
@@ -78,7 +78,7 @@ pub(super) async fn closing_a_letter_moves_one_unit(bench: &mut Bench) {
         }
     }
     assert_eq!(bench.balances().await, balance);
-    let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
+    let mut transaction = bench.store.begin(&bench.stream.apply.rules, None).await.unwrap();
     assert!(transaction.close_letter(&letters[2], Closing::Applied).await.unwrap());
     drop(transaction);
     assert_eq!(bench.balances().await, balance, "without a commit nothing moves");

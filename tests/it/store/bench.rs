@@ -12,11 +12,12 @@ use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::judgement::Rules;
 use sluicegate::problem::{Problem, ProblemType};
 use sluicegate::record::{Headers, Kept, Record};
+use sluicegate::settings::intake::IntakeSettings;
+use sluicegate::settings::{ApplySettings, RetentionSettings};
 use sluicegate::store::books::Standing;
 use sluicegate::store::rows::RowQuery;
 use sluicegate::store::{ApplyRules, Claim, ClaimRequest, Documents, Fate, Letter, Place, Store, StoreError, Tally};
-use sluicegate::stream::{Stream, Target};
-use sluicegate::words::{OnFailure, Reply, Where};
+use sluicegate::stream::{Applying, Stream, Target};
 
 /// The stream of change documents that these tests work with.
 pub(crate) fn stream() -> Stream {
@@ -31,21 +32,14 @@ pub(crate) fn stream() -> Stream {
         name: StreamName::parse("changes").unwrap(),
         topic: TopicName::parse("topic").unwrap(),
         is_foreign: false,
-        from: Where::Beginning,
+        intake: IntakeSettings::default(),
         gate,
-        table: Target::Tables,
-        queries: false,
-        apply: ApplyRules { create: true, ..ApplyRules::default() },
-        on_failure: OnFailure::SetAside,
-        actions: Vec::new(),
-        cors: Vec::new(),
-        directories: Vec::new(),
-        routes: Vec::new(),
-        wait: None,
-        reply: Reply::Receipt,
-        retention_age: Duration::from_secs(3600),
-        retention_bytes: u64::MAX,
-        duplicates_kept: Duration::from_secs(3600),
+        apply: Applying {
+            target: Target::Tables,
+            rules: ApplyRules { create: true, ..ApplyRules::default() },
+            settings: ApplySettings { duplicates_kept: Duration::from_secs(3600), ..ApplySettings::default() },
+        },
+        retention: RetentionSettings { age: Duration::from_secs(3600), size: u64::MAX },
     }
 }
 
@@ -139,7 +133,7 @@ impl Bench {
 
     pub(crate) async fn apply_kept(&mut self, kept: &[Kept]) -> Result<Vec<Fate>, StoreError> {
         let documents = documents(&self.stream, kept);
-        let mut transaction = self.store.begin(&self.stream.apply, None).await?;
+        let mut transaction = self.store.begin(&self.stream.apply.rules, None).await?;
         let fates = transaction.apply(&documents.whole()).await.map_err(|refusal| refusal.error)?;
         let next_offset = kept.last().map_or(self.claim.next_offset, |kept| kept.position.offset + 1);
         let applied = fates.iter().filter(|fate| **fate == Fate::Applied).count() as i64;
@@ -154,7 +148,7 @@ impl Bench {
 
     /// Moves the position over documents of which each counts as applied.
     pub(crate) async fn advance_to(&mut self, next_offset: i64) {
-        let mut transaction = self.store.begin(&self.stream.apply, None).await.unwrap();
+        let mut transaction = self.store.begin(&self.stream.apply.rules, None).await.unwrap();
         let tally = Tally { applied: next_offset - self.claim.next_offset, ..Tally::default() };
         transaction.advance(&self.claim, next_offset, tally).await.unwrap();
         transaction.commit().await.unwrap();
@@ -164,7 +158,7 @@ impl Bench {
     /// Sets the documents aside, with `kind` as the reason.
     pub(crate) async fn set_aside(&mut self, kind: ProblemType, sent: &[(Option<&str>, &str)]) -> Vec<Position> {
         let kept = self.append(sent).await;
-        let mut transaction = self.store.begin(&self.stream.apply, None).await.unwrap();
+        let mut transaction = self.store.begin(&self.stream.apply.rules, None).await.unwrap();
         for kept in &kept {
             transaction.set_aside(&self.letter(kept, kind)).await.unwrap();
         }

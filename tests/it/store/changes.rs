@@ -56,7 +56,7 @@ pub(super) async fn an_insert_makes_its_table_and_adds_its_columns(bench: &mut B
 
 pub(super) async fn nothing_is_made_where_the_stream_may_not(bench: &mut Bench) {
     bench.apply(&[&insert("t", "id INTEGER 1")]).await.unwrap();
-    bench.stream.apply = ApplyRules::default();
+    bench.stream.apply.rules = ApplyRules::default();
     refused(bench.apply(&[&insert("new", "id INTEGER 1")]).await, ProblemType::UnknownTable);
     refused(bench.apply(&[&insert("t", "id INTEGER 1, b TEXT \"x\"")]).await, ProblemType::UnknownColumn);
     refused(bench.apply(&[&update("t", ("b", "1"), ("id", "1"))]).await, ProblemType::UnknownColumn);
@@ -66,7 +66,7 @@ pub(super) async fn nothing_is_made_where_the_stream_may_not(bench: &mut Bench) 
 
 pub(super) async fn keys_make_primary_keys(bench: &mut Bench) {
     let keys = HashMap::from([("ours".to_owned(), vec!["b".to_owned(), "a".to_owned()])]);
-    bench.stream.apply.keys = keys;
+    bench.stream.apply.rules.keys = keys;
     let theirs = wal2json(
         "insert",
         r#""columnnames":["id","a"],"columntypes":["integer","integer"],"columnvalues":[1,2],
@@ -222,7 +222,7 @@ pub(super) async fn apply_what_can_be(bench: &Bench, texts: &[String]) -> Vec<us
     let sent: Vec<_> = texts.iter().map(|text| (None, text.as_str())).collect();
     let kept = bench.append(&sent).await;
     let (documents, count) = (documents(&bench.stream, &kept), kept.len());
-    let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
+    let mut transaction = bench.store.begin(&bench.stream.apply.rules, None).await.unwrap();
     let (mut applied, mut done, mut length) = (Vec::new(), 0, count);
     while done < count {
         match transaction.apply(&documents.part(done..done + length)).await {

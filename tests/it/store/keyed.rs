@@ -58,7 +58,7 @@ async fn apply(bench: &mut Bench, documents: &[&str]) -> Result<(), Refusal> {
     let sent: Vec<_> = documents.iter().map(|text| (None, *text)).collect();
     let kept = bench.append(&sent).await;
     let documents = Arc::new(Documents::read(Arc::new(Words(bench.stream.name.clone())), kept));
-    let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
+    let mut transaction = bench.store.begin(&bench.stream.apply.rules, None).await.unwrap();
     transaction.apply(&documents.whole()).await?;
     transaction.commit().await.unwrap();
     Ok(())
@@ -84,9 +84,9 @@ fn keys(table: &str, columns: &[&str]) -> HashMap<String, Vec<String>> {
 
 /// A table `t` of `a`, `b` and `c` whose primary key is `(b, a)`, which the stream itself no longer names.
 async fn table_with_a_key(bench: &mut Bench) {
-    bench.stream.apply.keys = keys("t", &["b", "a"]);
+    bench.stream.apply.rules.keys = keys("t", &["b", "a"]);
     bench.apply(&[&insert("t", "a INTEGER 1, b TEXT \"x\", c TEXT \"one\"")]).await.unwrap();
-    bench.stream.apply.keys = HashMap::new();
+    bench.stream.apply.rules.keys = HashMap::new();
 }
 
 pub(super) async fn the_tables_key_says_which_row_is_meant(bench: &mut Bench) {
@@ -112,7 +112,7 @@ pub(super) async fn the_tables_key_says_which_row_is_meant(bench: &mut Bench) {
 
 pub(super) async fn the_streams_word_stands_before_the_tables(bench: &mut Bench) {
     // A table that is made gets it as its primary key.
-    bench.stream.apply.keys = keys("t", &["id"]);
+    bench.stream.apply.rules.keys = keys("t", &["id"]);
     apply(bench, &["upsert t: id=1 n=a", "update t: n=b where id=1 n=z", "upsert t: id=1 n=c", "upsert t: id=2 n=a"])
         .await
         .unwrap();
@@ -121,7 +121,7 @@ pub(super) async fn the_streams_word_stands_before_the_tables(bench: &mut Bench)
     let keys_there: Vec<_> = columns.iter().filter(|column| column.is_key).map(|column| &*column.name).collect();
     assert_eq!(keys_there, ["id"]);
     // In a table that is there it is what tells rows apart, be there several of a kind or not.
-    bench.stream.apply.keys = keys("t", &["n"]);
+    bench.stream.apply.rules.keys = keys("t", &["n"]);
     apply(bench, &["update t: n=d where id=7 n=a", "delete t: id=7 n=c"]).await.unwrap();
     assert_eq!(rows(bench).await, "2-d");
 }
@@ -167,7 +167,7 @@ pub(super) async fn where_nothing_tells_which_row_is_meant_the_document_says_so(
         ("", "delete t: b=x", UnknownKey, "the column \"a\""),
         ("keyless", "upsert keyless: id=1 n=b", ConstraintViolated, "it has no unique index on \"id\""),
     ] {
-        bench.stream.apply.keys = if named.is_empty() { HashMap::new() } else { keys(named, &["id"]) };
+        bench.stream.apply.rules.keys = if named.is_empty() { HashMap::new() } else { keys(named, &["id"]) };
         let (before, behind) = (format!("upsert t: a=1 b=x c=v{}", document.len()), "upsert t: a=2 b=x c=never");
         let refusal = apply(bench, &[&before, document, behind]).await.unwrap_err();
         assert_eq!(refusal.at, Some(1), "{document}");
@@ -177,7 +177,7 @@ pub(super) async fn where_nothing_tells_which_row_is_meant_the_document_says_so(
     }
     assert_eq!(rows(bench).await, "1-x-one");
     // A key that the stream names needs no index to find rows by it.
-    bench.stream.apply.keys = keys("keyless", &["id"]);
+    bench.stream.apply.rules.keys = keys("keyless", &["id"]);
     apply(bench, &["update keyless: id=1 n=b", "delete keyless: id=1 n=z"]).await.unwrap();
     assert_eq!(bench.rows("keyless").await.unwrap().len(), 0);
 }

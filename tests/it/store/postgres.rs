@@ -61,7 +61,7 @@ async fn refusal(bench: &Bench, sent: &[String]) -> Refusal {
     let sent: Vec<_> = sent.iter().map(|text| (None, text.as_str())).collect();
     let kept: Vec<Kept> = bench.append(&sent).await;
     let documents = documents(&bench.stream, &kept);
-    let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
+    let mut transaction = bench.store.begin(&bench.stream.apply.rules, None).await.unwrap();
     transaction.apply(&documents.whole()).await.unwrap_err()
 }
 

@@ -164,7 +164,7 @@ impl Scene {
         let record = Record { key: None, value: bad.to_owned().into(), headers: Headers::default(), timestamp_ms: 0 };
         let kept = Kept { position, record };
         let document = documents(&stream, &[kept]).whole();
-        let said = runtime.block_on(rehearse(&*self.running.store, &stream.apply, &document)).unwrap();
+        let said = runtime.block_on(rehearse(&*self.running.store, &stream.apply.rules, &document)).unwrap();
         let rehearsed = said.1.unwrap_or_else(|| panic!("{name}: a dry run refuses it, too"));
 
         let mut batch: Vec<_> = (0..NEIGHBOURS).map(&good).collect();

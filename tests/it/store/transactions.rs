@@ -61,7 +61,7 @@ pub(super) async fn another_journal_stops_the_claim(bench: &mut Bench) {
 pub(super) async fn documents_apply_in_order_and_all_or_none(bench: &mut Bench) {
     let kept = bench.append(&[(None, &insert("t", ONE)), (None, &insert("t", TWO)), (None, BAD)]).await;
     let documents = documents(&bench.stream, &kept);
-    let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
+    let mut transaction = bench.store.begin(&bench.stream.apply.rules, None).await.unwrap();
     let refusal = transaction.apply(&documents.whole()).await.unwrap_err();
     assert!(refusal.at.is_none_or(|at| at == 2), "{refusal:?}");
     refused::<()>(Err(refusal.error), ProblemType::UnknownTable);
@@ -96,7 +96,7 @@ pub(super) async fn a_dropped_transaction_leaves_nothing(bench: &mut Bench) {
     let kept = bench.append(&[(Some("key"), &insert("t", ONE)), (None, BAD)]).await;
     for _ in 0..2 {
         let document = documents(&bench.stream, &kept[..1]);
-        let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
+        let mut transaction = bench.store.begin(&bench.stream.apply.rules, None).await.unwrap();
         assert_eq!(transaction.apply(&document.whole()).await.unwrap(), [Fate::Applied]);
         transaction.set_aside(&bench.letter(&kept[1], ProblemType::UnknownTable)).await.unwrap();
         let tally = Tally { applied: 1, dead_lettered: 1, ..Tally::default() };
@@ -190,7 +190,7 @@ pub(super) async fn a_dead_letter_keeps_its_key(bench: &mut Bench) {
 pub(super) async fn statements_are_told_when_asked_for(bench: &mut Bench) {
     let kept = bench.append(&[(None, &insert("t", ONE))]).await;
     for is_asked in [false, true] {
-        let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
+        let mut transaction = bench.store.begin(&bench.stream.apply.rules, None).await.unwrap();
         if is_asked {
             transaction.record_statements();
         }

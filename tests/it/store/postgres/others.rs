@@ -124,7 +124,7 @@ async fn a_constraint_that_waits_for_commit_lets_a_document_finish_first() {
     // After a refusal in the same transaction, too.
     let kept = bench.append(&[(None, &orphan), (None, &family(1)), (None, &family(2))]).await;
     let documents = documents(&bench.stream, &kept);
-    let mut transaction = bench.store.begin(&bench.stream.apply, None).await.unwrap();
+    let mut transaction = bench.store.begin(&bench.stream.apply.rules, None).await.unwrap();
     transaction.apply(&documents.part(1..2)).await.unwrap();
     transaction.apply(&documents.part(0..1)).await.unwrap_err();
     transaction.apply(&documents.part(2..3)).await.unwrap();

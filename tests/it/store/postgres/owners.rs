@@ -46,7 +46,7 @@ async fn apply(store: &dyn Store, claim: &Claim, records: &[Kept]) -> Result<Vec
     let stream = stream();
     let records: Vec<_> = records.iter().filter(|kept| kept.position.offset >= claim.next_offset).cloned().collect();
     let documents = documents(&stream, &records);
-    let mut transaction = store.begin(&stream.apply, Some(claim)).await?;
+    let mut transaction = store.begin(&stream.apply.rules, Some(claim)).await?;
     let fates = transaction.apply(&documents.whole()).await.map_err(|refusal| refusal.error)?;
     let next_offset = claim.next_offset + records.len() as i64;
     let applied = fates.iter().filter(|fate| **fate == Fate::Applied).count() as i64;
@@ -195,7 +195,7 @@ async fn a_key_in_two_partitions_is_the_first_commits() {
             .await
             .unwrap();
         let mine = claim(&**store, 1).await.unwrap();
-        let mut transaction = store.begin(&stream.apply, Some(&mine)).await.unwrap();
+        let mut transaction = store.begin(&stream.apply.rules, Some(&mine)).await.unwrap();
         let documents = documents(&stream, &first);
         transaction.apply(&documents.whole()).await.unwrap();
         let (theirs, other) = (Arc::clone(store), claim(&**store, 2).await.unwrap());

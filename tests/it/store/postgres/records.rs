@@ -15,9 +15,9 @@ async fn the_document_column_is_indexed_where_that_is_wished_for_also_later() {
     };
     apply(&mut bench, &[person(1)]).await;
     assert_eq!(ask(&database, INDEXES).await, [""; 0]);
-    bench.stream.apply.json_indexes.insert("people".to_owned(), "document".to_owned());
+    bench.stream.apply.rules.json_indexes.insert("people".to_owned(), "document".to_owned());
     let fresh = rows("fresh", &[&[("document", "JSONB", json!([1]))]]);
-    bench.stream.apply.json_indexes.insert("fresh".to_owned(), "document".to_owned());
+    bench.stream.apply.rules.json_indexes.insert("fresh".to_owned(), "document".to_owned());
     // Another store has remembered nothing of the table.
     let other = sluicegate::store::postgres::PostgresStore::open(&database.url()).await.unwrap();
     bench.store = std::sync::Arc::new(other);

@@ -296,7 +296,8 @@ impl Scene {
         let position = sluicegate::document::Position { topic: stream.topic.clone(), partition: 0, offset: 0 };
         let kept = Kept { position, record };
         let document = documents(&stream, &[kept]).whole();
-        let said = self.running.runtime.block_on(rehearse(&*self.running.store, &stream.apply, &document)).unwrap();
+        let said =
+            self.running.runtime.block_on(rehearse(&*self.running.store, &stream.apply.rules, &document)).unwrap();
         let problem = said.1.expect("a dry run refuses it, too");
         (problem.kind, problem.detail)
     }

@@ -53,7 +53,7 @@ async fn every_type_comes_back_exactly() {
     let Some((mut bench, database)) = open().await else { return };
     for (number, (declared, value, column_type, shown)) in table().into_iter().enumerate() {
         let name = format!("t{number}");
-        bench.stream.apply.keys.insert(name.clone(), vec!["id".into()]);
+        bench.stream.apply.rules.keys.insert(name.clone(), vec!["id".into()]);
         let row =
             |id: usize, value: &Value| rows(&name, &[&[("id", "INTEGER", id.into()), ("v", declared, value.clone())]]);
         // By itself, copied, and by one statement for many.
@@ -101,7 +101,7 @@ async fn names_are_names_whatever_they_hold() {
     let Some((mut bench, _database)) = open().await else { return };
     let long = "ü".repeat(31) + "x";
     for name in ["a\"b", "select", "x' OR 1=1; --", "tab\there\nand\\N", "$1", "{s}", " ", &long, "☃, line 7"] {
-        bench.stream.apply.keys.insert(name.into(), vec![name.into()]);
+        bench.stream.apply.rules.keys.insert(name.into(), vec![name.into()]);
         let row = |id: usize| rows(name, &[&[(name, "INTEGER", id.into()), ("v", "TEXT", name.into())]]);
         apply(&mut bench, &(0..MANY).map(row).collect::<Vec<_>>()).await;
         apply(&mut bench, &[row(MANY)]).await;

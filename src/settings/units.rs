@@ -22,7 +22,7 @@ const SIZES: [(&str, u64); 9] = [
 const PERIODS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// The bytes of a size such as `1MiB`; a sentence that says what to write when it is none.
-pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     parse(text, "size", &SIZES, ["1MiB", "10GiB"])
 }
 
@@ -55,12 +55,12 @@ fn parse(text: &str, what: &str, units: &[(&str, u64)], examples: [&str; 2]) -> 
 }
 
 /// A size as a person writes it, in the largest unit that holds it whole.
-pub(super) fn size_text(bytes: u64) -> String {
+pub(crate) fn size_text(bytes: u64) -> String {
     text(bytes, &SIZES, "B")
 }
 
 /// A duration as a person writes it, in the largest unit that holds it whole; parts of a millisecond are left out.
-pub(super) fn period_text(period: Duration) -> String {
+pub(crate) fn period_text(period: Duration) -> String {
     text(u64::try_from(period.as_millis()).unwrap_or(u64::MAX), &PERIODS, "s")
 }
 
@@ -72,19 +72,19 @@ fn text(value: u64, units: &[(&str, u64)], unit_of_zero: &str) -> String {
     }
 }
 
-pub(super) fn size_schema(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn size_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": "^[0-9]+([KMGT]i?)?B$", "x-type": "size"})
 }
 
-pub(super) fn period_schema(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn period_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$", "x-type": "duration"})
 }
 
-pub(super) fn serialize_size<S: Serializer>(bytes: &u64, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize_size<S: Serializer>(bytes: &u64, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&size_text(*bytes))
 }
 
-pub(super) fn serialize_period<S: Serializer>(period: &Duration, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize_period<S: Serializer>(period: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&period_text(*period))
 }
 
