@@ -58,7 +58,7 @@ fn make(topic: &str) -> Fallible {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let topic = sluicegate::document::TopicName::parse(topic)?;
-        journal(&journal_url(1)?, scratch.path())?.open_topic(&topic, u64::MAX).await?;
+        journal(&journal_url(1)?, scratch.path()).await?.open_topic(&topic, u64::MAX).await?;
         Ok(())
     })
 }

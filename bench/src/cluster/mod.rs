@@ -113,8 +113,8 @@ pub(crate) fn journal_url(partitions: u32) -> Fallible<String> {
 }
 
 /// Opens a journal; `data` is a folder for its own files.
-pub(crate) fn journal(url: &str, data: &Path) -> Fallible<Arc<dyn Journal>> {
-    Ok(registry::open_journal(&BackendUrl::new(url), data)?)
+pub(crate) async fn journal(url: &str, data: &Path) -> Fallible<Arc<dyn Journal>> {
+    Ok(registry::open_journal(&BackendUrl::new(url), data).await?)
 }
 
 /// A part of a name that nobody else has.

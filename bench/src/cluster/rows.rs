@@ -126,7 +126,7 @@ async fn kafka_to_rows(mib: &mut Rounds) -> Fallible<f64> {
 async fn fill(url: &str, data: &Path, topic: &str) -> Fallible {
     let mut stream = stream(HashMap::new())?;
     stream.topic = sluicegate::document::TopicName::parse(topic)?;
-    let journal = journal(url, data)?;
+    let journal = journal(url, data).await?;
     journal.open_topic(&stream.topic, u64::MAX).await?;
     for first in (0..DOCUMENTS.now()).step_by(TRANSACTION as usize) {
         let keyed = |n: i64| {
