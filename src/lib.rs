@@ -40,6 +40,7 @@ pub mod parts;
 pub mod readiness;
 pub mod intake;
 pub mod apply;
+pub mod roll;
 pub mod query;
 
 pub mod http;

@@ -2,23 +2,27 @@
 
 mod elsewhere;
 mod refusals;
+mod rolled;
 mod veil;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use self::elsewhere::Elsewhere;
 pub use self::refusals::Refusals;
+pub use self::rolled::Rolled;
 pub use self::veil::Veil;
 use crate::budget::Budget;
 use crate::document::Position;
 use crate::intake::directory::health::Folders;
-use crate::journal::{Journal, Log};
+use crate::journal::{Journal, Log, Transactional};
 use crate::metrics::{Applied, Intake, Metrics, Way};
 use crate::near;
 use crate::problem::{Problem, ProblemType};
 use crate::reading::progress::Progress;
+use crate::roll::Plan;
 use crate::shutdown::Stop;
 use crate::store::books::Outcome;
 use crate::store::readable::Readable;
@@ -30,6 +34,10 @@ use crate::stream::Stream;
 pub struct Service {
     /// The streams, in the order of the configuration.
     pub streams: Vec<Arc<Served>>,
+    /// The rollups, in the order of the configuration.
+    pub rollups: Vec<Arc<Rolled>>,
+    /// The journal, if it appends and moves a position in one step.
+    pub transactional: Option<Arc<dyn Transactional>>,
     /// Where documents are kept.
     pub journal: Arc<dyn Journal>,
     /// The journal, if it is a log.
@@ -133,6 +141,8 @@ impl Service {
         let refusals = Refusals::default();
         Service {
             streams,
+            rollups: Vec::new(),
+            transactional: None,
             journal,
             log,
             is_gateway,
@@ -155,6 +165,17 @@ impl Service {
     /// Says that the store was reached. Whoever was first is right.
     pub fn reached(&self, store: Arc<dyn Store>) {
         let _ = self.store.set(store);
+    }
+
+    /// With rollups, whose state is in files of `folder`.
+    pub fn rolling(self, transactional: Option<Arc<dyn Transactional>>, plans: &[Arc<Plan>], folder: &Path) -> Self {
+        let rolled = |plan: &Arc<Plan>| Arc::new(Rolled::new(Arc::clone(plan), folder.to_owned()));
+        Service { rollups: plans.iter().map(rolled).collect(), transactional, ..self }
+    }
+
+    /// Finds a rollup by its name.
+    pub fn rollup(&self, name: &str) -> Option<&Arc<Rolled>> {
+        self.rollups.iter().find(|rolled| rolled.plan.name.as_str() == name)
     }
 
     /// Says which tables are shown; without it, none.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::change::{Cell, ChangeSet};
 use crate::document::{Receipt, StreamName, TopicName};
-use crate::format::event;
+use crate::format::{event, summary};
 use crate::gate::{self, DocumentKind, Gate, quoted};
 use crate::problem::{Problem, ProblemType};
 use crate::record::{Beside, Kept, Record};
@@ -55,6 +55,13 @@ pub enum Target {
         document_column: String,
         /// Whether the routes that query records answer from it.
         is_queried: bool,
+    },
+    /// In one table, the summaries of a rollup, a row each.
+    Summaries {
+        /// The table.
+        table: String,
+        /// The members that tell summaries apart, which are its primary key.
+        key: Vec<String>,
     },
     /// In the journal.
     Journal,
@@ -117,6 +124,12 @@ impl Stream {
                     value,
                 });
                 event::row(table, document_column, &receipt, *timestamp_ms, cells, text)
+            }
+            (Target::Summaries { table, key }, _) => {
+                let text = std::str::from_utf8(value).unwrap_or_default();
+                let no_summary =
+                    || Problem::new(ProblemType::UnreadableRecord, "the record is no summary of this rollup");
+                summary::row(table, key, text).ok_or_else(no_summary)?
             }
             _ => changes,
         };

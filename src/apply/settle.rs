@@ -16,9 +16,7 @@ use crate::metrics::Applied;
 use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
 use crate::store::tries::Tries;
-use crate::store::{
-    Claim, CommitRefusal, Document, Documents, Fate, Letter, Next, Store, StoreError, Tally, Transaction,
-};
+use crate::store::{Claim, CommitRefusal, Document, Documents, Letter, Next, Store, StoreError, Tally, Transaction};
 use crate::stream::Stream;
 use crate::words::OnFailure;
 
@@ -65,7 +63,8 @@ pub(super) async fn apply(
 ) -> Result<Settled, Broken> {
     let Judged { stream, next_offset: end, documents } = judged;
     let count = documents.records().len();
-    let mut settling = Settling { store, counts, stream, documents, end: *end, claim: claim.clone(), care };
+    let mut settling =
+        Settling { store, counts, stream, documents, end: *end, claim: claim.clone(), care, is_step_by_step: false };
     let whole = care.records_max.unwrap_or(count).max(1);
     let (mut done, mut length) = (0_usize, whole);
     loop {
@@ -118,6 +117,8 @@ struct Settling<'s> {
     /// It moves with each transaction.
     claim: Claim,
     care: &'s Care,
+    /// Whether something is wrong with the batch, or the store goes no other way.
+    is_step_by_step: bool,
 }
 
 impl<'s> Settling<'s> {
@@ -161,8 +162,38 @@ impl<'s> Settling<'s> {
         Ok(Span::Done(index + 1))
     }
 
+    /// One transaction, in which nothing is wrong; none when there is none such, or that is to be found out step by step.
+    async fn at_once(&mut self, from: usize, to: usize) -> Result<Option<usize>, StoreError> {
+        let is_wrong = self.documents.unreadable().iter().any(|(index, _)| (from..to).contains(index));
+        if self.is_step_by_step || is_wrong || from == to {
+            return Ok(None);
+        }
+        let begun = Instant::now();
+        let before = |index: usize| self.documents.indices().partition_point(|other| *other < index);
+        let again_before = self.stream.again_before(self.claim.applied_before);
+        let part = self.documents.part(before(from)..before(to)).again_before(again_before);
+        let applied = self.store.apply_at_once(&self.stream.apply.rules, &self.claim, &part, self.offset_of(to)).await?;
+        let Some(fates) = applied else {
+            self.is_step_by_step = true;
+            return Ok(None);
+        };
+        let reached = from + fates.len(); // Every record of the span is a document.
+        let next_offset = self.offset_of(reached);
+        self.count(Tally::of(&fates), next_offset, begun);
+        self.claim.next_offset = next_offset;
+        Ok(Some(reached))
+    }
+
+    /// The offset of the record at an index, or behind the batch.
+    fn offset_of(&self, index: usize) -> i64 {
+        self.documents.records().get(index).map_or(self.end, |kept| kept.position.offset)
+    }
+
     /// One transaction.
     async fn pass(&mut self, from: usize, to: usize) -> Result<Pass, StoreError> {
+        if let Some(reached) = self.at_once(from, to).await? {
+            return Ok(Pass::Done(reached));
+        }
         let mut run = self.begin().await?;
         let stopped = run.records(from, to).await?;
         let (reached, pass) = match stopped {
@@ -194,9 +225,9 @@ impl<'s> Settling<'s> {
 
     /// Moves the position to before a record, and commits.
     async fn finish(&mut self, run: Run<'_>, reached: usize) -> Result<(), CommitRefusal> {
-        let Run { mut transaction, mut tally, set_aside, begun, .. } = run;
-        let next_offset = self.documents.records().get(reached).map_or(self.end, |kept| kept.position.offset);
-        tally.gaps = next_offset - self.claim.next_offset - tally.applied - tally.duplicates - tally.dead_lettered;
+        let Run { mut transaction, tally, set_aside, begun, .. } = run;
+        let next_offset = self.offset_of(reached);
+        let tally = tally.between(self.claim.next_offset, next_offset);
         transaction.advance(&self.claim, next_offset, tally).await?;
         transaction.commit().await?;
         self.count(tally, next_offset, begun);
@@ -303,7 +334,7 @@ impl Run<'_> {
             let part = self.documents.part(done..(done + length).min(end)).again_before(self.again_before);
             let refusal = match self.transaction.apply(&part).await {
                 Ok(fates) => {
-                    self.count(&fates);
+                    self.tally.count(&fates);
                     done += fates.len();
                     if fates.len() < part.len() {
                         return Ok(Stopped::Sliced { at: indices[done] });
@@ -342,15 +373,6 @@ impl Run<'_> {
     /// Whether something was done, and it took so long that it should be committed.
     fn is_enough(&self) -> bool {
         self.tally != Tally::default() && self.begun.elapsed() >= SLICE
-    }
-
-    fn count(&mut self, fates: &[Fate]) {
-        for fate in fates {
-            match fate {
-                Fate::Applied => self.tally.applied += 1,
-                Fate::Duplicate { .. } => self.tally.duplicates += 1,
-            }
-        }
     }
 
     /// Sets one record aside; or gives the problem back, when the stream is to hold there.

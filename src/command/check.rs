@@ -91,7 +91,7 @@ impl Check {
             };
             let goes = match &stream.apply.target {
                 Target::Tables => "into the tables that its documents name".into(),
-                Target::Records { table, .. } => format!("into table {table}"),
+                Target::Records { table, .. } | Target::Summaries { table, .. } => format!("into table {table}"),
                 Target::Journal => "into the journal only".into(),
             };
             let mut routes = vec![format!("/v1/streams/{}", stream.name)];

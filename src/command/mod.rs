@@ -9,6 +9,7 @@ mod examples;
 mod generate;
 mod init;
 mod output;
+mod plans;
 mod positions;
 mod publish;
 mod receipt;

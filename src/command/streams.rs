@@ -10,6 +10,7 @@ use crate::document::{StreamName, TopicName};
 use crate::format::event::{ATTRIBUTE, At, EventRules, RecordColumn};
 use crate::gate::{DocumentKind, Gate, KeyRule};
 use crate::judgement::Rules;
+use crate::rollup::WINDOW;
 use crate::schema::{BrokenSchema, Schema};
 use crate::store::readable::Readable;
 use crate::store::{ApplyRules, Limits, Store};
@@ -25,7 +26,34 @@ const SCHEMA_BYTES_MAX: u64 = 16 << 20;
 
 /// Builds the streams of a configuration for `store`.
 pub(super) fn streams(config: &Config, store: Option<&dyn Store>) -> Result<Vec<Arc<Stream>>, Failed> {
-    config.streams.iter().map(|said| stream(said, &config.limits, store)).collect()
+    let streams = config.streams.iter().map(|said| stream(said, &config.limits, store));
+    let tables = config.rollups.iter().filter_map(|said| table_of(said, &config.limits, store).transpose());
+    streams.chain(tables).collect()
+}
+
+/// The stream that applies the summaries of a rollup to its table, if it has one: it reads the output topic as any topic that
+/// others write.
+fn table_of(
+    said: &config::Rollup,
+    most: &config::Limits,
+    store: Option<&dyn Store>,
+) -> Result<Option<Arc<Stream>>, Failed> {
+    let Some(table) = &said.table else { return Ok(None) };
+    let limits = store.map_or(LIMITS_UNKNOWN, Store::limits);
+    let mut like = config::Stream::named(&said.name, Takes::Events);
+    like.source = Some(said.name.clone());
+    let stream = stream(&like, most, store)?;
+    let window = said.definition.window.iter().map(|_| WINDOW.to_owned());
+    let key: Vec<String> = said.definition.key.iter().map(|part| part.name.clone()).chain(window).collect();
+    let columns = key.iter().chain(said.definition.summaries.iter().map(|summary| &summary.name));
+    if let Some(column) = columns.clone().find(|column| limits.columns_reserved.contains(&column.as_str())) {
+        let words = format!("rollup {}: the column {column:?} cannot be: the database keeps one of its own", said.name);
+        return Err(Failed::Error(words.into()));
+    }
+    let gate = Gate { takes: DocumentKind::Events(EventRules::any(true)), ..stream.gate.clone() };
+    let target = Target::Summaries { table: table.clone(), key };
+    let apply = Applying { target, ..stream.apply.clone() };
+    Ok(Some(Arc::new(Stream { gate, apply, ..(*stream).clone() })))
 }
 
 /// Builds one stream of a configuration for `store`.
@@ -87,6 +115,7 @@ pub(super) fn readable(config: &Config) -> Readable {
             (Takes::Events, None) => {}
         }
     }
+    config.rollups.iter().filter_map(|rollup| rollup.table.as_ref()).for_each(|table| readable.add_table(table));
     readable
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::gate::{DocumentKind, KeyRule};
 use crate::json::pointer;
-use crate::stream::{Stream, Target};
+use crate::stream::Stream;
 
 /// The form `activities`, as one line.
 const ACTIVITIES: &str = r#"{"activities":[{"operation":"insert","table":"item","col_names":["id","name"],"col_types":["INTEGER","TEXT"],"col_values":[1,"sword"]}]}"#;
@@ -30,13 +30,13 @@ pub(super) fn command<'s>(streams: impl Iterator<Item = &'s Stream> + Clone, add
 
 /// A document that the stream accepts; none when none of those that are proposed is.
 pub(super) fn example(stream: &Stream) -> Option<String> {
-    let proposed = match (&stream.gate.takes, &stream.apply.target) {
+    let proposed = match &stream.gate.takes {
         // Nothing may be made, so a table of ours is not there.
-        (DocumentKind::Changes { .. }, _) if !stream.apply.rules.create => {
+        DocumentKind::Changes { .. } if !stream.apply.rules.create => {
             vec![r#"{"activities":[]}"#.into(), r#"{"change":[]}"#.into()]
         }
-        (DocumentKind::Changes { .. }, _) => changes(&stream.gate.rules.changes.allow.tables),
-        (DocumentKind::Events(rules), Target::Tables | Target::Records { .. } | Target::Journal) => {
+        DocumentKind::Changes { .. } => changes(&stream.gate.rules.changes.allow.tables),
+        DocumentKind::Events(rules) => {
             let schema = rules.schema().map(|schema| schema.value());
             let from_schema = schema.into_iter().flat_map(|schema| {
                 let examples = schema["examples"].as_array().cloned().unwrap_or_default();

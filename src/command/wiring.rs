@@ -1,15 +1,17 @@
 //! From the configuration to the parts that run: journal, store, and the streams of `streams.rs`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::plans::{not_transactional, plans};
 use super::streams::streams;
 use super::{Done, Failed, capability};
 use crate::config::{BackendUrl, Config};
-use crate::journal::{Journal, JournalError, Log, Retention};
+use crate::journal::{Journal, JournalError, Log, Retention, Transactional};
 use crate::near;
 use crate::registry;
+use crate::roll::Plan;
 use crate::service::Service;
 use crate::store::readable::Readable;
 use crate::store::{Store, StoreError};
@@ -24,6 +26,11 @@ pub(super) struct Outside {
     pub(super) retention: Option<Arc<dyn Retention>>,
     pub(super) store: Option<Arc<dyn Store>>,
     pub(super) streams: Vec<Arc<Stream>>,
+    /// What the rollups do, and the folder of their state.
+    pub(super) plans: Vec<Arc<Plan>>,
+    pub(super) rollups: PathBuf,
+    /// The journal, if it appends and moves a position in one step.
+    pub(super) transactional: Option<Arc<dyn Transactional>>,
 }
 
 /// What is done about a server that does not answer when the program starts.
@@ -107,6 +114,11 @@ async fn reach(config: &Config, patience: Patience) -> Result<Outside, Failed> {
         },
     };
     let streams = streams(config, store.as_deref())?;
+    let plans = plans(config, &streams)?;
+    let transactional = Arc::clone(&journal).transactional();
+    if let (Some(plan), None) = (plans.first(), &transactional) {
+        return Err(not_transactional(plan));
+    }
     let (log, retention) = (Arc::clone(&journal).log(), Arc::clone(&journal).retention());
     let lacks_log = |stream: &Arc<Stream>| capability::lacks_log(stream, config.store.is_some());
     if log.is_none()
@@ -114,7 +126,8 @@ async fn reach(config: &Config, patience: Patience) -> Result<Outside, Failed> {
     {
         return Err(Failed::Error(words.into()));
     }
-    Ok(Outside { journal, log, retention, store, streams })
+    let rollups = config.data.join("rollups");
+    Ok(Outside { journal, log, retention, store, streams, plans, rollups, transactional })
 }
 
 /// Opens a store, and waits until it can be reached.
@@ -157,7 +170,9 @@ impl Outside {
     /// What questions are put to. Whoever has the configuration and the URL of the store may read what the store lets them.
     pub(super) fn service(&self) -> Service {
         let (journal, log) = (Arc::clone(&self.journal), self.log.clone());
-        Service::new(self.streams.clone(), journal, log, self.store.clone(), false, false).showing(Readable::all())
+        Service::new(self.streams.clone(), journal, log, self.store.clone(), false, false)
+            .showing(Readable::all())
+            .rolling(self.transactional.clone(), &self.plans, &self.rollups)
     }
 
     /// The journal as a log, for commands that cannot do without.

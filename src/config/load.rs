@@ -111,9 +111,23 @@ fn resolve(
     let log = resolve_log(said.log.unwrap_or_default(), overrides, problems);
     let limits = said.limits.unwrap_or_default();
     let metrics = said.metrics.unwrap_or_default();
-    let Said { read, allowed_hosts, allowed_origins, .. } = said;
+    let Said { rollups, read, allowed_hosts, allowed_origins, .. } = said;
     let file = file.map(Path::to_owned);
-    Config { file, listen, data, journal, store, streams, log, metrics, read, allowed_hosts, allowed_origins, limits }
+    Config {
+        file,
+        listen,
+        data,
+        journal,
+        store,
+        streams,
+        rollups,
+        log,
+        metrics,
+        read,
+        allowed_hosts,
+        allowed_origins,
+        limits,
+    }
 }
 
 fn resolve_log(mut log: Log, overrides: &Overrides, problems: &mut Problems) -> Log {

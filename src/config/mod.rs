@@ -8,6 +8,7 @@
 mod log;
 mod metrics;
 mod limits;
+mod rollup;
 mod stream;
 mod url;
 mod words;
@@ -21,6 +22,7 @@ mod load;
 mod read;
 mod read_action;
 mod read_columns;
+mod read_rollup;
 mod read_stream;
 mod refuse;
 
@@ -43,11 +45,12 @@ pub use self::log::{Log, LogFormat};
 pub use self::metrics::{Metrics, Push};
 pub use self::problem::{ConfigError, Origin, Problem};
 pub use self::reference::reference;
+pub use self::rollup::Rollup;
 pub use self::schema::schema;
 pub use self::stream::{Column, Key, Stream};
 pub use self::template::TEMPLATE;
 pub use self::url::BackendUrl;
-pub use self::words::{Form, Formats, Misfit};
+pub use self::words::{Form, Formats, Misfit, OnSkip};
 
 /// The configuration file that is read when none is named and it is there.
 pub const FILE: &str = "sluicegate.yaml";
@@ -99,6 +102,11 @@ pub struct Config {
     #[schemars(with = "std::collections::BTreeMap<String, Stream>", skip_serializing)]
     #[schemars(extend("x-default" = "`activities` (takes changes; routes `[/api/activities]`, reply `echo`) and `events` (takes events into table `events`)"))]
     pub streams: Vec<Stream>,
+    /// The rollups by name: running summaries per key of a stream's documents. Each writes an output topic of its name, which
+    /// no stream has. `docs/rollups.md` says what they promise.
+    #[schemars(with = "std::collections::BTreeMap<String, Rollup>", skip_serializing)]
+    #[schemars(extend("x-default" = "none"))]
+    pub rollups: Vec<Rollup>,
     /// What is logged, on standard error.
     pub log: Log,
     /// Where the numbers of `/metrics` go besides.
@@ -132,6 +140,7 @@ impl Default for Config {
             store: Some(BackendUrl::embedded(&data.join("store.db"))),
             data,
             streams: Stream::unconfigured(),
+            rollups: Vec::new(),
             log: Log::default(),
             metrics: Metrics::default(),
             read: Read::default(),

@@ -7,7 +7,9 @@ use super::problem::Problems;
 use super::read_stream::{Claims, read_stream, set};
 use super::schema::{CONFIG, READ};
 use super::tree::Node;
-use super::{BackendUrl, Limits, Log, Metrics, Read, Schemes, Stream, limits, log, metrics, refuse};
+use super::{
+    BackendUrl, Limits, Log, Metrics, Read, Rollup, Schemes, Stream, limits, log, metrics, read_rollup, refuse,
+};
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -17,6 +19,7 @@ pub(super) struct Said {
     pub journal: Option<BackendUrl>,
     pub store: Option<BackendUrl>,
     pub streams: Option<Vec<Stream>>,
+    pub rollups: Vec<Rollup>,
     pub log: Option<Log>,
     pub metrics: Option<Metrics>,
     pub read: Read,
@@ -28,7 +31,7 @@ pub(super) struct Said {
 /// Reads the whole file; what is wrong is reported.
 pub(super) fn read(root: &Node, schemes: &Schemes<'_>, problems: &mut Problems) -> Said {
     let mut said = Said::default();
-    let Some(fields) = Fields::open(root, "", &CONFIG, &refuse::NOT_BUILT, problems) else { return said };
+    let Some(fields) = Fields::open(root, "", &CONFIG, &[], problems) else { return said };
     if let Some(field) = fields.take("listen")
         && let Some(listen) = field.text("an address, HOST:PORT, such as 127.0.0.1:8080", problems)
     {
@@ -41,7 +44,13 @@ pub(super) fn read(root: &Node, schemes: &Schemes<'_>, problems: &mut Problems) 
     said.data = data.and_then(|field| field.text("the path of a folder", problems)).map(str::to_owned);
     said.journal = backend(fields.take("journal"), "journal", schemes.journal, problems);
     said.store = backend(fields.take("store"), "store", schemes.store, problems);
-    said.streams = fields.take("streams").and_then(|field| streams(&field, problems));
+    let mut claims = Claims::default();
+    said.streams = fields.take("streams").and_then(|field| streams(&field, &mut claims, problems));
+    let rollups = fields.take("rollups").and_then(|field| {
+        let streams = said.streams.clone().unwrap_or_else(Stream::unconfigured);
+        read_rollup::read(&field, &streams, &mut claims, problems)
+    });
+    said.rollups = rollups.unwrap_or_default();
     said.log = fields.take("log").and_then(|field| log::log(&field, problems));
     said.metrics = fields.take("metrics").and_then(|field| metrics::read(&field, problems));
     set(&mut said.read, fields.take("read"), |field| {
@@ -70,9 +79,8 @@ fn backend(field: Option<Field<'_>>, what: &str, known: &[&str], problems: &mut 
     }
 }
 
-fn streams(field: &Field<'_>, problems: &mut Problems) -> Option<Vec<Stream>> {
+fn streams(field: &Field<'_>, claims: &mut Claims, problems: &mut Problems) -> Option<Vec<Stream>> {
     let what = "a mapping of names to streams, such as `orders: {takes: changes}`";
-    let mut claims = Claims::default();
     let members = field.members(what, problems)?;
-    Some(members.map(|(name, node)| read_stream(name, node, &mut claims, problems)).collect())
+    Some(members.map(|(name, node)| read_stream(name, node, claims, problems)).collect())
 }

@@ -26,6 +26,23 @@ pub(super) struct Claims {
     queries: Option<(String, usize)>,
 }
 
+impl Claims {
+    /// A rollup's output topic, which is called like the rollup.
+    pub(super) fn output(&mut self, name: &Name, problems: &mut Problems) {
+        match self.topics.get(&name.text) {
+            Some((owner, line)) => {
+                let words = format!(
+                    "the rollup `{}` has an output topic of its name, which belongs to `{owner}` (line {line}); give it \
+                     another name",
+                    name.text
+                );
+                problems.add(name.place, words);
+            }
+            None => drop(self.topics.insert(name.text.clone(), (name.text.clone(), name.place.line))),
+        }
+    }
+}
+
 /// Reads the stream called `name`; what is wrong is reported, and stands at its default in the result.
 pub(super) fn read_stream(name: &Name, node: &Node, claims: &mut Claims, problems: &mut Problems) -> Stream {
     let label = format!("streams.{}", name.text);

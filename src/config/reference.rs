@@ -28,7 +28,7 @@ writes it again. `sluicegate init` writes a commented file to begin with, `sluic
 - Sizes carry a unit: `B`, `KB`, `MB`, `GB`, `TB` (of 1000) or `KiB`, `MiB`, `GiB`, `TiB` (of 1024), as in `1MiB`.
   Durations too: `ms`, `s`, `m`, `h` or `d`, as in `7d`. Both are whole numbers.
 - Passwords in URLs are never shown, neither in errors nor in logs.
-- `rollups`, and the form `debezium` of a stream, are not built yet in this version, and refused.
+- The form `debezium` of a stream is not built yet in this version, and refused.
 ";
 
 /// The reference of every key as Markdown: type, default, meaning, example.

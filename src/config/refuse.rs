@@ -13,9 +13,6 @@ use crate::near;
 const COLUMN_TYPES: [&str; 9] =
     ["integer", "bigint", "numeric", "boolean", "text", "timestamptz", "date", "uuid", "json"];
 
-/// Settings at the top that later versions have.
-pub(super) const NOT_BUILT: [&str; 1] = ["rollups"];
-
 /// Forms that later versions have.
 pub(super) const NOT_BUILT_FORMS: [&str; 1] = ["debezium"];
 

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
+use super::rollup::{KeyPartSettings, Rollup, SummarySettings, WindowSettings};
 use super::{Column, Config, Limits, Log, Metrics, Push, Read, Stream};
 use crate::settings::intake::ActionSettings;
 use crate::settings::{Allow, RetentionSettings};
@@ -50,6 +51,14 @@ pub(super) static METRICS: LazyLock<Keys> = LazyLock::new(Keys::of::<Metrics>);
 pub(super) static PUSH: LazyLock<Keys> = LazyLock::new(Keys::of::<Push>);
 /// The keys of `limits`.
 pub(super) static LIMITS: LazyLock<Keys> = LazyLock::new(Keys::of::<Limits>);
+/// The keys of a rollup.
+pub(super) static ROLLUP: LazyLock<Keys> = LazyLock::new(Keys::of::<Rollup>);
+/// The keys of a member of a rollup's `summary`.
+pub(super) static SUMMARY: LazyLock<Keys> = LazyLock::new(Keys::of::<SummarySettings>);
+/// The keys of a rollup's `window`.
+pub(super) static WINDOW: LazyLock<Keys> = LazyLock::new(Keys::of::<WindowSettings>);
+/// The keys of a part of a rollup's `key`.
+pub(super) static KEY_PART: LazyLock<Keys> = LazyLock::new(Keys::of::<KeyPartSettings>);
 /// The keys of a column.
 pub(super) static COLUMN: LazyLock<Keys> = LazyLock::new(Keys::of::<Column>);
 

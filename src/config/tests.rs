@@ -202,7 +202,36 @@ fn every_problem_of_a_file_is_said_with_line_and_column_and_what_would_be_right(
         ),
         (
             "rollups: {}\nstreams: {a: {takes: events, queries: x}}",
-            &["1:1: `rollups` is not built yet in this version; remove it", "`streams.a.queries` must be `true` or"],
+            &["1:10: `rollups` is empty; write a mapping of names to rollups", "`streams.a.queries` must be `true` or"],
+        ),
+        (
+            "streams: {a: {takes: events}, b: {takes: events, topic: t}}\nrollups:\n  r: {from: aa, key: /k, summary: {n: {count: \"\"}}}\n  t: {from: a, key: /k, summary: {n: {count: \"\"}}}\n  s: {from: a}\n",
+            &[
+                "3:13: `rollups.r.from`: there is no stream \"aa\"; did you mean \"a\"?",
+                "4:3: the rollup `t` has an output topic of its name, which belongs to `b` (line 1); give it another name",
+                "5:3: `rollups.s` must say `key`, such as `key: /userId`",
+                "5:3: `rollups.s` must say `summary`",
+            ],
+        ),
+        (
+            "rollups:\n  r:\n    from: events\n    key: [k, {as: b, at: /x}, \"\"]\n    summary: {n: {min: /a, max: /b}, f: {first: /a}, g: {sum: /a, by: /t}, h: {med: /a}}\n    publish: every 1ms\n    where: {/a: {b: c}}\n    window: {of: 0s, at: /t}\n    on_failure: set-aside\n",
+            &[
+                "4:11: `rollups.r.key` is wrong: `k` is no JSON Pointer; write `/k`",
+                "4:31: `rollups.r.key` has no last part that could be its name",
+                "5:18: `rollups.r.summary.n` must say one of `min`, `max`",
+                "5:41: `rollups.r.summary.f` must say by which time: `{first: /a, by: /at}`",
+                "5:71: `rollups.r.summary.g.by` is for `first` and `last`; remove it",
+                "5:82: unknown key `med`",
+                "5:81: `rollups.r.summary.h` must say one of",
+                "6:14: `rollups.r.publish` is too often: `every 100ms` is the shortest",
+                "7:17: `rollups.r.where./a` must be a text, a number",
+                "8:18: `rollups.r.window.of` cannot be 0",
+                "9:17: `rollups.r.on_failure` must be `skip` or `stop`",
+            ],
+        ),
+        (
+            "rollups: {r: {from: events, key: [/a/n, /b/n], summary: {n: {count: \"\"}}}}",
+            &["`rollups.r` calls two members `n`; write `{as: NAME, at: PLACE}` in `key`"],
         ),
         (
             "streams: {a: {takes: events, source: t, topic: u, routes: [/x]}, b: {takes: events, from: end}}",
@@ -472,7 +501,7 @@ fn every_setting_of_the_schema_is_explained() {
         settings.sum()
     }
     let schema = schema();
-    assert_eq!(check(&schema, ""), 58);
+    assert_eq!(check(&schema, ""), 79);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let stream = &schema["properties"]["streams"]["additionalProperties"];
     assert_eq!(stream["required"], serde_json::json!(["takes"]));

@@ -32,3 +32,13 @@ choice! {
         Null = "null",
     }
 }
+
+choice! {
+    /// What happens at a document that cannot be summed up.
+    pub enum OnSkip {
+        /// It is passed over, and counted by the reason.
+        Skip = "skip",
+        /// The rollup waits there until a person acts.
+        Stop = "stop",
+    }
+}

@@ -9,6 +9,7 @@ mod columns;
 pub mod event;
 mod glimpse;
 pub mod lines;
+pub mod summary;
 pub mod wal2json;
 pub mod yaml;
 

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    AppendError, Batch, Consumer, Delivery, Extent, Follower, Journal, JournalError, Log, Retention, RetentionLimits,
+    AppendError, Batch, Consumer, Delivery, Extent, Follower, Journal, JournalError, Log, Mover, Retention,
+    RetentionLimits, Standing, Transactional, another_moves,
 };
 use crate::clock;
 use crate::document::{Position, TopicName};
@@ -43,6 +44,9 @@ struct Topic {
 struct Group {
     next_offset: usize,
     owner: Option<u64>,
+    /// Where a mover left it, and how many there have been.
+    standing: Option<Standing>,
+    movers: u64,
 }
 
 impl MemoryJournal {
@@ -120,6 +124,66 @@ impl Journal for MemoryJournal {
 
     fn retention(self: Arc<Self>) -> Option<Arc<dyn Retention>> {
         Some(self)
+    }
+
+    fn transactional(self: Arc<Self>) -> Option<Arc<dyn Transactional>> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Transactional for MemoryJournal {
+    async fn open_output(&self, output: &TopicName, _input: &TopicName) -> Result<(), JournalError> {
+        self.shared.topics().entry(output.clone()).or_default();
+        Ok(())
+    }
+
+    async fn mover(&self, topic: &TopicName, group: &str, _partition: i32) -> Result<Box<dyn Mover>, JournalError> {
+        let mut topics = self.shared.topics();
+        let found = topics.entry(topic.clone()).or_default().groups.entry(group.into()).or_default();
+        found.movers += 1;
+        let (shared, standing) = (Arc::clone(&self.shared), found.standing.clone());
+        Ok(Box::new(MemoryMover { shared, topic: topic.clone(), group: group.into(), number: found.movers, standing }))
+    }
+
+    async fn standings(&self, topic: &TopicName, group: &str) -> Result<Vec<Standing>, JournalError> {
+        let topics = self.shared.topics();
+        let found = topics.get(topic).and_then(|log| log.groups.get(group)?.standing.clone());
+        Ok(found.into_iter().collect())
+    }
+}
+
+struct MemoryMover {
+    shared: Arc<Shared>,
+    topic: TopicName,
+    group: String,
+    number: u64,
+    standing: Option<Standing>,
+}
+
+#[async_trait]
+impl Mover for MemoryMover {
+    fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
+    async fn advance(
+        &mut self,
+        output: &TopicName,
+        records: Vec<Record>,
+        next_offset: i64,
+        note: String,
+    ) -> Result<(), JournalError> {
+        {
+            let mut topics = self.shared.topics();
+            let group = topics.get_mut(&self.topic).and_then(|log| log.groups.get_mut(&self.group));
+            let group = group.filter(|group| group.movers == self.number).ok_or_else(another_moves)?;
+            group.standing = Some(Standing { partition: 0, next_offset, note });
+            group.next_offset = usize::try_from(next_offset).unwrap_or(0);
+            topics.entry(output.clone()).or_default().records.extend(records);
+        }
+        self.shared.changed.send_modify(|version| *version += 1);
+        Ok(())
     }
 }
 
@@ -200,6 +264,11 @@ impl Retention for MemoryJournal {
         log.records.drain(..removed);
         log.start += removed;
         Ok(removed as u64)
+    }
+
+    /// Offsets are places in memory here: nothing is taken out of the middle.
+    async fn compact(&self, _topic: &TopicName) -> Result<u64, JournalError> {
+        Ok(0)
     }
 
     async fn count(&self, topic: &TopicName, _partition: i32) -> Result<Option<i64>, JournalError> {

@@ -48,6 +48,11 @@ pub trait Journal: Send + Sync {
     /// What removes its old records; none where that is not ours to do, as with a server that does it by settings of its
     /// own.
     fn retention(self: Arc<Self>) -> Option<Arc<dyn Retention>>;
+
+    /// This journal as one that appends and moves a position in one step; none for one that cannot.
+    fn transactional(self: Arc<Self>) -> Option<Arc<dyn Transactional>> {
+        None
+    }
 }
 
 /// A journal whose records stand in partitions, one after the other, at offsets, and can be read from any of them again.
@@ -76,12 +81,65 @@ pub trait Log: Journal {
     async fn forget_group(&self, topic: &TopicName, group: &str) -> Result<(), JournalError>;
 }
 
+/// A log in which what comes of a topic's records is appended to another topic, and the position of who read them moves, in
+/// one step: both or neither.
+#[async_trait]
+pub trait Transactional: Log {
+    /// Makes sure that the topic `output` is there for what comes of the records of `input`: what comes of a partition goes
+    /// to the one of the same number. Of the records of one key the last is kept for ever; those before it may go. Fails when
+    /// the topic has fewer partitions than the other.
+    async fn open_output(&self, output: &TopicName, input: &TopicName) -> Result<(), JournalError>;
+
+    /// Becomes the one who moves the position of `group` in a partition of `topic`. What another one has begun there is
+    /// undone, and what it tries from now on fails.
+    async fn mover(&self, topic: &TopicName, group: &str, partition: i32) -> Result<Box<dyn Mover>, JournalError>;
+
+    /// How far `group` is in the partitions of `topic`, where it has been moved.
+    async fn standings(&self, topic: &TopicName, group: &str) -> Result<Vec<Standing>, JournalError>;
+}
+
+/// Moves the position of a group in one partition, together with what is appended.
+#[async_trait]
+pub trait Mover: Send {
+    /// Where the group stood when this became its mover; none where it has never been moved.
+    fn standing(&self) -> Option<&Standing>;
+
+    /// Appends `records` to the partition of the same number of `output`, and moves the position to `next_offset`, with a
+    /// note of at most [`NOTE_BYTES_MAX`] bytes. `Ok` means that both survive a crash. Otherwise neither is there, or nobody
+    /// can tell; then this one is of no use any more, and the next mover knows.
+    async fn advance(
+        &mut self,
+        output: &TopicName,
+        records: Vec<Record>,
+        next_offset: i64,
+        note: String,
+    ) -> Result<(), JournalError>;
+}
+
+/// A note beside a position is at most so long: Kafka takes 4,096 bytes where nothing else is set.
+pub const NOTE_BYTES_MAX: usize = 4_000;
+
+/// How far a group is in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The partition.
+    pub partition: i32,
+    /// The first offset whose outcome is not appended.
+    pub next_offset: i64,
+    /// What was noted beside it.
+    pub note: String,
+}
+
 /// What a journal does whose records are in files of its own.
 #[async_trait]
 pub trait Retention: Send + Sync {
     /// Removes what the limits let go, but nothing that a group has not read; of a topic that nobody is to read
     /// (`is_read` false) the limits alone decide. Gives how many records went.
     async fn retain(&self, topic: &TopicName, limits: RetentionLimits, is_read: bool) -> Result<u64, JournalError>;
+
+    /// Removes records of an output topic that others of the same key follow, but nothing that a group has not read. It may
+    /// leave some for the next time. Gives how many went.
+    async fn compact(&self, topic: &TopicName) -> Result<u64, JournalError>;
 
     /// Counts the records of a partition, one by one; none when there is no such topic.
     async fn count(&self, topic: &TopicName, partition: i32) -> Result<Option<i64>, JournalError>;
@@ -204,4 +262,9 @@ pub enum JournalError {
     /// A person must act: disk full, file unwritable, file replaced.
     #[error("{0}")]
     Stop(String),
+}
+
+/// What a mover says that is none any more.
+fn another_moves() -> JournalError {
+    JournalError::Later("another process moves the group's position now".into())
 }

@@ -90,7 +90,8 @@ impl About {
             stream.intake.actions.iter().map(|action| format!("{} {}", action.method.word(), action.path.as_str()));
         let (table, document_column) = match &stream.apply.target {
             Target::Records { table, document_column, .. } => (Some(table.clone()), Some(document_column.clone())),
-            _ => (None, None),
+            Target::Summaries { table, .. } => (Some(table.clone()), None),
+            Target::Tables | Target::Journal => (None, None),
         };
         let (forms, schema, columns) = match &stream.gate.takes {
             DocumentKind::Changes { forms } => (Some(forms.clone()), None, None),

@@ -11,6 +11,8 @@ pub mod progress;
 mod reader;
 mod worker;
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 
 pub use self::reader::Reader;
@@ -31,6 +33,12 @@ pub trait Handling: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether the reader notes in the journal how far the group is, for lag tools and retention. Not where the handlers
+    /// move the group's position themselves.
+    fn is_noted(&self) -> bool {
+        true
+    }
+
     /// A handler for one worker.
     fn handler(&self) -> Self::Handler;
 
@@ -49,6 +57,17 @@ pub trait Handler<Ready>: Send {
     /// the batch's end, as it may be once it is to stop, the rest is read again after another claim.
     async fn handle(&mut self, partition: i32, ready: Ready, stop: &Stop) -> Result<i64, Failure>;
 
+    /// When a claimed partition has something to do though no batch comes for it.
+    fn due(&self) -> Option<(i32, Instant)> {
+        None
+    }
+
+    /// Does what is due, which is nothing by then at times.
+    async fn on_time(&mut self, partition: i32) -> Result<(), Failure> {
+        let _ = partition;
+        Ok(())
+    }
+
     /// The partition is another member's.
     fn revoked(&mut self, partition: i32);
 
@@ -61,6 +80,9 @@ pub trait Handler<Ready>: Send {
 
     /// Removes what is too old to be remembered. Asked every 15 s.
     async fn prune(&mut self);
+
+    /// The reading ends, in good order.
+    async fn leave(&mut self) {}
 }
 
 /// Where a claimed partition is read from.

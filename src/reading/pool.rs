@@ -130,7 +130,9 @@ impl<H: Handling> Pool<H> {
                         0 => self.progress.idle(partition),
                         _ => self.progress.pending(partition, Pending::Batch),
                     }
-                    consumer.commit(partition, next_offset).await;
+                    if self.handling.is_noted() {
+                        consumer.commit(partition, next_offset).await;
+                    }
                 }
             }
         }
@@ -144,7 +146,9 @@ impl<H: Handling> Pool<H> {
     ) -> Result<(), JournalError> {
         self.orders.clear();
         while let Some(report) = reports.recv().await {
-            if let Report::Done { partition, next_offset: Some(next_offset) } = report {
+            if let Report::Done { partition, next_offset: Some(next_offset) } = report
+                && self.handling.is_noted()
+            {
                 consumer.commit(partition, next_offset).await;
             }
         }

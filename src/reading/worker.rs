@@ -90,10 +90,11 @@ impl<Ready: Send + 'static, H: Handler<Ready>> Worker<Ready, H> {
         while !stop.is_set() {
             self.claim_due().await;
             match tokio::time::timeout(self.until_due(), self.orders.recv()).await {
-                Ok(None) => return,
+                Ok(None) => break,
                 Ok(Some(order)) => self.handle(order, &stop).await,
                 Err(_) => {}
             }
+            self.on_time().await;
             // Also while other partitions keep this worker busy.
             if looked.elapsed() >= LOOK_EVERY {
                 looked = Instant::now();
@@ -104,6 +105,7 @@ impl<Ready: Send + 'static, H: Handler<Ready>> Worker<Ready, H> {
                 self.handler.prune().await;
             }
         }
+        self.handler.leave().await;
     }
 
     async fn handle(&mut self, order: Order<Ready>, stop: &Stop) {
@@ -155,6 +157,17 @@ impl<Ready: Send + 'static, H: Handler<Ready>> Worker<Ready, H> {
         self.handler.handle(partition, ready, stop).await
     }
 
+    /// Has the handler do what is due, whatever else comes.
+    async fn on_time(&mut self) {
+        let Some((partition, _)) = self.handler.due().filter(|(_, due)| *due <= Instant::now()) else { return };
+        let Some(State::Running { attempts, .. }) = self.partitions.get(&partition).copied() else { return };
+        if let Err(failure) = self.handler.on_time(partition).await {
+            self.report(Report::Suspend(partition));
+            let state = self.wait(partition, failure, attempts).await;
+            self.partitions.insert(partition, state);
+        }
+    }
+
     /// A reader that is gone needs no report.
     fn report(&self, report: Report) {
         let _ = self.reports.send(report);
@@ -165,7 +178,8 @@ impl<Ready: Send + 'static, H: Handler<Ready>> Worker<Ready, H> {
             State::Waiting { until, .. } => Some(until.saturating_duration_since(Instant::now())),
             State::Running { .. } => None,
         });
-        due.min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
+        let handlers = self.handler.due().map(|(_, due)| due.saturating_duration_since(Instant::now()));
+        due.chain(handlers).min().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
     }
 
     /// Claims the partitions whose pause is over, and goes to where they begin.

@@ -8,10 +8,10 @@ use crate::document::Position;
 use crate::record::Kept;
 
 /// So many late documents are shown: the newest. All of them are counted.
-const LATE_MAX: usize = 100;
+pub const LATE_MAX: usize = 100;
 
 /// What became of records; their sum is how many were read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// They are in a summary.
     pub summed: u64,
@@ -26,6 +26,17 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Takes in what became of further records.
+    pub fn add(&mut self, more: &Counts) {
+        self.summed += more.summed;
+        self.not_chosen += more.not_chosen;
+        self.late += more.late;
+        self.duplicates += more.duplicates;
+        for (reason, count) in &more.skipped {
+            *self.skipped.entry(*reason).or_default() += count;
+        }
+    }
+
     /// How many records that is.
     pub fn read(&self) -> u64 {
         self.summed + self.not_chosen + self.late + self.duplicates + self.skipped.values().sum::<u64>()
@@ -39,6 +50,8 @@ pub struct Late {
     pub position: Position,
     /// The summary that it would have changed.
     pub key: Key,
+    /// When it was accepted, in milliseconds since 1970.
+    pub accepted_ms: i64,
 }
 
 /// The fold of one batch. Its changes merge into the states that were there before.
@@ -50,26 +63,29 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Takes the next record of a partition. Gives why it was skipped, if it was; a rollup that stops there takes it back by
-    /// giving up the batch.
+    /// Takes the next record of a partition, and what it comes to. With `stops`, a record that cannot be summed up leaves no
+    /// trace, and the reason is given.
     pub fn take(
         &mut self,
         rollup: &Rollup,
-        kept: &Kept,
+        (kept, reading): (&Kept, Reading),
         watermark: &mut Watermark,
         seen: &mut Seen,
+        stops: bool,
     ) -> Result<(), Skipped> {
+        if let (Reading::Skipped(skipped), true) = (&reading, stops)
+            && !seen.knows(kept)
+        {
+            return Err(skipped.clone());
+        }
         // As apply does: a key is taken by its first document, whatever becomes of that.
         if seen.is_repeated(kept) {
             self.counts.duplicates += 1;
             return Ok(());
         }
-        match rollup.read(kept) {
+        match reading {
             Reading::NotChosen => self.counts.not_chosen += 1,
-            Reading::Skipped(skipped) => {
-                *self.counts.skipped.entry(skipped.reason).or_default() += 1;
-                return Err(skipped);
-            }
+            Reading::Skipped(skipped) => *self.counts.skipped.entry(skipped.reason).or_default() += 1,
             Reading::One(one) => self.add(rollup, kept, one, watermark),
         }
         Ok(())
@@ -85,7 +101,8 @@ impl Batch {
                 if self.late.len() == LATE_MAX {
                     self.late.remove(0);
                 }
-                self.late.push(Late { position: kept.position.clone(), key: one.key });
+                let accepted_ms = kept.record.timestamp_ms;
+                self.late.push(Late { position: kept.position.clone(), key: one.key, accepted_ms });
                 return;
             }
         }

@@ -1,5 +1,7 @@
 //! What a rollup is told to do, as plain data: keys, summaries, the documents that count, the window.
 
+use std::time::Duration;
+
 use super::Window;
 use crate::json::pointer;
 
@@ -14,6 +16,17 @@ pub struct Definition {
     pub chosen: Option<Chosen>,
     /// The window of time that is part of the key.
     pub window: Option<Window>,
+}
+
+/// When changed summaries are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publish {
+    /// Each changed key once a batch.
+    Changes,
+    /// The keys that changed since, this often.
+    Every(Duration),
+    /// Once everything was read.
+    End,
 }
 
 /// A part of the key, and what summaries call it.
@@ -71,6 +84,39 @@ pub struct Chosen {
     pub at: Place,
     /// The values; a number is equal to it however it is written.
     pub values: Vec<String>,
+}
+
+impl Definition {
+    /// How many parts its keys have, the begin of the window among them.
+    pub fn key_parts(&self) -> usize {
+        self.key.len() + usize::from(self.window.is_some())
+    }
+
+    /// A text that is another one for every definition whose states are not the same: what is written by one is not read by
+    /// another.
+    pub fn fingerprint(&self) -> String {
+        let key = self.key.iter().map(|part| format!("{}={}", part.name, part.at.words()));
+        let summaries = self.summaries.iter().map(|summary| {
+            let (function, by) = match &summary.function {
+                Function::Min => ("min", None),
+                Function::Max => ("max", None),
+                Function::Count => ("count", None),
+                Function::Sum => ("sum", None),
+                Function::Average => ("avg", None),
+                Function::First(by) => ("first", Some(by)),
+                Function::Last(by) => ("last", Some(by)),
+            };
+            let by = by.map(|by| format!(" by {}", by.words())).unwrap_or_default();
+            format!("{}={function} {}{by}", summary.name, summary.of.words())
+        });
+        let chosen = self.chosen.iter().map(|chosen| format!("where {}={:?}", chosen.at.words(), chosen.values));
+        let window = self.window.iter().map(|window| {
+            format!("window {} {} {:?} {:?}", window.of_ms, window.at.words(), window.unit, window.keep_ms)
+        });
+        let all: Vec<String> = key.chain(summaries).chain(chosen).chain(window).collect();
+        let digest = crate::digest(all.join("\n").as_bytes());
+        digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl Place {

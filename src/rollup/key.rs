@@ -19,7 +19,7 @@ impl Borrow<str> for Key {
 }
 
 /// What a window's begin is called in summaries.
-pub(super) const WINDOW: &str = "window";
+pub const WINDOW: &str = "window";
 
 impl Key {
     /// Puts a key together from the JSON text of its parts.
@@ -32,6 +32,15 @@ impl Key {
     /// A key by its text, as [`Key::as_str`] gave it.
     pub fn from_text(text: &str) -> Self {
         Key(text.into())
+    }
+
+    /// The key of `parts` parts whose record has this key, as [`Key::record_key`] gave it.
+    pub fn from_record_key(text: &str, parts: usize) -> Self {
+        match parts {
+            1 if json::check(text).is_err() => Key(format!("[{}]", quoted(text)).into()),
+            1 => Key(format!("[{text}]").into()),
+            _ => Key(text.into()),
+        }
     }
 
     /// The text.
@@ -75,7 +84,10 @@ mod tests {
             (vec!["\"j1\""], Some(0), "[\"j1\",\"1970-01-01T00:00:00Z\"]"),
         ] {
             let parts: Vec<String> = parts.into_iter().map(String::from).collect();
-            assert_eq!(Key::of(&parts, window).record_key(), wanted, "{parts:?}");
+            let key = Key::of(&parts, window);
+            assert_eq!(key.record_key(), wanted, "{parts:?}");
+            let count = parts.len() + usize::from(window.is_some());
+            assert_eq!(Key::from_record_key(wanted, count), key, "{parts:?} come back");
         }
     }
 }

@@ -17,10 +17,10 @@ mod state;
 mod tests;
 mod window;
 
-pub use self::batch::{Batch, Counts, Late};
-pub use self::definition::{Chosen, Definition, Function, Named, Place, Summary};
+pub use self::batch::{Batch, Counts, LATE_MAX, Late};
+pub use self::definition::{Chosen, Definition, Function, Named, Place, Publish, Summary};
 pub use self::exact::Exact;
-pub use self::key::Key;
+pub use self::key::{Key, WINDOW};
 pub use self::reading::{One, Reading, Reason, Rollup, Skipped};
 pub use self::scalar::Scalar;
 pub use self::seen::Seen;

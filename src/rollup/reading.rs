@@ -52,7 +52,8 @@ pub struct Skipped {
 }
 
 /// Reasons for not summing up a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// It is not JSON.
     UnreadableRecord,

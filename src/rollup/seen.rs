@@ -27,11 +27,14 @@ impl Seen {
         Seen { kept_ms, known: HashSet::new(), oldest: VecDeque::new(), fresh: 0 }
     }
 
+    /// Whether a record repeats a key.
+    pub fn knows(&self, kept: &Kept) -> bool {
+        digest(kept).is_some_and(|digest| self.known.contains(&digest))
+    }
+
     /// Whether a record repeats a key; a new one is remembered.
     pub fn is_repeated(&mut self, kept: &Kept) -> bool {
-        let Some(key) = &kept.record.headers.idempotency_key else { return false };
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&crate::digest(key.as_bytes())[..16]);
+        let Some(digest) = digest(kept) else { return false };
         if !self.known.insert(digest) {
             return true;
         }
@@ -66,12 +69,11 @@ impl Seen {
         }
         forgotten
     }
+}
 
-    /// Forgets what the batch met, which was not committed.
-    pub fn undo(&mut self) {
-        for (_, digest) in self.oldest.drain(self.oldest.len() - self.fresh..) {
-            self.known.remove(&digest);
-        }
-        self.fresh = 0;
-    }
+fn digest(kept: &Kept) -> Option<Digest> {
+    let key = kept.record.headers.idempotency_key.as_ref()?;
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&crate::digest(key.as_bytes())[..16]);
+    Some(digest)
 }

@@ -226,6 +226,22 @@ impl State {
         State::gathered(definition, cells)
     }
 
+    /// About how many bytes of memory it takes.
+    pub fn size(&self) -> usize {
+        let scalar = |scalar: &Scalar| match scalar {
+            Scalar::Whole(_) => 0,
+            Scalar::Number(text) | Scalar::Text(text) => text.len(),
+            // The text, and the time that it stands for.
+            Scalar::Time(_) => 96,
+        };
+        let beside = |cell: &Cell| match cell {
+            Cell::Min(Some(value)) | Cell::Max(Some(value)) => scalar(value),
+            Cell::First(Some(picked)) | Cell::Last(Some(picked)) => scalar(&picked.by) + picked.value.len(),
+            _ => 0,
+        };
+        self.0.iter().map(|cell| size_of::<Cell>() + beside(cell)).sum()
+    }
+
     /// The whole state as compact JSON.
     pub fn text(&self) -> String {
         let values: Vec<String> = self.0.iter().map(Cell::value).collect();

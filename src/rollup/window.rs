@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::Place;
+use crate::words::choice;
 
 /// A tumbling window, counted from 1970 (UTC).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,18 +20,24 @@ pub struct Window {
     pub keep_ms: Option<i64>,
 }
 
-/// What a number since 1970 counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Unit {
-    /// Seconds.
-    #[default]
-    Seconds,
-    /// Milliseconds.
-    Milliseconds,
-    /// Microseconds.
-    Microseconds,
-    /// Nanoseconds.
-    Nanoseconds,
+choice! {
+    /// What a number since 1970 counts.
+    pub enum Unit {
+        /// Seconds.
+        Seconds = "s",
+        /// Milliseconds.
+        Milliseconds = "ms",
+        /// Microseconds.
+        Microseconds = "us",
+        /// Nanoseconds.
+        Nanoseconds = "ns",
+    }
+}
+
+impl Default for Unit {
+    fn default() -> Self {
+        Unit::Seconds
+    }
 }
 
 impl Unit {

@@ -9,6 +9,7 @@ mod kafka_group;
 #[path = "journal/kafka.rs"]
 mod kafka_only;
 mod retention;
+mod transactional;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use sluicegate::document::TopicName;
 use sluicegate::journal::kafka::KafkaJournal;
 use sluicegate::journal::memory::MemoryJournal;
 use sluicegate::journal::sqlite::SqliteJournal;
-use sluicegate::journal::{Consumer, Delivery, Extent, Journal, JournalError, Log, Retention, RetentionLimits};
+use sluicegate::journal::{
+    Consumer, Delivery, Extent, Journal, JournalError, Log, Retention, RetentionLimits, Transactional,
+};
 use sluicegate::record::{Headers, Kept, Record};
 
 use crate::support::services;
@@ -31,6 +34,10 @@ use self::retention::{
     retention_does_not_pass_a_group_that_still_reads,
     retention_waits_for_the_first_reader_of_a_topic_that_is_to_be_read, size_lets_the_oldest_records_go,
     the_size_limit_holds_however_many_records_have_gone, what_is_gone_is_not_read_and_its_offsets_are_not_given_again,
+};
+
+use self::transactional::{
+    groups_move_by_themselves, records_and_a_position_move_together, whoever_is_no_mover_any_more_changes_nothing,
 };
 
 /// Everything that is waited for comes long before.
@@ -61,6 +68,10 @@ impl Tested {
 
     fn log(&self) -> Arc<dyn Log> {
         self.journal().log().unwrap()
+    }
+
+    fn transactional(&self) -> Arc<dyn Transactional> {
+        self.journal().transactional().unwrap()
     }
 
     fn retaining(&self) -> Retaining {
@@ -113,6 +124,14 @@ macro_rules! every_log {
     };
 }
 
+macro_rules! every_transactional_journal {
+    ($($promise:ident)+) => {
+        suite!(memory_moves, super::open_memory, super::Tested::transactional: $($promise)+);
+        suite!(sqlite_moves, super::open_sqlite, super::Tested::transactional: $($promise)+);
+        suite!(kafka_moves, super::open_kafka, super::Tested::transactional: $($promise)+);
+    };
+}
+
 macro_rules! every_journal_that_retains {
     ($($promise:ident)+) => {
         suite!(memory_retains, super::open_memory, super::Tested::retaining: $($promise)+);
@@ -142,6 +161,12 @@ every_log! {
     topics_do_not_mix
     a_follower_reads_without_being_a_member_and_is_woken
     extents_tell_what_is_there
+}
+
+every_transactional_journal! {
+    records_and_a_position_move_together
+    whoever_is_no_mover_any_more_changes_nothing
+    groups_move_by_themselves
 }
 
 every_journal_that_retains! {

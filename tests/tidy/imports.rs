@@ -40,7 +40,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("gate", &["change", "format", "json", "judgement", "panics", "problem", "record", "words"]),
     ("action", &["gate", "json", "problem"]),
     ("settings::intake", &["action", "settings", "words"]),
-    ("rollup", &["change", "clock", "digest", "document", "gate", "json", "record"]),
+    ("rollup", &["change", "clock", "digest", "document", "gate", "json", "record", "words"]),
     ("generate", &["action", "clock", "gate", "json"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
@@ -112,11 +112,27 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "words",
         ],
     ),
+    (
+        "roll",
+        &[
+            "clock",
+            "disk",
+            "document",
+            "journal",
+            "reading",
+            "reading::progress",
+            "record",
+            "rollup",
+            "shutdown",
+            "sqlite",
+        ],
+    ),
     ("budget", &[]),
     ("intake::directory::health", &[]),
     (
         "service",
         &[
+            "roll",
             "reading::progress",
             "budget",
             "document",
@@ -244,6 +260,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "excerpt",
             "json",
             "near",
+            "rollup",
             "settings",
             "settings::intake",
             "telemetry",
@@ -267,6 +284,8 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
         "command",
         &[
             "apply",
+            "roll",
+            "rollup",
             "reading::progress",
             "change",
             "clock",

@@ -3,7 +3,7 @@
 /// Other crates, and parts of the standard library, that only some units may use.
 pub(crate) const OUTSIDE: &[(&str, &[&str])] = &[
     ("rdkafka::", &["journal::kafka"]),
-    ("rusqlite::", &["intake::directory::memory", "journal::sqlite", "sqlite", "store::sqlite"]),
+    ("rusqlite::", &["intake::directory::memory", "journal::sqlite", "roll", "sqlite", "store::sqlite"]),
     ("axum::", &["http", "http::answer", "http::body", "http::doors", "http::packing", "http::room", "intake"]),
     ("hyper::", &["http", "http::room", "metrics::push"]),
     ("hyper_util::", &["http", "metrics::push"]),
@@ -17,6 +17,7 @@ pub(crate) const OUTSIDE: &[(&str, &[&str])] = &[
         "tokio::",
         &[
             "apply",
+            "roll",
             "reading",
             "reading::progress",
             "budget",
@@ -54,6 +55,7 @@ pub(crate) const OUTSIDE: &[(&str, &[&str])] = &[
             "journal::kafka",
             "journal::sqlite",
             "metrics::process",
+            "roll",
             "sqlite",
             "store::sqlite",
         ],

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Roles;
+use super::caught_up::CaughtUp;
 use crate::apply::Applier;
 use crate::command::door::Door;
 use crate::command::{Failed, wiring};
@@ -17,7 +18,8 @@ use crate::metrics::push::{self, Push};
 use crate::parts::{Health, Part};
 use crate::query;
 use crate::readiness::Readiness;
-use crate::service::Service;
+use crate::roll::{Roller, Work};
+use crate::service::{Rolled, Service};
 use crate::shutdown::Stop;
 
 /// How often old records leave the topics.
@@ -30,6 +32,8 @@ pub(super) struct List<'u> {
     pub(super) service: &'u Arc<Service>,
     pub(super) health: &'u Arc<Health>,
     pub(super) retention: Option<&'u Arc<dyn Retention>>,
+    /// In a run that ends.
+    pub(super) caught_up: Option<&'u CaughtUp>,
 }
 
 impl List<'_> {
@@ -91,6 +95,7 @@ impl List<'_> {
         let mut parts: Vec<_> = self.retention.map(|retention| self.tidy(retention)).into_iter().collect();
         parts.extend(self.push());
         parts.extend(self.reach_store());
+        parts.extend(self.rollups());
         let Some(store) = self.service.store().filter(|_| self.roles.is_applying) else { return parts };
         // A stream that is applied is refused where the journal is none.
         let Some(log) = &self.service.log else { return parts };
@@ -111,6 +116,31 @@ impl List<'_> {
             }));
         }
         parts
+    }
+
+    /// Sums up.
+    fn rollups(&self) -> Vec<Part> {
+        let Some(journal) = self.service.transactional.as_ref().filter(|_| self.roles.is_rolling) else {
+            return Vec::new();
+        };
+        let part = |rolled: &Arc<Rolled>| {
+            let work = Work {
+                plan: Arc::clone(&rolled.plan),
+                journal: Arc::clone(journal),
+                folder: rolled.folder.clone(),
+                committed: rolled.committed.clone(),
+                ends: self.caught_up.and_then(|caught_up| caught_up.of(&rolled.plan.input).cloned()),
+            };
+            let roller = Roller { work, progress: Arc::clone(&rolled.progress) };
+            Part::thread(format!("rollup {}", rolled.plan.name), move |stop| {
+                let roller = roller.clone();
+                async move {
+                    roller.run(stop).await;
+                    Ok(())
+                }
+            })
+        };
+        self.service.rollups.iter().map(part).collect()
     }
 
     /// Pushes the numbers to a Pushgateway, if there is one.
@@ -160,6 +190,11 @@ impl List<'_> {
                         let limits = RetentionLimits { age: stream.retention.age, bytes_max: stream.retention.size };
                         if let Err(error) = retention.retain(&stream.topic, limits, stream.is_applied()).await {
                             tracing::warn!(stream = %stream.name, %error, "Old records could not be removed.");
+                        }
+                    }
+                    for plan in service.rollups.iter().map(|rolled| &rolled.plan) {
+                        if let Err(error) = retention.compact(&plan.output).await {
+                            tracing::warn!(rollup = %plan.name, %error, "Old summaries could not be removed.");
                         }
                     }
                     stop.wait_for(TIDY_EVERY).await;

@@ -81,7 +81,9 @@ fn html(ways: &WaysIn, service: &Service) -> String {
             let posts: Vec<_> = way.post.iter().map(|path| format!("<code>POST {path}</code>")).collect();
             let table = match &served.stream.apply.target {
                 Target::Tables => "into the tables that its documents name".to_owned(),
-                Target::Records { table, .. } => format!("into the table <code>{}</code>", escaped(table)),
+                Target::Records { table, .. } | Target::Summaries { table, .. } => {
+                    format!("into the table <code>{}</code>", escaped(table))
+                }
                 Target::Journal => "kept in the journal".to_owned(),
             };
             let posts = if posts.is_empty() { "a topic that others write".to_owned() } else { posts.join(", ") };

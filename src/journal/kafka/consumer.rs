@@ -18,6 +18,7 @@ use super::coverage::Coverage;
 use super::error::failed;
 use super::lookup::Lookup;
 use super::member::Seat;
+use super::mover::Readers;
 use super::reading::{Client, Partition, Reading};
 use super::rebalance::{Move, Rebalances};
 use super::tail::Tail;
@@ -97,6 +98,13 @@ impl KafkaConsumer {
             subscribed.map_err(|error| failed(&format!("the topic {topic} as {group}"), &error))?;
         }
         Ok(consumer)
+    }
+
+    /// Lets others ask as which member it reads.
+    pub(super) fn note_in(&self, readers: &Readers, group: &str) {
+        if let Some(reading) = &self.reading {
+            readers.note(group, &reading.client);
+        }
     }
 
     /// Reads partitions from the offsets beside them on, and is a member of nothing: a group that is not subscribed to

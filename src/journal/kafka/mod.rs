@@ -15,6 +15,7 @@ mod headers;
 mod lookup;
 mod manners;
 mod member;
+mod mover;
 mod producer;
 mod queue;
 mod reading;
@@ -38,9 +39,13 @@ use self::consumer::KafkaConsumer;
 use self::lookup::Lookup;
 use self::manners::Known;
 use self::member::Members;
+use self::mover::{KafkaMover, Readers};
 use self::producer::Producer;
 use self::url::Settings;
-use super::{AppendError, Consumer, Extent, Follower, Journal, JournalError, Log, Outcome, Retention};
+use super::{
+    AppendError, Consumer, Extent, Follower, Journal, JournalError, Log, Mover, Outcome, Retention, Standing,
+    Transactional,
+};
 use crate::document::{Position, TopicName};
 use crate::record::Record;
 
@@ -60,6 +65,7 @@ pub struct KafkaJournal {
     lookup: Arc<Lookup>,
     producer: Producer,
     members: Arc<Members>,
+    readers: Arc<Readers>,
     record_bytes_max: AtomicUsize,
     /// The topics that are known to exist.
     topics: Mutex<BTreeSet<TopicName>>,
@@ -81,6 +87,7 @@ impl KafkaJournal {
             lookup,
             producer,
             members: Members::open(data),
+            readers: Arc::default(),
             record_bytes_max: AtomicUsize::new(topics::MESSAGE_BYTES_MAX - OVERHEAD_BYTES),
             topics: Mutex::default(),
             checked: Mutex::default(),
@@ -225,6 +232,29 @@ impl Journal for KafkaJournal {
     fn retention(self: Arc<Self>) -> Option<Arc<dyn Retention>> {
         None
     }
+
+    fn transactional(self: Arc<Self>) -> Option<Arc<dyn Transactional>> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Transactional for KafkaJournal {
+    async fn open_output(&self, output: &TopicName, input: &TopicName) -> Result<(), JournalError> {
+        topics::open_output(&self.settings, &self.lookup, output, input).await?;
+        self.topics().insert(output.clone());
+        Ok(())
+    }
+
+    async fn mover(&self, topic: &TopicName, group: &str, partition: i32) -> Result<Box<dyn Mover>, JournalError> {
+        Ok(Box::new(KafkaMover::open(&self.settings, &self.readers, topic, group, partition).await?))
+    }
+
+    async fn standings(&self, topic: &TopicName, group: &str) -> Result<Vec<Standing>, JournalError> {
+        let extents = self.extents(topic).await?;
+        let partitions = extents.iter().map(|extent| extent.partition).collect();
+        mover::standings(&self.settings, topic, group, partitions).await
+    }
 }
 
 #[async_trait]
@@ -238,13 +268,15 @@ impl Log for KafkaJournal {
         self.must_exist(topic).await?;
         let (settings, lookup, members) =
             (Arc::clone(&self.settings), Arc::clone(&self.lookup), Arc::clone(&self.members));
-        let (topic, group) = (topic.clone(), group.to_owned());
+        let (topic, group, name) = (topic.clone(), group.to_owned(), group.to_owned());
         // Who this process is to the group stands in a file, and so do certificates.
         let subscribe = move |_: &Lookup| {
             let seat = members.seat(&group);
             KafkaConsumer::subscribe(&settings, &lookup, seat, &topic, &group, records_max)
         };
-        Ok(Box::new(self.lookup.ask(subscribe).await?))
+        let consumer = self.lookup.ask(subscribe).await?;
+        consumer.note_in(&self.readers, &name);
+        Ok(Box::new(consumer))
     }
 
     async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError> {

@@ -57,7 +57,7 @@ pub(super) async fn open(
     let opened = async {
         let name = topic.clone();
         if lookup.ask(move |lookup| lookup.partitions(&name, DEADLINE)).await?.is_none() {
-            create(settings, &admin, topic).await?;
+            create(settings, &admin, topic, settings.partitions, Kept::ForAWhile).await?;
         }
         wait_for_leaders(lookup, topic).await?;
         Ok(describe(&admin, topic).await)
@@ -67,15 +67,63 @@ pub(super) async fn open(
     opened
 }
 
-async fn create(settings: &Settings, admin: &AdminClient<Told>, topic: &TopicName) -> Result<(), JournalError> {
+/// Makes sure that a topic is there for what comes of the records of another, partition by partition.
+pub(super) async fn open_output(
+    settings: &Settings,
+    lookup: &Arc<Lookup>,
+    output: &TopicName,
+    input: &TopicName,
+) -> Result<(), JournalError> {
+    let count = |topic: &TopicName| {
+        let (lookup, topic) = (Arc::clone(lookup), topic.clone());
+        async move {
+            let found = lookup.ask(move |lookup| lookup.partitions(&topic, DEADLINE)).await?;
+            Ok::<_, JournalError>(found.map(|found| i32::try_from(found.len()).unwrap_or(i32::MAX)))
+        }
+    };
+    let wanted = count(input).await?.ok_or_else(|| JournalError::Later(format!("there is no topic {input} yet")))?;
+    if count(output).await?.is_none() {
+        let admin = admin(settings)?;
+        let created = create(settings, &admin, output, wanted, Kept::LastOfEachKey).await;
+        leave(admin);
+        created?;
+    }
+    wait_for_leaders(lookup, output).await?;
+    match count(output).await? {
+        Some(there) if there < wanted => Err(JournalError::Stop(format!(
+            "the topic {output} has {there} partitions and {input} has {wanted}: add some to it              (kafka-topics.sh --alter --topic {output} --partitions {wanted})"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// How long a topic that we create keeps its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// As the broker does.
+    ForAWhile,
+    /// The last record of each key for ever.
+    LastOfEachKey,
+}
+
+async fn create(
+    settings: &Settings,
+    admin: &AdminClient<Told>,
+    topic: &TopicName,
+    partitions: i32,
+    kept: Kept,
+) -> Result<(), JournalError> {
     let bytes_max = MESSAGE_BYTES_MAX.to_string();
     let replication = TopicReplication::Fixed(settings.replication);
-    let new = NewTopic::new(topic.as_str(), settings.partitions, replication).set("max.message.bytes", &bytes_max);
+    let mut new = NewTopic::new(topic.as_str(), partitions, replication).set("max.message.bytes", &bytes_max);
+    if kept == Kept::LastOfEachKey {
+        new = new.set("cleanup.policy", "compact");
+    }
     let what = format!("the topic {topic} is missing and cannot be created");
     let results = admin.create_topics([&new], &options()).await.map_err(|error| failed(&what, &error))?;
     for result in results {
         match result {
-            Ok(_) => tracing::info!(%topic, partitions = settings.partitions, "Created a topic."),
+            Ok(_) => tracing::info!(%topic, partitions, "Created a topic."),
             // Another process was faster.
             Err((_, Code::TopicAlreadyExists)) => {}
             Err((_, Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed)) => {

@@ -7,6 +7,7 @@ use rusqlite::Transaction;
 use super::writer::Append;
 use super::{create_topic, table};
 use crate::document::TopicName;
+use crate::record::Record;
 
 /// What a group became.
 pub(super) struct Written {
@@ -52,34 +53,59 @@ pub(super) fn insert(
             continue;
         }
         offsets.push(Ok(topic.next_offset));
-        let mut statement = transaction.prepare_cached(&topic.sql)?;
-        for record in &append.records {
+        topic.append(transaction, &append.records, &mut headers)?;
+    }
+    let ends = topics.into_iter().map(|topic| topic.close(transaction)).collect::<rusqlite::Result<_>>()?;
+    Ok(Written { offsets, ends })
+}
+
+/// Appends records to one topic, whatever it holds already. Gives its new end.
+pub(super) fn append(
+    transaction: &Transaction<'_>,
+    name: &TopicName,
+    records: &[Record],
+) -> rusqlite::Result<(TopicName, i64)> {
+    let mut topic = open(transaction, name, &HashMap::new())?;
+    topic.append(transaction, records, &mut Vec::new())?;
+    topic.close(transaction)
+}
+
+impl Open<'_> {
+    fn append(
+        &mut self,
+        transaction: &Transaction<'_>,
+        records: &[Record],
+        headers: &mut Vec<u8>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = transaction.prepare_cached(&self.sql)?;
+        for record in records {
             headers.clear();
-            serde_json::to_writer(&mut headers, &record.headers)
+            serde_json::to_writer(&mut *headers, &record.headers)
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-            let text = std::str::from_utf8(&headers).unwrap_or_default();
+            let text = std::str::from_utf8(headers).unwrap_or_default();
             statement.execute((
-                topic.next_offset,
+                self.next_offset,
                 record.timestamp_ms,
                 record.key.as_deref(),
                 text,
                 &record.value[..],
             ))?;
-            topic.next_offset += 1;
+            self.next_offset += 1;
             // What retention will subtract when the record goes.
-            topic.bytes += (record.value.len() + record.key.as_ref().map_or(0, |key| key.len()) + text.len()) as u64;
+            self.bytes += (record.value.len() + record.key.as_ref().map_or(0, |key| key.len()) + text.len()) as u64;
         }
+        Ok(())
     }
-    let mut ends = Vec::with_capacity(topics.len());
-    for topic in topics {
+
+    /// Notes the topic's new end.
+    fn close(self, transaction: &Transaction<'_>) -> rusqlite::Result<(TopicName, i64)> {
         transaction.prepare_cached("UPDATE topics SET next_offset = ?1, bytes = ?2 WHERE id = ?3")?.execute((
-            topic.next_offset,
-            topic.bytes as i64,
-            topic.id,
+            self.next_offset,
+            self.bytes as i64,
+            self.id,
         ))?;
-        ends.push((topic.name.clone(), topic.next_offset));
+        Ok((self.name.clone(), self.next_offset))
     }
-    Ok(Written { offsets, ends })
 }
 
 fn open<'g>(

@@ -7,6 +7,7 @@ mod consumer;
 mod error;
 mod follower;
 mod group;
+mod mover;
 mod records;
 mod retention;
 mod writer;
@@ -23,9 +24,13 @@ use tokio::task::JoinError;
 use self::consumer::SqliteConsumer;
 use self::error::failed;
 use self::follower::SqliteFollower;
+use self::mover::SqliteMover;
 use self::records::Records;
 use self::writer::Writer;
-use super::{AppendError, Consumer, Extent, Follower, Journal, JournalError, Log, Outcome, Retention, RetentionLimits};
+use super::{
+    AppendError, Consumer, Extent, Follower, Journal, JournalError, Log, Mover, Outcome, Retention, RetentionLimits,
+    Standing, Transactional,
+};
 use crate::document::{Position, TopicName};
 use crate::record::Record;
 use crate::sqlite::OpenFile;
@@ -120,6 +125,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<String, Journ
              topic INTEGER NOT NULL, name TEXT NOT NULL, next_offset INTEGER,
              owner TEXT, leased_until_ms INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (topic, name)) WITHOUT ROWID;",
     )?;
+    transaction.execute_batch(mover::TABLES)?;
     let known = transaction
         .query_row("SELECT identity, version FROM journal", [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
         .optional()?;
@@ -244,6 +250,30 @@ impl Journal for SqliteJournal {
     fn retention(self: Arc<Self>) -> Option<Arc<dyn Retention>> {
         Some(self)
     }
+
+    fn transactional(self: Arc<Self>) -> Option<Arc<dyn Transactional>> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Transactional for SqliteJournal {
+    async fn open_output(&self, output: &TopicName, _input: &TopicName) -> Result<(), JournalError> {
+        let output = output.clone();
+        self.writer.run(move |transaction| mover::open_output(transaction, &output)).await
+    }
+
+    async fn mover(&self, topic: &TopicName, group: &str, _partition: i32) -> Result<Box<dyn Mover>, JournalError> {
+        // Opening a file that is gone would make an empty one.
+        self.file.check()?;
+        Ok(Box::new(SqliteMover::open(&self.writer, topic, group).await?))
+    }
+
+    async fn standings(&self, topic: &TopicName, group: &str) -> Result<Vec<Standing>, JournalError> {
+        let group = group.to_owned();
+        let standing = self.read(topic, move |connection, id| mover::standing(connection, id, &group)).await?;
+        Ok(standing.flatten().into_iter().collect())
+    }
 }
 
 #[async_trait]
@@ -323,6 +353,28 @@ impl Retention for SqliteJournal {
                 return Ok(removed);
             }
         }
+    }
+
+    async fn compact(&self, topic: &TopicName) -> Result<u64, JournalError> {
+        let name = topic.clone();
+        let due = move |transaction: &rusqlite::Transaction<'_>| retention::compaction_due(transaction, &name);
+        let Some(end) = self.writer.run(due).await? else { return Ok(0) };
+        let (mut from, mut removed, mut kept) = (0, 0, 0);
+        loop {
+            let name = topic.clone();
+            let step =
+                self.writer.run(move |transaction| retention::compact_some(transaction, &name, from, end)).await?;
+            removed += step.removed;
+            kept += step.kept;
+            // In steps, so that appends get their turn.
+            match step.next {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        let name = topic.clone();
+        self.writer.run(move |transaction| retention::note_compaction(transaction, &name, end, kept)).await?;
+        Ok(removed)
     }
 
     async fn count(&self, topic: &TopicName, _partition: i32) -> Result<Option<i64>, JournalError> {

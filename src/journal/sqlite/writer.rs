@@ -42,6 +42,7 @@ const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Talks to the thread. The thread ends when the last of these is dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
+    file: Arc<File>,
     jobs: Sender<Job>,
     load: Arc<Load>,
 }
@@ -71,18 +72,27 @@ enum Job {
         bytes: usize,
         reply: oneshot::Sender<Result<i64, AppendError>>,
     },
-    /// Anything else, in a transaction of its own that need not survive a crash of the machine.
-    Run(Work),
+    /// Anything else, in a transaction of its own; whether it must survive a crash of the machine.
+    Run(Work, Durable),
 }
 
 type Work = Box<dyn FnOnce(&mut Connection, &File) + Send>;
+
+/// Whether a transaction ends with an fsync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durable {
+    Yes,
+    /// Leases, positions of readers and retention need not survive a crash of the machine: without the fsync they hold up
+    /// no append.
+    No,
+}
 
 impl Writer {
     pub(super) fn start(file: Arc<File>, connection: Connection) -> Result<Self, JournalError> {
         let (jobs, queue) = channel();
         let load = Arc::new(Load::default());
         let thread = Thread {
-            file,
+            file: Arc::clone(&file),
             connection,
             queue,
             load: Arc::clone(&load),
@@ -96,7 +106,12 @@ impl Writer {
             .name("journal-writer".into())
             .spawn(move || thread.run())
             .map_err(|error| JournalError::Stop(format!("cannot start the journal's writer: {error}")))?;
-        Ok(Writer { jobs, load })
+        Ok(Writer { file, jobs, load })
+    }
+
+    /// Wakes who reads a topic, whose end this is now.
+    pub(super) fn tell_end(&self, (topic, end): (TopicName, i64)) {
+        self.file.end_of(&topic).send_replace(end);
     }
 
     /// Bounds what `topic` may hold.
@@ -155,10 +170,26 @@ impl Writer {
         }
     }
 
-    /// Runs `work` in a transaction of its own, in the file that was opened.
+    /// Runs `work` in a transaction of its own, in the file that was opened; a crash of the machine may undo it.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        self.send(work, Durable::No).await
+    }
+
+    /// Runs `work` in a transaction of its own, which survives a crash once this is `Ok`.
+    pub(super) async fn run_durably<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        self.send(work, Durable::Yes).await
+    }
+
+    async fn send<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        durable: Durable,
     ) -> Result<T, JournalError> {
         let (reply, answer) = oneshot::channel();
         let job = move |connection: &mut Connection, file: &File| {
@@ -173,7 +204,7 @@ impl Writer {
             let _ = reply.send(ran);
         };
         let ended = || JournalError::Stop("the journal's writer has ended; restart".into());
-        self.jobs.send(Job::Run(Box::new(job))).map_err(|_| ended())?;
+        self.jobs.send(Job::Run(Box::new(job), durable)).map_err(|_| ended())?;
         match tokio::time::timeout(APPEND_TIMEOUT, answer).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(dropped())),
             Err(_) => Err(JournalError::Later("the journal's writer is busy".into())),
@@ -223,7 +254,7 @@ impl Thread {
                 },
             };
             match job {
-                Job::Run(work) => self.run_job(work),
+                Job::Run(work, durable) => self.run_job(work, durable),
                 Job::Append { topic, records, bytes, reply } => {
                     self.write(Append { topic, records, reply }, bytes);
                 }
@@ -231,11 +262,11 @@ impl Thread {
         }
     }
 
-    fn run_job(&mut self, work: Work) {
-        // Leases, positions of readers and retention need not survive a crash of the machine: without the fsync they
-        // hold up no append.
-        self.is_durable = false;
-        let _ = self.connection.pragma_update(None, "synchronous", "NORMAL");
+    fn run_job(&mut self, work: Work, durable: Durable) {
+        if self.set(durable).is_err() {
+            // Whoever asked is told by its silence.
+            return;
+        }
         // The transaction that it was in is undone, and whoever asked is told by its silence.
         let run = || work(&mut self.connection, &self.file);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
@@ -244,6 +275,16 @@ impl Thread {
                 "The journal's writer panicked, by a fault of Sluicegate; it goes on."
             );
         }
+    }
+
+    /// Has the next transaction end with an fsync, or not.
+    fn set(&mut self, durable: Durable) -> rusqlite::Result<()> {
+        if self.is_durable != (durable == Durable::Yes) {
+            let level = if durable == Durable::Yes { "FULL" } else { "NORMAL" };
+            self.connection.pragma_update(None, "synchronous", level)?;
+            self.is_durable = durable == Durable::Yes;
+        }
+        Ok(())
     }
 
     /// Takes what waits into the group.
@@ -313,13 +354,11 @@ impl Thread {
     }
 
     fn write_group(&mut self, group: &[Append]) -> Result<Written, (Outcome, JournalError)> {
+        self.file.check().map_err(|error| (Outcome::No, error))?;
+        let set = self.set(Durable::Yes);
         let path = self.file.open.path();
         let not_kept = |error| (Outcome::No, failed(path, error));
-        self.file.check().map_err(|error| (Outcome::No, error))?;
-        if !self.is_durable {
-            self.connection.pragma_update(None, "synchronous", "FULL").map_err(not_kept)?;
-            self.is_durable = true;
-        }
+        set.map_err(not_kept)?;
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(not_kept)?;
         let limits = self.load.limits.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -31,11 +31,12 @@ use rusqlite::{Connection, OptionalExtension};
 use self::error::failed;
 use self::read::Readers;
 use self::session::Session;
+use self::transaction::Work;
 use self::writer::{Writer, WriterThread};
 use super::books::Books;
 use super::claims::Former;
 use super::rows::Rows;
-use super::{ApplyRules, Claim, ClaimRequest, Limits, Store, StoreError, Transaction};
+use super::{ApplyRules, Claim, ClaimRequest, Fate, Limits, Part, Store, StoreError, Transaction};
 use crate::sqlite::OpenFile;
 
 /// The memory of the writing connection for pages, in KiB.
@@ -163,6 +164,17 @@ impl Store for SqliteStore {
         _claim: Option<&Claim>,
     ) -> Result<Box<dyn Transaction + 's>, StoreError> {
         Ok(Box::new(Session::begin(&self.writer, rules.clone()).await?))
+    }
+
+    async fn apply_at_once(
+        &self,
+        rules: &ApplyRules,
+        claim: &Claim,
+        part: &Part,
+        end: i64,
+    ) -> Result<Option<Vec<Fate>>, StoreError> {
+        let (rules, claim, part) = (rules.clone(), claim.clone(), part.clone());
+        self.writer.run(move |writer| Work::begin(writer, &rules)?.whole(&claim, &part.documents(), end)).await
     }
 
     fn books(&self) -> &dyn Books {

@@ -127,6 +127,26 @@ fn has_unresolved_references(connection: &rusqlite::Connection) -> bool {
     code == SQLITE_OK && current != 0
 }
 
+/// All steps at once, as [`crate::store::Store::apply_at_once`] has them.
+impl Work<'_> {
+    pub(super) fn whole(
+        mut self,
+        claim: &Claim,
+        documents: &[Document<'_>],
+        end: i64,
+    ) -> Result<Option<Vec<Fate>>, StoreError> {
+        // What is wrong is found again step by step.
+        let Ok(fates) = self.apply(documents, false) else { return Ok(None) };
+        let next_offset = documents.get(fates.len()).map_or(end, |next| next.position.offset);
+        self.advance(claim, next_offset, Tally::of(&fates).between(claim.next_offset, next_offset))?;
+        match self.commit() {
+            Ok(()) => Ok(Some(fates)),
+            Err(CommitRefusal { error: StoreError::Document(_) | StoreError::Contested(_), .. }) => Ok(None),
+            Err(CommitRefusal { error, .. }) => Err(error),
+        }
+    }
+}
+
 /// The steps, as [`crate::store::Transaction`] has them.
 impl Work<'_> {
     pub(super) fn apply(&mut self, documents: &[Document<'_>], is_recorded: bool) -> Result<Vec<Fate>, Refusal> {
