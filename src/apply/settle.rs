@@ -63,8 +63,8 @@ pub(super) async fn apply(
 ) -> Result<Settled, Broken> {
     let Judged { stream, next_offset: end, documents } = judged;
     let count = documents.records().len();
-    let mut settling =
-        Settling { store, counts, stream, documents, end: *end, claim: claim.clone(), care, is_step_by_step: false };
+    let (claim, is_step_by_step) = (claim.clone(), false);
+    let mut settling = Settling { store, counts, stream, documents, end: *end, claim, care, is_step_by_step };
     let whole = care.records_max.unwrap_or(count).max(1);
     let (mut done, mut length) = (0_usize, whole);
     loop {
@@ -172,11 +172,10 @@ impl<'s> Settling<'s> {
         let before = |index: usize| self.documents.indices().partition_point(|other| *other < index);
         let again_before = self.stream.again_before(self.claim.applied_before);
         let part = self.documents.part(before(from)..before(to)).again_before(again_before);
-        let applied = self.store.apply_at_once(&self.stream.apply.rules, &self.claim, &part, self.offset_of(to)).await?;
-        let Some(fates) = applied else {
-            self.is_step_by_step = true;
-            return Ok(None);
-        };
+        let applied =
+            self.store.apply_at_once(&self.stream.apply.rules, &self.claim, &part, self.offset_of(to)).await?;
+        self.is_step_by_step = applied.is_none();
+        let Some(fates) = applied else { return Ok(None) };
         let reached = from + fates.len(); // Every record of the span is a document.
         let next_offset = self.offset_of(reached);
         self.count(Tally::of(&fates), next_offset, begun);

@@ -18,6 +18,7 @@ pub mod rows;
 pub mod selecting;
 mod shape;
 pub mod sqlite;
+mod tally;
 pub mod tries;
 
 use std::borrow::Cow;
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 use self::books::Books;
 pub use self::documents::{Document, Documents, Idempotency, Part, Reads};
 use self::rows::Rows;
+pub use self::tally::Tally;
 use crate::change::{Change, TableName};
 use crate::document::{Position, StreamName, TopicName};
 use crate::problem::{Problem, ProblemType};
@@ -231,41 +233,6 @@ pub enum Fate {
         /// The first one.
         of: Position,
     },
-}
-
-/// Units moved between the counters of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[allow(missing_docs, reason = "product.md's words")]
-pub struct Tally {
-    pub applied: i64,
-    pub duplicates: i64,
-    pub dead_lettered: i64,
-    pub gaps: i64,
-}
-
-impl Tally {
-    /// The tally of documents by their fates.
-    pub fn of(fates: &[Fate]) -> Self {
-        let mut tally = Tally::default();
-        tally.count(fates);
-        tally
-    }
-
-    /// Counts documents by their fates.
-    pub fn count(&mut self, fates: &[Fate]) {
-        for fate in fates {
-            match fate {
-                Fate::Applied => self.applied += 1,
-                Fate::Duplicate { .. } => self.duplicates += 1,
-            }
-        }
-    }
-
-    /// The same, when the position moves from one offset to another: what is not counted held no record.
-    #[must_use]
-    pub fn between(self, from: i64, to: i64) -> Self {
-        Tally { gaps: to - from - self.applied - self.duplicates - self.dead_lettered, ..self }
-    }
 }
 
 /// How a dead letter ends.
