@@ -226,6 +226,11 @@ impl Service {
         self.refusals.note(&served.stream, via, problem);
     }
 
+    /// Says in the log that a request was refused at the door.
+    pub fn refused_at_the_door(&self, problem: &Problem) {
+        self.refusals.note_at_the_door(problem);
+    }
+
     /// Finds a stream by its name.
     pub fn stream(&self, name: &str) -> Option<&Arc<Served>> {
         self.by_name.get(name)

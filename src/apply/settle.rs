@@ -194,7 +194,11 @@ impl<'s> Settling<'s> {
             return Ok(Pass::Done(reached));
         }
         let mut run = self.begin().await?;
-        let stopped = run.records(from, to).await?;
+        let stopped = match run.records(from, to).await {
+            // What was applied may be why a letter cannot be written.
+            Err(error @ StoreError::Contested(_)) => return Ok(Pass::Void { at: None, error }),
+            stopped => stopped?,
+        };
         let (reached, pass) = match stopped {
             Stopped::Never => (to, stopped.into_pass(to)),
             Stopped::Sliced { at } => (at, stopped.into_pass(to)),
@@ -391,7 +395,10 @@ impl Run<'_> {
             set_aside_ms: clock::now_ms(),
             attempts: 1,
         };
-        self.transaction.set_aside(&letter).await.map_err(StoreError::of_the_books)?;
+        self.transaction.set_aside(&letter).await.map_err(|error| match error {
+            StoreError::Contested(_) => error,
+            other => other.of_the_books(),
+        })?;
         self.tally.dead_lettered += 1;
         self.set_aside.push((Receipt(letter.position), reason));
         Ok(None)

@@ -61,6 +61,14 @@ impl Doors {
     /// Judges a request that came in on a loopback address or not. What is known of a foreign page goes with a request that
     /// only reads by its method, since some of those are actions.
     pub(super) fn judge<B>(&self, request: &mut Request<B>, is_loopback: bool) -> Result<Pass, Failure> {
+        let judged = self.pass(request, is_loopback);
+        if let Err(failure) = &judged {
+            self.service.refused_at_the_door(failure.problem());
+        }
+        judged
+    }
+
+    fn pass<B>(&self, request: &mut Request<B>, is_loopback: bool) -> Result<Pass, Failure> {
         check_size(request)?;
         self.check_host(request, is_loopback)?;
         let Some(mut foreign) = foreign(request) else { return Ok(Pass::In) };

@@ -1,4 +1,5 @@
-//! A log line for a refused document: which stream, why, and where; never what stood there.
+//! A log line for a refused document: which stream, why, and where; never what stood there. And one for a request that is
+//! refused at the door, which belongs to no stream.
 //!
 //! Senders decide how many refusals there are, so lines are rationed by stream and reason, and what has no line is counted.
 
@@ -22,7 +23,10 @@ const POINTER_CHARS_MAX: usize = 200;
 
 /// What was said of refusals, by stream and reason.
 #[derive(Debug, Default, Clone)]
-pub struct Refusals(Arc<Mutex<HashMap<(String, ProblemType), Window>>>);
+pub struct Refusals(Arc<Mutex<HashMap<Key, Window>>>);
+
+/// The stream, none at the door, and the reason.
+type Key = (Option<String>, ProblemType);
 
 #[derive(Debug)]
 struct Window {
@@ -34,7 +38,7 @@ struct Window {
 impl Refusals {
     /// A document was refused by `stream`; `via` says by which way it came. Called within tokio's runtime.
     pub fn note(&self, stream: &Stream, via: &str, problem: &Problem) {
-        if !self.may_speak(stream.name.as_str(), problem.kind, Instant::now()) {
+        if !self.may_speak(Some(stream.name.as_str()), problem.kind, Instant::now()) {
             return;
         }
         let pointer: String = problem
@@ -49,10 +53,18 @@ impl Refusals {
         }
     }
 
+    /// A request was refused for its headers or the web page it came from, before anything of it was read. Its path is part
+    /// of what its sender chose, and left out. Called within tokio's runtime.
+    pub fn note_at_the_door(&self, problem: &Problem) {
+        if self.may_speak(None, problem.kind, Instant::now()) {
+            tracing::info!(reason = problem.kind.name(), why = problem.detail, "A request was refused at the door.");
+        }
+    }
+
     /// Whether this refusal has a line. The first without one sees to it that their number is told.
-    fn may_speak(&self, stream: &str, reason: ProblemType, now: Instant) -> bool {
+    fn may_speak(&self, stream: Option<&str>, reason: ProblemType, now: Instant) -> bool {
         let mut windows = self.windows();
-        let key = (stream.to_owned(), reason);
+        let key = (stream.map(str::to_owned), reason);
         let window = windows.entry(key.clone()).or_insert(Window { begin: now, lines: 0, more: 0 });
         if now.duration_since(window.begin) >= WINDOW && window.more == 0 {
             *window = Window { begin: now, lines: 0, more: 0 };
@@ -72,13 +84,16 @@ impl Refusals {
         false
     }
 
-    fn tell_the_rest(&self, key: &(String, ProblemType)) {
+    fn tell_the_rest(&self, key: &Key) {
         let Some(window) = self.windows().remove(key) else { return };
-        let (stream, reason, more) = (&key.0, key.1.name(), window.more);
-        tracing::info!(stream, reason, more, "{more} more documents were refused.");
+        let (reason, more) = (key.1.name(), window.more);
+        match &key.0 {
+            Some(stream) => tracing::info!(stream, reason, more, "{more} more documents were refused."),
+            None => tracing::info!(reason, more, "{more} more requests were refused at the door."),
+        }
     }
 
-    fn windows(&self) -> MutexGuard<'_, HashMap<(String, ProblemType), Window>> {
+    fn windows(&self) -> MutexGuard<'_, HashMap<Key, Window>> {
         // Whoever panicked here left counters, and any of them is as good as another.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,20 +107,20 @@ mod tests {
     async fn lines_are_rationed_by_stream_and_reason_and_what_has_none_is_counted() {
         let refusals = Refusals::default();
         let begin = Instant::now();
-        let speak = |stream: &str, reason| refusals.may_speak(stream, reason, begin);
+        let speak = |stream: &str, reason| refusals.may_speak(Some(stream), reason, begin);
         let spoken = (0..100).filter(|_| speak("a", ProblemType::InvalidDocument)).count();
         assert_eq!(spoken, 5);
         assert!(speak("b", ProblemType::InvalidDocument), "another stream has lines of its own");
         assert!(speak("a", ProblemType::NotJson), "another reason too");
         let more =
-            |key: &str| refusals.windows().get(&(key.to_owned(), ProblemType::InvalidDocument)).map(|it| it.more);
+            |key: &str| refusals.windows().get(&(Some(key.to_owned()), ProblemType::InvalidDocument)).map(|it| it.more);
         assert_eq!(more("a"), Some(95));
-        refusals.tell_the_rest(&("a".to_owned(), ProblemType::InvalidDocument));
+        refusals.tell_the_rest(&(Some("a".to_owned()), ProblemType::InvalidDocument));
         assert_eq!(more("a"), None, "their number was told");
         assert!(speak("a", ProblemType::InvalidDocument), "and then there are lines again");
         let later = begin + WINDOW;
         assert!(
-            (0..5).all(|_| refusals.may_speak("b", ProblemType::InvalidDocument, later)),
+            (0..5).all(|_| refusals.may_speak(Some("b"), ProblemType::InvalidDocument, later)),
             "a window is over in time"
         );
     }

@@ -289,3 +289,35 @@ fn other_address() -> Option<std::net::IpAddr> {
     socket.connect("192.0.2.1:9").ok()?;
     socket.local_addr().ok().map(|address| address.ip()).filter(|address| !address.is_loopback())
 }
+
+#[test]
+fn what_is_refused_at_the_door_leaves_a_line_and_many_are_counted() {
+    let home = Home::with(CONFIG);
+    let server = home.up();
+    for (request, status, parts) in [
+        (
+            with(Request::post("/v1/streams/closed", "{}"), EVIL),
+            403,
+            &["reason=\"forbidden\"", "https://evil.example", "`cors` of the stream closed"][..],
+        ),
+        (
+            Request::get("/v1/tables").header("Host", "evil\tx.example"),
+            400,
+            &["reason=\"bad-header\"", "is no host and port"],
+        ),
+        (Request::get("/v1/tables").header("X-Long", &"x".repeat(70_000)), 431, &["reason=\"headers-too-large\""]),
+    ] {
+        let before = server.said().len();
+        server.send(request).expect(status);
+        for part in parts {
+            let said = server.wait_to_say_after(before, part);
+            assert!(said.contains("A request was refused at the door."), "{part}: {said}");
+        }
+    }
+    for _ in 0..50 {
+        server.send(Request::get("/v1/tables").header("Host", "rebound.example")).expect(403);
+    }
+    // One line of that reason is there from above.
+    server.wait_to_say("46 more requests were refused at the door.");
+    assert_eq!(server.said().matches("rebound.example").count(), 4);
+}

@@ -38,11 +38,29 @@ pub fn to_json(source: &[u8], first_line: usize, bytes_max: usize) -> Result<Str
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             let place = place(*error.marker(), first_line);
-            Problem::new(ProblemType::NotJson, format!("this is not YAML: {} at {place}", error.info()))
+            let (words, mend) = (error.info(), mend(error.info()));
+            Problem::new(ProblemType::NotJson, format!("this is not YAML: {words} at {place}{mend}"))
         })?;
         writer.take(event, span)?;
     }
     writer.finish()
+}
+
+/// What would be right in the place of what YAML does not have, and other notations do.
+fn mend(words: &str) -> &'static str {
+    match words {
+        _ if words.contains("Unicode character escape") => {
+            "; YAML has no surrogate pairs: write a character beyond U+FFFF as itself, or with `\\U` and eight digits \
+             (`\\U0001F600`), or send JSON as `application/json`"
+        }
+        _ if words.contains("unknown escape") => {
+            "; in double quotes a backslash begins an escape: write two of them, or take single quotes"
+        }
+        _ if words.contains("tab") || words.contains("must be followed by a valid YAML whitespace") => {
+            "; write spaces in place of the tab"
+        }
+        _ => "",
+    }
 }
 
 /// Line and column, in words.

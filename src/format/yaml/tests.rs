@@ -133,3 +133,27 @@ fn documents_are_told_apart_by_their_marks() {
     assert_eq!(marks::Marks::default().advance(b"a: 1\n--", false), None);
     assert_eq!(marks::Marks::default().advance(b"a: 1\n---\n", false).map(|found| found.length), Some(5));
 }
+
+#[test]
+fn what_yaml_does_not_have_is_refused_with_what_would_be_right() {
+    for (yaml, part) in [
+        (r#"a: "\ud83d\ude00""#, "`\\U0001F600`"),
+        (r#""\udead""#, "send JSON as `application/json`"),
+        (r#"a: "\d+""#, "write two of them, or take single quotes"),
+        ("a:\tb", "write spaces in place of the tab"),
+        ("{\"a\":\t1}", "write spaces in place of the tab"),
+        ("a:\n\tb: 1", "write spaces in place of the tab"),
+        ("a:\n  - 1\n\t- 2", "write spaces in place of the tab"),
+    ] {
+        let problem = to_json(yaml.as_bytes(), 1, 1 << 20).expect_err(yaml);
+        assert!(
+            problem.detail.starts_with("this is not YAML: ") && problem.detail.contains(part),
+            "{yaml:?}: {problem}"
+        );
+    }
+    for (yaml, expected) in
+        [(r#"a: "\U0001F600""#, "{\"a\":\"😀\"}"), (r#"a: '\ud83d'"#, r#"{"a":"\\ud83d"}"#), ("a: \tb", r#"{"a":"b"}"#)]
+    {
+        assert_eq!(json(yaml), expected, "{yaml:?}");
+    }
+}

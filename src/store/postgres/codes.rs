@@ -84,7 +84,7 @@ pub(super) const CODES: &[(&str, Meaning, &str)] = &[
     ("58", Contested, "system error: a file that a function wants is missing"),
     ("58030", Stop(LOG), "I/O error: the disk fails"),
     ("72", Contested, "snapshot too old: a long transaction's"),
-    ("F0", Stop("mend the server's configuration"), "configuration file error"),
+    ("F0", Contested, "configuration file error: of a function that reads or writes one; no row needs any"),
     ("HV", Contested, "foreign data wrapper error: the other server may come back"),
     ("P0", Document(ConstraintViolated), "PL/pgSQL error: RAISE, ASSERT, no data found, too many rows"),
     ("XX", Contested, "internal error: concurrent changes, or an extension's word for bad input"),

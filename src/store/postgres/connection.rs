@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use super::error::{blamed, ends_session, failed, unreachable};
+use super::error::{after_documents, blamed, ends_session, failed, unreachable};
 use super::url::Settings;
 use crate::store::StoreError;
 
@@ -30,6 +30,11 @@ const LOCKS_FIRST: &str = "SELECT set_config('lock_timeout', greatest(1, s.setti
     FROM pg_settings s, pg_settings l WHERE s.name = 'statement_timeout' AND l.name = 'lock_timeout'
         AND s.setting <> '0' AND (l.setting = '0' OR l.setting::bigint >= s.setting::bigint)";
 
+/// What makes a session as it was when it began.
+fn as_new() -> String {
+    format!("ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; {LOCKS_FIRST}")
+}
+
 /// So many statements are kept prepared besides those of plans.
 const STATEMENTS_MAX: usize = 200;
 
@@ -42,6 +47,8 @@ pub(super) struct Connection {
     is_cut: AtomicBool,
     /// Whether a transaction has begun and not ended.
     is_in_transaction: AtomicBool,
+    /// Whether documents were applied in it.
+    has_documents: AtomicBool,
 }
 
 impl std::fmt::Debug for Connection {
@@ -71,6 +78,7 @@ impl Connection {
             statements: Mutex::default(),
             is_cut: AtomicBool::new(false),
             is_in_transaction: AtomicBool::new(false),
+            has_documents: AtomicBool::new(false),
         };
         connection.run(LOCKS_FIRST).await?;
         Ok(connection)
@@ -90,16 +98,30 @@ impl Connection {
         self.driver.abort();
     }
 
+    /// Notes that documents are applied in the transaction: from now on they may be why a statement of ours fails.
+    pub(super) fn note_documents(&self) {
+        self.has_documents.store(true, Ordering::Relaxed);
+    }
+
     /// Notes that a transaction begins or ends.
     pub(super) fn note_transaction(&self, is_open: bool) {
+        self.has_documents.store(false, Ordering::Relaxed);
         self.is_in_transaction.store(is_open, Ordering::Relaxed);
     }
 
     /// Rolls an open transaction back without waiting: what is asked next comes after it.
     pub(super) fn abandon(&self) {
+        self.has_documents.store(false, Ordering::Relaxed);
         if self.is_in_transaction.swap(false, Ordering::Relaxed) {
-            let _ = self.client.batch_execute("ROLLBACK").now_or_never();
+            let _ = self.client.batch_execute(&as_new()).now_or_never();
         }
+    }
+
+    /// Rolls the transaction back, and the session to what it was at first: no document shall fail for what a trigger
+    /// left behind that ran for another one.
+    pub(super) async fn roll_back(&self) -> Result<(), StoreError> {
+        self.note_transaction(false);
+        self.run(&as_new()).await
     }
 
     /// Waits for an answer, and cuts the connection when none comes.
@@ -107,7 +129,8 @@ impl Connection {
         &self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
-        self.patient(answer).await.map_err(|error| error.map_or_else(silent, failed))
+        let meaning = if self.has_documents.load(Ordering::Relaxed) { after_documents } else { failed };
+        self.patient(answer).await.map_err(|error| error.map_or_else(silent, meaning))
     }
 
     /// As [`Connection::answer`], for a statement that a document asked for: its failure may be the document's.

@@ -11,6 +11,19 @@ use crate::store::{Refusal, StoreError};
 /// function of the table's owner has said no. (The source of PostgreSQL: pl_exec.c, plpy_plpymodule.c, pltcl.c, Util.xs.)
 const RAISERS: [&str; 4] = ["exec_stmt_raise", "PLy_output", "pltcl_elog", "do_util_elog"];
 
+/// The functions of the server that speak of another server, or of a file of a statement's own.
+const ELSEWHERE: [&str; 9] = [
+    "pgfdw_report_error",
+    "pgfdw_report",
+    "pgfdw_report_internal",
+    "dblink_res_error",
+    "dblink_res_internalerror",
+    "CopySendEndOfRow",
+    "EndCopy",
+    "EndCopyTo",
+    "BufFileDumpBuffer",
+];
+
 /// Says what `error` means for a statement that no document has a part in.
 pub(super) fn failed(error: Error) -> StoreError {
     let Some(said) = error.as_db_error() else { return StoreError::Later(lost(&error)) };
@@ -23,6 +36,26 @@ pub(super) fn failed(error: Error) -> StoreError {
         Meaning::Stop(mend) => StoreError::Stop(format!("PostgreSQL: {words}; {mend}")),
         Meaning::Forbidden => StoreError::Stop(format!("PostgreSQL: {words}")),
         Meaning::Contested | Meaning::Later => StoreError::Later(format!("PostgreSQL: {words} ({code})")),
+    }
+}
+
+/// Says what `error` means for a statement of ours in a transaction that documents were applied in: what they leave behind,
+/// a transaction that only reads, another role, a short time limit, may be why. Whether it is, a few tries of each document
+/// alone tell, and the store that vouches on a connection of its own.
+pub(super) fn after_documents(error: Error) -> StoreError {
+    match error.as_db_error() {
+        Some(said) if matches!(said.code().code(), "25006" | "42501" | "57014") && !ends_session(&error) => {
+            contested(format!("what comes after the document in its transaction is refused: {}", words(said)))
+        }
+        _ => failed(error),
+    }
+}
+
+/// What a failure of the books means where a document may be why: that stays open.
+pub(super) fn of_the_books(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Contested(_) => error,
+        other => other.of_the_books(),
     }
 }
 
@@ -41,6 +74,8 @@ pub(super) fn blamed(error: Error) -> StoreError {
     }
     match codes::meaning(code) {
         Meaning::Contested => contested(words),
+        // Not our server's disk is full, or damaged.
+        Meaning::Stop(_) if is_elsewhere(said) => contested(words),
         Meaning::Document(kind) => StoreError::document(kind, words),
         // What a function raises may bear any code, and is no disk's or role's fault.
         _ if is_raised(said) => StoreError::document(ProblemType::ConstraintViolated, words),
@@ -121,6 +156,12 @@ fn waits_for_a_lock(said: &DbError) -> bool {
 /// Whether a function of the database's owner said it, with RAISE or the like.
 fn is_raised(said: &DbError) -> bool {
     said.routine().is_some_and(|routine| RAISERS.contains(&routine))
+}
+
+/// Whether a function passes on what another server said, or writes to a file that is none of the tables': the code is
+/// theirs. (contrib/postgres_fdw/connection.c, contrib/dblink/dblink.c, copyto.c, buffile.c.)
+fn is_elsewhere(said: &DbError) -> bool {
+    said.routine().is_some_and(|routine| ELSEWHERE.contains(&routine))
 }
 
 /// Whether a row-level policy refused a row: no privilege of the role would help.

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use super::catalogue::quote;
 use super::connection::lost_in_silence;
 use super::desk::Desk;
-use super::error::blamed;
+use super::error::{blamed, of_the_books};
 use super::execute::{execute, parameters, prepared};
 use super::keys::{self, Kept};
 use super::letters;
@@ -114,6 +114,7 @@ impl<'s> PostgresTransaction<'s> {
             return Err(Refusal::new(error, None));
         };
         self.desk.both().1.is_asking_for_keys = is_any_known;
+        self.desk.connection().note_documents();
         let mut runs = Runs::default();
         let (mut count, mut limit) = (0, if self.is_cautious { CAUTIOUS_CHANGES } else { usize::MAX });
         let mut deferred: Vec<String> = Vec::new();
@@ -156,7 +157,7 @@ impl<'s> PostgresTransaction<'s> {
         let whole = |error| Refusal::new(error, None);
         self.look(&deferred).await.map_err(whole)?;
         let noted = keys::note_duplicates(self.desk.connection(), self.schema, documents, &fates).await;
-        noted.map_err(|error| whole(error.of_the_books()))?;
+        noted.map_err(|error| whole(of_the_books(error)))?;
         self.answers().await.map_err(whole)?;
         Ok(fates)
     }
@@ -213,8 +214,7 @@ impl<'s> PostgresTransaction<'s> {
         if !is_whole {
             return self.desk.connection().run("ROLLBACK TO documents; RELEASE documents").await;
         }
-        self.desk.connection().run("ROLLBACK").await?;
-        self.desk.connection().note_transaction(false);
+        self.desk.connection().roll_back().await?;
         self.has_begun = false;
         Ok(())
     }
@@ -229,7 +229,7 @@ impl<'s> PostgresTransaction<'s> {
         let done = self.desk.connection().execute(&sql, values).await;
         // What was sent before it may be why it failed.
         self.answers().await?;
-        done.map_err(StoreError::of_the_books)
+        done.map_err(of_the_books)
     }
 }
 
@@ -286,7 +286,13 @@ impl Transaction for PostgresTransaction<'_> {
             return Ok(());
         }
         self.answers().await?;
-        self.desk.connection().run_for_document(LOOK).await
+        self.desk.connection().run_for_document(LOOK).await?;
+        // Moving the position comes next, where there is one: it is asked for without a row that somebody could wait for.
+        let books = format!(
+            r#"UPDATE {}."_sluicegate_positions" SET next_offset = next_offset WHERE FALSE"#,
+            quote(self.schema)
+        );
+        self.desk.connection().run(&books).await
     }
 
     async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError> {

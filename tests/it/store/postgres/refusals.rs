@@ -47,6 +47,33 @@ const TRIGGERS: &[(&str, &str, ProblemType, &str)] = &[
         DatabaseRefused,
         "read-only transaction",
     ),
+    ("25006 of what comes after", "SET LOCAL transaction_read_only = on", DatabaseRefused, "read-only transaction"),
+    (
+        "25006 of what comes after, by a function",
+        "PERFORM set_config('transaction_read_only', 'on', TRUE)",
+        DatabaseRefused,
+        "read-only transaction",
+    ),
+    ("42501 of what comes after", "SET LOCAL ROLE pg_monitor", DatabaseRefused, "permission denied"),
+    (
+        "42501 of what comes after in the session",
+        "PERFORM set_config('role', 'pg_monitor', FALSE)",
+        DatabaseRefused,
+        "permission denied",
+    ),
+    ("53100 of a file", "COPY (SELECT 1) TO '/dev/full'", DatabaseRefused, "No space left"),
+    (
+        "53100 of another server",
+        "PERFORM dblink_exec('{url}', 'DO $d$ BEGIN RAISE ''theirs is full'' USING ERRCODE = ''53100''; END $d$')",
+        DatabaseRefused,
+        "theirs is full",
+    ),
+    (
+        "XX001 of another server",
+        "PERFORM dblink_exec('{url}', 'DO $d$ BEGIN RAISE ''theirs is damaged'' USING ERRCODE = ''XX001''; END $d$')",
+        DatabaseRefused,
+        "theirs is damaged",
+    ),
     ("26000", "EXECUTE 'DEALLOCATE nothing'", DatabaseRefused, "nothing"),
     ("2D000", "COMMIT", DatabaseRefused, "invalid transaction termination"),
     ("34000", "EXECUTE 'CLOSE nothing'", DatabaseRefused, "cursor \"nothing\" does not exist"),
@@ -84,7 +111,7 @@ const TRIGGERS: &[(&str, &str, ProblemType, &str)] = &[
         "terminating connection",
     ),
     ("58P01", "PERFORM pg_read_file('/no/such/file')", DatabaseRefused, "No such file"),
-    ("F0000", "RAISE 'configured' USING ERRCODE = 'F0000'", ConstraintViolated, "configured"),
+    ("F0000", "RAISE 'configured' USING ERRCODE = 'F0000'", DatabaseRefused, "configured"),
     ("HV000", "RAISE 'foreign' USING ERRCODE = 'HV000'", DatabaseRefused, "foreign"),
     ("XX000", "RAISE 'inside' USING ERRCODE = 'XX000'", DatabaseRefused, "inside"),
     ("XX001", "RAISE 'as if damaged' USING ERRCODE = 'XX001'", ConstraintViolated, "as if damaged"),
@@ -351,9 +378,10 @@ impl Scene {
 fn whatever_a_trigger_meets_is_its_documents_and_its_neighbours_apply() {
     let Some(mut scene) = Scene::open(Database::url) else { return };
     scene.sql.run("CREATE EXTENSION dblink");
+    let url = scene.database.url();
     for (number, (code, body, kind, word)) in TRIGGERS.iter().enumerate() {
         let table = format!("t{number}");
-        let named = |text: &str| text.replace("{t}", &table);
+        let named = |text: &str| text.replace("{t}", &table).replace("{url}", &url);
         scene.sql.run(&named(&format!(
             "CREATE TABLE {{t}} (id integer, v integer);
              CREATE TABLE {{t}}_u (id integer PRIMARY KEY CHECK (id > 0)); INSERT INTO {{t}}_u VALUES (1);
@@ -487,4 +515,33 @@ fn a_column_of_the_databases_own_is_refused_before_anything_runs() {
         }
     }
     config("columns: {XMIN: /a}").run(&["check"]).expect(0);
+}
+
+#[test]
+fn what_a_trigger_leaves_behind_in_the_session_is_no_fault_of_the_documents_after_it() {
+    let Some(mut scene) = Scene::open(Database::url) else { return };
+    for (number, left) in [
+        "set_config('default_transaction_read_only', 'on', FALSE)",
+        "set_config('search_path', 'nowhere', FALSE)",
+        "set_config('statement_timeout', '1h', FALSE), set_config('lock_timeout', '1h', FALSE)",
+        "set_config('default_transaction_isolation', 'serializable', FALSE)",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let table = format!("t{number}");
+        scene.sql.run(&format!(
+            "CREATE TABLE {table} (id integer, v integer);
+             CREATE FUNCTION {table}_f() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN IF NEW.v = 13 THEN PERFORM {left}; END IF; RETURN NEW; END $$;
+             CREATE TRIGGER f BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_f()"
+        ));
+        let row = |id: usize, v: usize| insert(&table, &format!("id INTEGER {id}, v INTEGER {v}"));
+        for id in 0..3 {
+            scene.settle(&[row(id, 13)]);
+            scene.settle(&[row(10 + id, 1), row(20 + id, 1)]);
+        }
+        assert_eq!(scene.letters(), [], "{left}");
+        scene.has(&format!("SELECT count(*) FROM {table}"), 9);
+    }
 }
