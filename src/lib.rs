@@ -25,6 +25,7 @@ pub mod near;
 pub mod media_type;
 pub mod query_string;
 pub mod clock;
+pub mod polling;
 pub mod disk;
 pub mod sqlite;
 pub mod journal;

@@ -1,14 +1,14 @@
 //! How far other processes have applied a stream, as its store tells. However many wait for that, it is one question at a
-//! time and [`ASK_EVERY`]: one of those who wait asks it for all of them, and when that one leaves, the next goes on.
+//! time, [`ASK_EVERY`].
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::watch;
 
 use crate::document::Position;
+use crate::polling::Poll;
 use crate::store::Store;
 use crate::stream::Stream;
 
@@ -16,13 +16,18 @@ use crate::stream::Stream;
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
 /// What the store told last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Elsewhere {
     /// The first offset without an outcome, by partition. What was told once stays true: what is appended later than that
     /// stands behind it, even when a person has moved the position back meanwhile.
     next_offsets: watch::Sender<BTreeMap<i32, i64>>,
-    /// When the store was asked last. Whoever holds it asks.
-    asked: Mutex<Option<Instant>>,
+    poll: Poll,
+}
+
+impl Default for Elsewhere {
+    fn default() -> Self {
+        Elsewhere { next_offsets: watch::Sender::default(), poll: Poll::every(ASK_EVERY) }
+    }
 }
 
 impl Elsewhere {
@@ -36,30 +41,20 @@ impl Elsewhere {
             biased;
             // Its other end is here.
             _ = told.wait_for(has_outcome) => {}
-            never = self.ask(store, stream) => match never {},
+            never = self.poll.ask(|| self.ask(store, stream)) => match never {},
         }
     }
 
-    /// Asks when nobody else does, for as long as it is let.
-    async fn ask(&self, store: &dyn Store, stream: &Stream) -> Infallible {
-        let mut asked = self.asked.lock().await;
-        loop {
-            if let Some(last) = *asked {
-                sleep_until(last + ASK_EVERY).await;
-            }
-            // Noted before the answer, too: whoever asks may leave before it comes.
-            *asked = Some(Instant::now());
-            let told = store.books().positions(Some(&stream.name)).await;
-            *asked = Some(Instant::now());
-            // A store that is away may be back before those who wait give up.
-            let Ok(standings) = told else { continue };
-            let of_topic = standings.iter().filter(|standing| standing.place.topic == stream.topic);
-            let next_offsets = of_topic.map(|standing| (standing.place.partition, standing.next_offset)).collect();
-            self.next_offsets.send_if_modified(|known| {
-                let is_news = *known != next_offsets;
-                *known = next_offsets;
-                is_news
-            });
-        }
+    /// A store that is away may be back before those who wait give up.
+    async fn ask(&self, store: &dyn Store, stream: &Stream) -> Result<(), Infallible> {
+        let Ok(standings) = store.books().positions(Some(&stream.name)).await else { return Ok(()) };
+        let of_topic = standings.iter().filter(|standing| standing.place.topic == stream.topic);
+        let next_offsets = of_topic.map(|standing| (standing.place.partition, standing.next_offset)).collect();
+        self.next_offsets.send_if_modified(|known| {
+            let is_news = *known != next_offsets;
+            *known = next_offsets;
+            is_news
+        });
+        Ok(())
     }
 }

@@ -15,7 +15,6 @@ const KNOTS: &[(&str, usize)] = &[
     ("command", 25),
     ("config", 8),
     ("intake", 6),
-    ("journal::sqlite", 9),
     ("schema", 4),
     ("store", 4),
     ("store::postgres", 8),

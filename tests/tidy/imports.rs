@@ -44,11 +44,12 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("generate", &["action", "clock", "gate", "json"]),
     // The outside. Backends import their parent and what things are, never each other.
     ("shutdown", &[]),
+    ("polling", &[]),
     ("sqlite", &["disk"]),
     ("journal", &["document", "record"]),
     ("journal::kafka", &["clock", "disk", "document", "journal", "panics", "query_string", "record"]),
     ("journal::memory", &["clock", "document", "journal", "record"]),
-    ("journal::sqlite", &["clock", "disk", "document", "journal", "panics", "record", "sqlite"]),
+    ("journal::sqlite", &["clock", "disk", "document", "journal", "panics", "polling", "record", "sqlite"]),
     ("store", &["change", "digest", "document", "problem", "record", "words"]),
     (
         "store::postgres",
@@ -140,6 +141,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "journal",
             "metrics",
             "near",
+            "polling",
             "problem",
             "shutdown",
             "store",

@@ -32,6 +32,7 @@ pub(crate) const OUTSIDE: &[(&str, &[&str])] = &[
             "journal::memory",
             "journal::sqlite",
             "parts",
+            "polling",
             "query",
             "metrics::push",
             "readiness",

@@ -11,8 +11,8 @@ use super::writer::Writer;
 use crate::clock;
 use crate::journal::{Consumer, Delivery, JournalError};
 
-/// How often a reader looks for records of other processes, and for a lease that is free.
-pub(super) const POLL: Duration = Duration::from_millis(20);
+/// How often a reader without a lease looks whether it is free.
+const ASK_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a lease lasts without being renewed.
 const LEASE_MS: i64 = 3_000;
@@ -114,9 +114,12 @@ impl Consumer for SqliteConsumer {
             if left.is_zero() {
                 return Ok(Delivery::Nothing);
             }
-            let pause = if self.renewed.is_some() { POLL } else { POLL * 10 };
-            // Woken by this process's appends, or after the pause to see those of others.
-            self.records.wait(left.min(pause)).await;
+            let pause = self.renewed.map_or(ASK_EVERY, |renewed| RENEW.saturating_sub(renewed.elapsed()));
+            let pause = left.min(pause);
+            match self.next_offset.filter(|_| self.renewed.is_some() && !self.is_paused) {
+                Some(from) => self.records.wait(from, pause).await?,
+                None => tokio::time::sleep(pause).await,
+            }
         }
     }
 

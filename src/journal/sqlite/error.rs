@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::JournalError;
+use crate::journal::JournalError;
 use crate::sqlite::Trouble;
 
 /// Says what `error` on the file at `path` means, and what a person can do.

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::consumer::POLL;
 use super::records::Records;
 use crate::journal::{Batch, Follower, JournalError};
 
@@ -32,8 +31,7 @@ impl Follower for SqliteFollower {
             if left.is_zero() {
                 return Ok(None);
             }
-            // Woken by this process's appends, or after the pause to see those of others.
-            self.records.wait(left.min(POLL)).await;
+            self.records.wait(self.next_offset, left).await?;
         }
     }
 }

@@ -3,11 +3,19 @@
 use std::collections::HashMap;
 
 use rusqlite::Transaction;
+use tokio::sync::oneshot;
 
-use super::writer::Append;
-use super::{create_topic, table};
+use super::topics::{create_topic, table};
 use crate::document::TopicName;
+use crate::journal::AppendError;
 use crate::record::Record;
+
+/// An append that waits.
+pub(super) struct Append {
+    pub(super) topic: TopicName,
+    pub(super) records: Vec<Record>,
+    pub(super) reply: oneshot::Sender<Result<i64, AppendError>>,
+}
 
 /// What a group became.
 pub(super) struct Written {

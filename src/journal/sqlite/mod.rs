@@ -1,51 +1,48 @@
 //! The journal in an SQLite file: WAL, `synchronous=FULL`, one writer thread with group commit.
 //!
 //! A topic is a table of its own and has one partition. Several processes may use the file at once: each write
-//! transaction begins IMMEDIATE, and readers look for other processes' records every `consumer::POLL`.
+//! transaction begins IMMEDIATE, and readers look for other processes' records (`ends`).
 
 mod consumer;
+mod ends;
 mod error;
+mod file;
 mod follower;
 mod group;
 mod mover;
 mod records;
 mod retention;
+mod topics;
 mod writer;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::watch;
-use tokio::task::JoinError;
+use rusqlite::Connection;
 
 use self::consumer::SqliteConsumer;
+use self::ends::Ends;
 use self::error::failed;
+use self::file::{File, answered, connect};
 use self::follower::SqliteFollower;
 use self::mover::SqliteMover;
 use self::records::Records;
+use self::topics::{create_topic, extent_bounds, prepare, table, topic_id};
 use self::writer::Writer;
 use super::{
-    AppendError, Consumer, Extent, Follower, Journal, JournalError, Log, Mover, Outcome, Retention, RetentionLimits,
-    Standing, Transactional,
+    AppendError, Consumer, Extent, Follower, Journal, JournalError, Log, Mover, Retention, RetentionLimits, Standing,
+    Transactional,
 };
 use crate::document::{Position, TopicName};
 use crate::record::Record;
 use crate::sqlite::OpenFile;
-
-/// The version of the tables in the file. A newer one is refused.
-const VERSION: i64 = 1;
 
 /// SQLite holds values up to 1 GB; a record of more than this would hold up every other in its group.
 const RECORD_BYTES_MAX: usize = 64 << 20;
 
 /// Whoever follows a topic takes batches of so many records.
 const FOLLOWED_RECORDS_MAX: usize = 500;
-
-/// The memory of a connection for pages, in KiB.
-const CACHE_KIB: u32 = 4096;
 
 /// A journal in a file.
 #[derive(Debug)]
@@ -54,15 +51,6 @@ pub struct SqliteJournal {
     writer: Writer,
     /// The connection for questions, opened at the first.
     reader: Arc<Mutex<Option<Connection>>>,
-}
-
-/// The file and what is known about it.
-#[derive(Debug)]
-struct File {
-    open: OpenFile,
-    identity: String,
-    /// The end of each topic this process has appended to or reads from, to wake readers.
-    ends: Mutex<HashMap<TopicName, watch::Sender<i64>>>,
 }
 
 impl SqliteJournal {
@@ -76,7 +64,7 @@ impl SqliteJournal {
         let identity = prepare(&mut connection).map_err(|error| failed(path, error))??;
         let open = OpenFile::remember(path)
             .ok_or_else(|| JournalError::Stop(format!("the journal file {} vanished", path.display())))?;
-        let file = Arc::new(File { open, identity, ends: Mutex::default() });
+        let file = Arc::new(File { open, identity, ends: Ends::default() });
         let writer = Writer::start(Arc::clone(&file), connection)?;
         Ok(SqliteJournal { file, writer, reader: Arc::default() })
     }
@@ -100,105 +88,6 @@ impl SqliteJournal {
         };
         answered(tokio::task::spawn_blocking(read).await)
     }
-}
-
-/// What a question's thread has answered.
-fn answered<T>(answer: Result<Result<T, JournalError>, JoinError>) -> Result<T, JournalError> {
-    answer.map_err(|error| JournalError::Later(format!("the journal could not be read: {error}")))?
-}
-
-/// Opens a connection to the journal's file.
-fn connect(path: &Path) -> Result<Connection, JournalError> {
-    crate::sqlite::connect(path, CACHE_KIB).map_err(|error| failed(path, error))
-}
-
-/// Creates the tables if need be, and gives the journal's identity.
-fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<String, JournalError>> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    transaction.execute_batch(
-        "CREATE TABLE IF NOT EXISTS journal (identity TEXT NOT NULL, version INTEGER NOT NULL);
-         CREATE TABLE IF NOT EXISTS topics (
-             id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
-             start_offset INTEGER NOT NULL DEFAULT 0, next_offset INTEGER NOT NULL DEFAULT 0,
-             bytes INTEGER NOT NULL DEFAULT 0);
-         CREATE TABLE IF NOT EXISTS groups (
-             topic INTEGER NOT NULL, name TEXT NOT NULL, next_offset INTEGER,
-             owner TEXT, leased_until_ms INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (topic, name)) WITHOUT ROWID;",
-    )?;
-    transaction.execute_batch(mover::TABLES)?;
-    let known = transaction
-        .query_row("SELECT identity, version FROM journal", [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
-        .optional()?;
-    let identity = match known {
-        Some((_, version)) if version > VERSION => {
-            return Ok(Err(JournalError::Stop(format!(
-                "the journal file has format {version}; this sluicegate knows {VERSION}: use a newer one"
-            ))));
-        }
-        Some((identity, _)) => identity,
-        None => {
-            let identity = uuid::Uuid::now_v7().to_string();
-            transaction.execute("INSERT INTO journal VALUES (?1, ?2)", (&identity, VERSION))?;
-            identity
-        }
-    };
-    transaction.commit()?;
-    Ok(Ok(identity))
-}
-
-impl File {
-    /// Fails when the file is no longer the one that was opened: then what is written would be lost.
-    fn check(&self) -> Result<(), JournalError> {
-        if self.open.is_there() {
-            return Ok(());
-        }
-        Err(JournalError::Stop(format!(
-            "the journal file {} was deleted or replaced while it was in use; put it back and restart",
-            self.open.path().display()
-        )))
-    }
-
-    /// The channel that tells the end of `topic` as this process knows it.
-    fn end_of(&self, topic: &TopicName) -> watch::Sender<i64> {
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        ends.entry(topic.clone()).or_insert_with(|| watch::channel(0).0).clone()
-    }
-}
-
-/// The table that holds the records of a topic.
-fn table(id: i64) -> String {
-    format!("records_{id}")
-}
-
-/// The id of a topic.
-fn topic_id(connection: &Connection, topic: &TopicName) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT id FROM topics WHERE name = ?1")?
-        .query_row([topic.as_str()], |row| row.get(0))
-        .optional()
-}
-
-/// The id of a topic, which is created if need be.
-fn create_topic(connection: &Connection, topic: &TopicName) -> rusqlite::Result<i64> {
-    if let Some(id) = topic_id(connection, topic)? {
-        return Ok(id);
-    }
-    connection.execute("INSERT INTO topics (name) VALUES (?1)", [topic.as_str()])?;
-    let id = connection.last_insert_rowid();
-    connection.execute_batch(&format!(
-        "CREATE TABLE {} (offset INTEGER PRIMARY KEY, timestamp_ms INTEGER NOT NULL, key BLOB, \
-         headers TEXT NOT NULL, value BLOB NOT NULL)",
-        table(id)
-    ))?;
-    Ok(id)
-}
-
-/// The first offset of a topic and the one after its last. The first is noted, and not that of the first record there is:
-/// a record that somebody took away is missing.
-fn extent_bounds(connection: &Connection, id: i64) -> rusqlite::Result<(i64, i64)> {
-    connection
-        .prepare_cached("SELECT start_offset, next_offset FROM topics WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 #[async_trait]
@@ -264,8 +153,6 @@ impl Transactional for SqliteJournal {
     }
 
     async fn mover(&self, topic: &TopicName, group: &str, _partition: i32) -> Result<Box<dyn Mover>, JournalError> {
-        // Opening a file that is gone would make an empty one.
-        self.file.check()?;
         Ok(Box::new(SqliteMover::open(&self.writer, topic, group).await?))
     }
 

@@ -3,20 +3,12 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
+use super::group;
+use super::topics::{create_topic, table};
 use super::writer::Writer;
-use super::{create_topic, group, table};
 use crate::document::TopicName;
-
 use crate::journal::{JournalError, Mover, Standing, another_moves};
 use crate::record::Record;
-
-/// The tables of movers, and of topics of which the last record of each key is kept.
-pub(super) const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS movers (
-        topic INTEGER NOT NULL, name TEXT NOT NULL, epoch INTEGER NOT NULL, next_offset INTEGER,
-        note TEXT NOT NULL DEFAULT '', PRIMARY KEY (topic, name)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS compacted (
-        topic INTEGER PRIMARY KEY, until INTEGER NOT NULL DEFAULT 0, kept INTEGER NOT NULL DEFAULT 0);";
 
 pub(super) struct SqliteMover {
     writer: Writer,

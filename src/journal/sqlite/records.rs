@@ -11,7 +11,9 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{File, answered, connect, failed, table, topic_id};
+use super::error::failed;
+use super::file::{File, answered, connect};
+use super::topics::{extent_bounds, table, topic_id};
 use crate::document::{Position, TopicName};
 use crate::journal::{Batch, JournalError};
 use crate::record::{Headers, Kept, Record};
@@ -25,11 +27,15 @@ pub(super) struct Records {
     /// The end of the topic as this process knows it.
     end: watch::Receiver<i64>,
     reading: Option<Reading>,
+    /// From which offset on there was nothing to read, and where the topic ended then: somebody took records away.
+    nothing: Option<(i64, i64)>,
 }
 
 /// A read that is under way. When whoever waits for it is cut off, it is there for the next one who wants the same.
 struct Reading {
     from: i64,
+    /// Where the topic ended before.
+    end: i64,
     task: JoinHandle<Result<Vec<Kept>, JournalError>>,
 }
 
@@ -43,37 +49,53 @@ struct Topic {
 impl Records {
     /// Opens a connection to read `topic`, which must be there, in batches of at most so many records.
     pub(super) async fn open(file: &Arc<File>, topic: &TopicName, records_max: usize) -> Result<Self, JournalError> {
-        let end = file.end_of(topic).subscribe();
+        let end = file.ends.of(topic);
         let (file, name) = (Arc::clone(file), topic.clone());
         let open = move || Topic::open(file, name);
         let topic = Arc::new(answered(tokio::task::spawn_blocking(open).await)?);
-        Ok(Records { topic, records_max, end, reading: None })
+        Ok(Records { topic, records_max, end, reading: None, nothing: None })
     }
 
-    /// The records from the offset `from` on, as many as a batch holds, if there are any. Cancelling it loses nothing.
+    /// The records from the offset `from` on, as many as a batch holds, if any are known of. Cancelling it loses nothing.
     pub(super) async fn batch(&mut self, from: i64) -> Result<Option<Batch>, JournalError> {
         let reading = match self.reading.take() {
             Some(reading) if reading.from == from => reading,
             // One from before a seek is nobody's.
+            _ if *self.end.borrow() <= self.known_to(from) => return Ok(None),
             _ => self.read(from),
         };
+        let end = reading.end;
         let records = answered((&mut self.reading.insert(reading).task).await);
         self.reading = None;
         let records = records?;
-        let next_offset = records.last().map(|last| last.position.offset + 1);
-        Ok(next_offset.map(|next_offset| Batch { partition: 0, records, next_offset }))
+        let Some(last) = records.last() else {
+            self.nothing = Some((from, end));
+            return Ok(None);
+        };
+        let next_offset = last.position.offset + 1;
+        Ok(Some(Batch { partition: 0, records, next_offset }))
     }
 
-    /// Begins to read. What is appended from now on wakes whoever waits after it.
-    fn read(&mut self, from: i64) -> Reading {
-        self.end.mark_unchanged();
-        let (topic, records_max) = (Arc::clone(&self.topic), self.records_max);
-        Reading { from, task: tokio::task::spawn_blocking(move || topic.read(from, records_max)) }
+    fn read(&self, from: i64) -> Reading {
+        let (end, topic, records_max) = (*self.end.borrow(), Arc::clone(&self.topic), self.records_max);
+        Reading { from, end, task: tokio::task::spawn_blocking(move || topic.read(from, records_max)) }
     }
 
-    /// Waits until this process has appended something, at most for `pause`.
-    pub(super) async fn wait(&mut self, pause: Duration) {
-        let _ = tokio::time::timeout(pause, self.end.changed()).await;
+    /// Where the topic must end behind for a read from `from` to be of use.
+    fn known_to(&self, from: i64) -> i64 {
+        self.nothing.filter(|(place, _)| *place == from).map_or(from, |(_, end)| end.max(from))
+    }
+
+    /// Waits until there is something to read from `from` on, at most for `pause`.
+    pub(super) async fn wait(&mut self, from: i64, pause: Duration) -> Result<(), JournalError> {
+        let known_to = self.known_to(from);
+        tokio::select! {
+            biased;
+            // Its other end is in the file.
+            _ = self.end.wait_for(|end| *end > known_to) => Ok(()),
+            error = self.topic.file.look() => Err(error),
+            () = tokio::time::sleep(pause) => Ok(()),
+        }
     }
 
     /// Fails when the offset `from` is not in the topic, and not its end either.
@@ -90,6 +112,8 @@ impl Topic {
         let connection = connect(file.open.path())?;
         let id = topic_id(&connection, &name).map_err(|error| failed(file.open.path(), error))?;
         let id = id.ok_or_else(|| JournalError::Stop(format!("there is no topic {name}")))?;
+        let bounds = extent_bounds(&connection, id).map_err(|error| failed(file.open.path(), error))?;
+        file.ends.note(&name, bounds.1);
         Ok(Topic { file, connection: Mutex::new(connection), name, id })
     }
 
@@ -132,7 +156,8 @@ impl Topic {
     }
 
     fn check_range(&self, from: i64) -> Result<(), JournalError> {
-        let (start, end) = self.ask(|connection| super::extent_bounds(connection, self.id))?;
+        let (start, end) = self.ask(|connection| extent_bounds(connection, self.id))?;
+        self.file.ends.note(&self.name, end);
         if (start..=end).contains(&from) {
             return Ok(());
         }
@@ -157,7 +182,7 @@ mod tests {
         journal: SqliteJournal,
         name: TopicName,
         records: Records,
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
     }
 
     impl Scene {
@@ -167,7 +192,7 @@ mod tests {
             let name = TopicName::parse("t").unwrap();
             journal.open_topic(&name, u64::MAX).await.unwrap();
             let records = Records::open(&journal.file, &name, 10).await.unwrap();
-            Scene { journal, name, records, _folder: folder }
+            Scene { journal, name, records, folder }
         }
 
         async fn append(&self, count: usize) {
@@ -203,16 +228,60 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_appended_after_a_read_began_wakes_whoever_waits_behind_it() {
+    async fn what_is_appended_after_a_read_began_is_told_to_whoever_waits_behind_it() {
         let mut scene = Scene::open().await;
+        scene.append(1).await;
         scene.leave(0);
         while !scene.records.reading.as_ref().unwrap().task.is_finished() {
             tokio::task::yield_now().await;
         }
         scene.append(1).await;
-        assert_eq!(scene.offsets(0).await, [0; 0], "it was read before that");
-        let woken = tokio::time::timeout(PATIENCE, scene.records.wait(PATIENCE * 2)).await;
-        woken.expect("it wakes");
+        assert_eq!(scene.offsets(0).await, [0], "it was read before that");
+        tokio::time::timeout(PATIENCE, scene.records.wait(1, PATIENCE * 2)).await.expect("it is told").unwrap();
+        assert_eq!(scene.offsets(1).await, [1]);
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_are_told_what_another_process_appends() {
+        let mut scene = Scene::open().await;
+        let other = SqliteJournal::open(&scene.folder.path().join("journal.db")).unwrap();
+        let mut others = Vec::new();
+        for _ in 0..20 {
+            others.push(Records::open(&other.file, &scene.name, 10).await.unwrap());
+        }
+        let waiting = others.iter_mut().map(|records| records.wait(0, PATIENCE * 2));
+        let waiting = futures_util::future::join_all(waiting);
+        let (told, ()) = tokio::time::timeout(PATIENCE, futures_util::future::join(waiting, scene.append(1)))
+            .await
+            .expect("all are told");
+        assert!(told.iter().all(Result::is_ok), "{told:?}");
+        for records in &mut others {
+            assert_eq!(records.batch(0).await.unwrap().map(|batch| batch.next_offset), Some(1));
+        }
         assert_eq!(scene.offsets(0).await, [0]);
+    }
+
+    #[tokio::test]
+    async fn where_records_were_taken_away_a_reader_waits_for_new_ones() {
+        let mut scene = Scene::open().await;
+        scene.append(3).await;
+        let id = scene.records.topic.id;
+        let remove = move |transaction: &rusqlite::Transaction<'_>| {
+            transaction.execute(&format!("DELETE FROM {}", table(id)), [])
+        };
+        scene.journal.writer.run(remove).await.unwrap();
+        assert_eq!(scene.offsets(1).await, [0; 0]);
+        assert!(scene.records.wait(1, PATIENCE).now_or_never().is_none(), "there is nothing to be read");
+        scene.append(1).await;
+        tokio::time::timeout(PATIENCE, scene.records.wait(1, PATIENCE * 2)).await.expect("it is told").unwrap();
+        assert_eq!(scene.offsets(1).await, [3]);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_told_that_the_file_is_gone() {
+        let mut scene = Scene::open().await;
+        std::fs::remove_file(scene.folder.path().join("journal.db")).unwrap();
+        let told = tokio::time::timeout(PATIENCE, scene.records.wait(0, PATIENCE * 2)).await.expect("it is told");
+        assert!(told.unwrap_err().to_string().contains("was deleted or replaced"));
     }
 }

@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{RetentionLimits, table, topic_id};
+use super::topics::{table, topic_id};
 use crate::document::TopicName;
+use crate::journal::RetentionLimits;
 
 /// How many records one transaction removes at most.
 pub(super) const STEP: u64 = 2_000;

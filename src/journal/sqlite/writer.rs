@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::group::{Written, insert};
-use super::{AppendError, File, JournalError, Outcome, failed};
+use super::error::failed;
+use super::file::File;
+use super::group::{Append, Written, insert};
 use crate::document::TopicName;
+use crate::journal::{AppendError, JournalError, Outcome};
 use crate::panics;
 use crate::record::Record;
 use crate::sqlite::Turn;
@@ -111,7 +113,7 @@ impl Writer {
 
     /// Wakes who reads a topic, whose end this is now.
     pub(super) fn tell_end(&self, (topic, end): (TopicName, i64)) {
-        self.file.end_of(&topic).send_replace(end);
+        self.file.ends.note(&topic, end);
     }
 
     /// Bounds what `topic` may hold.
@@ -233,13 +235,6 @@ struct Thread {
     is_failing: bool,
 }
 
-/// An append that waits.
-pub(super) struct Append {
-    pub(super) topic: TopicName,
-    pub(super) records: Vec<Record>,
-    reply: oneshot::Sender<Result<i64, AppendError>>,
-}
-
 impl Thread {
     /// Writes until nobody can ask for it any more.
     fn run(mut self) {
@@ -332,7 +327,7 @@ impl Thread {
                     *self.load.failing() = None;
                 }
                 for (topic, end) in ends {
-                    self.file.end_of(&topic).send_replace(end);
+                    self.file.ends.note(&topic, end);
                 }
                 for (append, offset) in group.into_iter().zip(offsets) {
                     let answer = offset
