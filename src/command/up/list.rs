@@ -132,7 +132,7 @@ impl List<'_> {
                 ends: self.caught_up.and_then(|caught_up| caught_up.of(&rolled.plan.input).cloned()),
             };
             let roller = Roller { work, progress: Arc::clone(&rolled.progress) };
-            Part::thread(format!("rollup {}", rolled.plan.name), move |stop| {
+            Part::task(format!("rollup {}", rolled.plan.name), move |stop| {
                 let roller = roller.clone();
                 async move {
                     roller.run(stop).await;
