@@ -135,12 +135,8 @@ async fn attempt(
 async fn once(store: &dyn Store, stream: &Stream, document: &Part, letter: &Position) -> Result<bool, StoreError> {
     let mut transaction = store.begin(&stream.apply.rules, None).await?;
     transaction.apply(document).await.map_err(|refusal| refusal.error)?;
-    let closed = transaction.close_letter(letter, Closing::Applied).await.map_err(|error| match error {
-        // What was applied may be why.
-        StoreError::Contested(_) => error,
-        other => other.of_the_books(),
-    });
-    if !closed? {
+    let closed = transaction.close_letter(letter, Closing::Applied).await;
+    if !closed.map_err(StoreError::of_the_books_after_documents)? {
         return Ok(false);
     }
     transaction.commit().await?;

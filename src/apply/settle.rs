@@ -16,7 +16,7 @@ use crate::metrics::Applied;
 use crate::problem::{Problem, ProblemType};
 use crate::shutdown::Stop;
 use crate::store::tries::Tries;
-use crate::store::{Claim, CommitRefusal, Document, Documents, Letter, Next, Store, StoreError, Tally, Transaction};
+use crate::store::{Claim, CommitRefusal, Documents, Letter, Next, Store, StoreError, Tally, Transaction};
 use crate::stream::Stream;
 use crate::words::OnFailure;
 
@@ -195,7 +195,6 @@ impl<'s> Settling<'s> {
         }
         let mut run = self.begin().await?;
         let stopped = match run.records(from, to).await {
-            // What was applied may be why a letter cannot be written.
             Err(error @ StoreError::Contested(_)) => return Ok(Pass::Void { at: None, error }),
             stopped => stopped?,
         };
@@ -247,8 +246,7 @@ impl<'s> Settling<'s> {
     fn count(&self, tally: Tally, next_offset: i64, begun: Instant) {
         self.counts.committed(tally.applied, tally.duplicates);
         self.counts.transaction.observe(begun.elapsed());
-        let now_ms = clock::now_ms();
-        let range = self.claim.next_offset..next_offset;
+        let (now_ms, range) = (clock::now_ms(), self.claim.next_offset..next_offset);
         for kept in self.documents.records().iter().filter(|kept| range.contains(&kept.position.offset)) {
             let age_ms = now_ms.saturating_sub(kept.record.timestamp_ms).max(0);
             self.counts.row.observe(Duration::from_millis(age_ms.unsigned_abs()));
@@ -385,8 +383,7 @@ impl Run<'_> {
             return Ok(Some(problem));
         }
         let reason = problem.kind;
-        let document = self.documents.indices().binary_search(&index).ok().and_then(|at| self.documents.all().get(at));
-        let problem = problem.about(document.map(Document::tables).unwrap_or_default());
+        let problem = problem.about(self.documents.tables_of(index));
         let letter = Letter {
             stream: self.stream.name.clone(),
             position: kept.position.clone(),
@@ -395,10 +392,7 @@ impl Run<'_> {
             set_aside_ms: clock::now_ms(),
             attempts: 1,
         };
-        self.transaction.set_aside(&letter).await.map_err(|error| match error {
-            StoreError::Contested(_) => error,
-            other => other.of_the_books(),
-        })?;
+        self.transaction.set_aside(&letter).await.map_err(StoreError::of_the_books_after_documents)?;
         self.tally.dead_lettered += 1;
         self.set_aside.push((Receipt(letter.position), reason));
         Ok(None)

@@ -151,6 +151,12 @@ impl Documents {
         &self.0.borrow_dependent().indices
     }
 
+    /// The tables that the document of the record at `index` names; none when it is no document.
+    pub fn tables_of(&self, index: usize) -> Vec<String> {
+        let document = self.indices().binary_search(&index).ok().and_then(|at| self.all().get(at));
+        document.map(Document::tables).unwrap_or_default()
+    }
+
     /// The index of each record that is no document, and why.
     pub fn unreadable(&self) -> &[(usize, Problem)] {
         &self.0.borrow_dependent().unreadable

@@ -364,6 +364,14 @@ impl StoreError {
         }
     }
 
+    /// What a failure of the books means where documents were applied before: they may be why.
+    pub fn of_the_books_after_documents(self) -> Self {
+        match self {
+            StoreError::Contested(_) => self,
+            other => other.of_the_books(),
+        }
+    }
+
     /// A fault of the document.
     pub fn document(kind: ProblemType, detail: impl Into<String>) -> Self {
         StoreError::Document(Box::new(Problem::new(kind, detail)))

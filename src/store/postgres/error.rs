@@ -51,14 +51,6 @@ pub(super) fn after_documents(error: Error) -> StoreError {
     }
 }
 
-/// What a failure of the books means where a document may be why: that stays open.
-pub(super) fn of_the_books(error: StoreError) -> StoreError {
-    match error {
-        StoreError::Contested(_) => error,
-        other => other.of_the_books(),
-    }
-}
-
 /// Says what `error` means for a statement that a document asked for.
 pub(super) fn blamed(error: Error) -> StoreError {
     let Some(said) = error.as_db_error() else { return StoreError::Lost(lost(&error)) };

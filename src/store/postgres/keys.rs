@@ -13,7 +13,6 @@ use self::copy::copy;
 pub(super) use self::number::{Number, stream_number};
 use super::catalogue::quote;
 use super::connection::{Connection, column};
-use super::error::of_the_books;
 use crate::clock;
 use crate::document::Position;
 use crate::store::keys::{Holder, fingerprint, noted_ms, shortened, verdict};
@@ -74,7 +73,7 @@ pub(super) async fn keep(
         return Ok(Kept::All { fates, is_any_known: false });
     }
     asked.sort_unstable();
-    let whole = |error: StoreError| Refusal::new(of_the_books(error), None);
+    let whole = |error: StoreError| Refusal::new(error.of_the_books_after_documents(), None);
     let mut firsts = asked.clone();
     firsts.dedup_by_key(|key| key.key);
     let taken = match is_new && firsts.len() >= COPY_MIN {

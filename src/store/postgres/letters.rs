@@ -17,6 +17,10 @@ const LETTER: &str = r#"SELECT stream, topic, "partition", "offset", key, value,
 const LISTED: &str = r#"SELECT stream, topic, "partition", "offset", problem, set_aside_ms, attempts,
     octet_length(value)::int8 FROM {s}."_sluicegate_dead_letters" WHERE NOT is_dropped"#;
 
+/// Asks whether the position could be moved now, without a row that somebody could wait for.
+pub(super) const NOTHING_MOVED: &str =
+    r#"UPDATE {s}."_sluicegate_positions" SET next_offset = next_offset WHERE FALSE"#;
+
 /// Notes a letter.
 pub(super) const SET_ASIDE: &str = r#"INSERT INTO {s}."_sluicegate_dead_letters"
     (topic, "partition", "offset", stream, key, value, headers, timestamp_ms, reason, problem, set_aside_ms, attempts)

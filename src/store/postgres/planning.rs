@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 use super::catalogue::{Place, Table, ground, load, other_case};
 use super::connection::Connection;
 use super::ddl;
-use super::error::of_the_books;
 use super::plans::{Bulk, Plan, Plans, is_exact};
 use super::rights;
 use super::schema::{LOCK, lock_of};
@@ -89,7 +88,7 @@ impl Planner<'_> {
             if table.is_none() {
                 let sql = ddl::note(self.schema);
                 let noted = self.connection.execute(&sql, &[&place.schema, &place.name]).await;
-                noted.map_err(of_the_books)?;
+                noted.map_err(StoreError::of_the_books_after_documents)?;
             }
             self.plans.tables.remove(place);
             self.plans.forget_plans();

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use super::catalogue::quote;
 use super::connection::lost_in_silence;
 use super::desk::Desk;
-use super::error::{blamed, of_the_books};
+use super::error::blamed;
 use super::execute::{execute, parameters, prepared};
 use super::keys::{self, Kept};
 use super::letters;
@@ -157,7 +157,7 @@ impl<'s> PostgresTransaction<'s> {
         let whole = |error| Refusal::new(error, None);
         self.look(&deferred).await.map_err(whole)?;
         let noted = keys::note_duplicates(self.desk.connection(), self.schema, documents, &fates).await;
-        noted.map_err(|error| whole(of_the_books(error)))?;
+        noted.map_err(|error| whole(error.of_the_books_after_documents()))?;
         self.answers().await.map_err(whole)?;
         Ok(fates)
     }
@@ -229,7 +229,7 @@ impl<'s> PostgresTransaction<'s> {
         let done = self.desk.connection().execute(&sql, values).await;
         // What was sent before it may be why it failed.
         self.answers().await?;
-        done.map_err(of_the_books)
+        done.map_err(StoreError::of_the_books_after_documents)
     }
 }
 
@@ -287,12 +287,7 @@ impl Transaction for PostgresTransaction<'_> {
         }
         self.answers().await?;
         self.desk.connection().run_for_document(LOOK).await?;
-        // Moving the position comes next, where there is one: it is asked for without a row that somebody could wait for.
-        let books = format!(
-            r#"UPDATE {}."_sluicegate_positions" SET next_offset = next_offset WHERE FALSE"#,
-            quote(self.schema)
-        );
-        self.desk.connection().run(&books).await
+        self.execute(letters::NOTHING_MOVED, &[]).await.map(drop)
     }
 
     async fn set_aside(&mut self, letter: &Letter) -> Result<(), StoreError> {
