@@ -244,7 +244,7 @@ async fn write(file: StateFile, standing: &Standing, rows: Vec<Row>) -> Result<S
     on(file, move |file| file.write(&standing, Changes { rows, ..Changes::default() })).await
 }
 
-/// Does something to a file where it may block.
+/// Does something to a file, on a thread of tokio's blocking pool.
 async fn on(
     mut file: StateFile,
     work: impl FnOnce(&mut StateFile) -> Result<(), Trouble> + Send + 'static,

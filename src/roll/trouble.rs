@@ -42,7 +42,7 @@ impl From<JournalError> for Trouble {
     }
 }
 
-/// Runs what reads and writes a file where it may block.
+/// Runs what reads and writes a file, on a thread of tokio's blocking pool.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
 ) -> Result<T, Trouble> {

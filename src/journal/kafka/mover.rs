@@ -174,7 +174,7 @@ fn committed(
     Ok(found.elements().iter().filter_map(standing).collect())
 }
 
-/// Runs what waits for the cluster where it may block.
+/// Runs what waits for the cluster, on a thread of tokio's blocking pool.
 async fn blocking<T: Send + 'static>(
     ask: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
 ) -> Result<T, JournalError> {
