@@ -116,3 +116,26 @@ fn what_directories_have_published_is_remembered_by_a_backup() {
     let balance = home.run(&["verify", "activities"]).expect(0).json()[0].clone();
     assert_eq!((&balance["applied"], &balance["duplicates"]), (&2.into(), &0.into()), "{balance}");
 }
+
+#[test]
+fn paths_may_hold_what_means_something_in_an_address() {
+    for name in ["with space", "50%", "what?", "a#b", "%20", "?mode=ro#x%2F"] {
+        let home = Home::new();
+        let server = home.up();
+        server.applied(item(1));
+        home.run(&["backup", name]).expect(0);
+        let restored = Home::new();
+        std::fs::rename(home.path(name), restored.path("data")).unwrap();
+        let server = restored.up();
+        assert_eq!(ids(&server), [1], "{name}");
+        // And such a folder may be the data itself.
+        let data = restored.path(name);
+        drop(server);
+        std::fs::rename(restored.path("data"), &data).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+        command.current_dir(restored.path(".")).args(["--data", data.to_str().unwrap(), "backup", "again"]);
+        let ran = command.output().unwrap();
+        assert!(ran.status.success(), "{name}: {ran:?}");
+        assert!(restored.path("again/journal.db").exists() && restored.path("again/store.db").exists(), "{name}");
+    }
+}

@@ -147,6 +147,8 @@ fn what_a_table_cannot_take_is_set_aside_and_wholly_undone() {
         (insert("t", &[("exact", "NUMERIC", "123".into())]), "value-out-of-range", "123"),
         (insert("t", &[("short", "TEXT", "abcd".into())]), "value-out-of-range", "short"),
         (delete("t", &[int("nothing", 1)]), "unknown-column", "nothing"),
+        (delete("t", &[("nothing", "INTEGER", Value::Null)]), "unknown-column", "nothing"),
+        (delete("t", &[int("n", 1), ("nothing", "INTEGER", Value::Null)]), "unknown-column", "nothing"),
         (update("t", &[int("n", 2)], &[int("nothing", 1)]), "unknown-column", "nothing"),
         (delete("nowhere", &[int("n", 1)]), "unknown-table", "nowhere"),
         (update("nowhere", &[int("n", 1)], &[int("n", 1)]), "unknown-table", "nowhere"),
