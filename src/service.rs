@@ -64,24 +64,6 @@ pub struct Service {
 #[derive(Debug, Clone, Copy)]
 pub struct Caller(pub std::net::IpAddr);
 
-/// A web page of another site that a browser sends a request for: an extension of such requests, as far as their method
-/// only reads.
-#[derive(Debug, Clone)]
-pub struct Foreign {
-    /// Its origin, when the browser says it: not for an image or a link.
-    pub origin: Option<String>,
-    /// Whether the configuration lets it do everything.
-    pub is_allowed: bool,
-}
-
-impl Foreign {
-    /// Whether the page's origin is among these, of which `*` stands for any page.
-    pub fn is_named_in(&self, origins: &[String]) -> bool {
-        let is_it = |allowed: &String| allowed == "*" || self.origin.as_ref() == Some(allowed);
-        origins.iter().any(is_it)
-    }
-}
-
 /// A stream and how far it is applied.
 pub struct Served {
     /// The stream.

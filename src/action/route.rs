@@ -53,19 +53,6 @@ impl Route {
         self.text.split('/').enumerate().map(segment).collect::<Vec<_>>().join("/")
     }
 
-    /// Whether `path` has this route's shape.
-    pub fn is_of(&self, path: &str) -> bool {
-        let is_parameter = |index| self.parameters.iter().any(|(at, _)| *at == index);
-        let (mut route, mut path) = (self.text.split('/').enumerate(), path.split('/'));
-        loop {
-            match (route.next(), path.next()) {
-                (None, None) => return true,
-                (Some((index, fixed)), Some(segment)) if fixed == segment || is_parameter(index) => {}
-                _ => return false,
-            }
-        }
-    }
-
     /// Whether the route has a parameter of that name.
     pub fn has(&self, name: &str) -> bool {
         self.parameters.iter().any(|(_, known)| known == name)
@@ -87,11 +74,6 @@ mod tests {
         let route = Route::parse("/buy/{item}/for/{price}").unwrap();
         assert_eq!(route.shape(), Route::parse("/buy/{a}/for/{b}").unwrap().shape());
         assert_eq!(route.find("/buy/a%20b/for/5", "price"), Some("5"));
-        for (path, expected) in
-            [("/buy/a/for/5", true), ("/buy/a/for", false), ("/buy/a/for/5/", false), ("/sell/a/for/5", false)]
-        {
-            assert_eq!(route.is_of(path), expected, "{path}");
-        }
         assert_eq!((route.has("item"), route.has("user")), (true, false));
         for text in ["/{item}", "/buy/x{item}", "/buy/{}", "/buy/{a b}", "/b/{a}/{a}", "/b/{*a}", "/b/{a"] {
             assert!(Route::parse(text).is_err(), "{text}");

@@ -3,7 +3,7 @@
 //! A page in somebody's browser can reach a gate on that person's machine. It cannot read answers, since they carry no
 //! CORS header, but it can post, and by a name that it lets point to the machine (DNS rebinding) it could read as well. So
 //! what records or changes something needs a page that the configuration names, and a connection to a loopback address a
-//! `Host` of loopback. Requests of programs have neither `Origin` nor `Sec-Fetch-Site`, and pass with three look-ups.
+//! `Host` of loopback. What records or changes something is told by the rights of the route table. Requests of programs have neither `Origin` nor `Sec-Fetch-Site`, and pass with three look-ups.
 //!
 //! It does not know tokens.
 
@@ -14,9 +14,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
 use super::answer::Failure;
+use super::rights::{Right, Rights};
 use crate::excerpt;
 use crate::problem::ProblemType;
-use crate::service::{Foreign, Served, Service};
+use crate::service::Service;
 
 /// Browsers say with it how the page and the address are related; no script can set it.
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -38,6 +39,7 @@ const REQUEST_HEADERS: &str = "content-type, content-encoding, idempotency-key, 
 pub struct Doors {
     hosts: Vec<String>,
     origins: Vec<String>,
+    rights: Rights,
     service: Arc<Service>,
 }
 
@@ -52,15 +54,40 @@ pub(super) enum Pass {
     Preflight(String),
 }
 
+/// What a page may do with a request.
+enum Entry<'r> {
+    /// It reads, and its browser keeps the answer from it.
+    Reads,
+    /// It may ask with a body, and its browser keeps the answer from it.
+    Asks,
+    /// It may record or change something, and see the answer.
+    Sends,
+    /// Nothing: its origin must be named, by that stream or for everything.
+    Closed(Option<&'r str>),
+}
+
+/// A web page of another site that a browser sends a request for.
+struct Foreign {
+    /// Its origin, when the browser says it: not for an image or a link.
+    origin: Option<String>,
+}
+
+impl Foreign {
+    /// Whether the page's origin is among these, of which `*` stands for any page.
+    fn is_named_in(&self, origins: &[String]) -> bool {
+        let is_it = |allowed: &String| allowed == "*" || self.origin.as_ref() == Some(allowed);
+        origins.iter().any(is_it)
+    }
+}
+
 impl Doors {
-    /// `hosts` are allowed beside those of loopback, `origins` for everything.
-    pub fn new(hosts: Vec<String>, origins: Vec<String>, service: Arc<Service>) -> Self {
-        Doors { hosts, origins, service }
+    /// `hosts` are allowed beside those of loopback, `origins` for everything that `rights` are about.
+    pub fn new(hosts: Vec<String>, origins: Vec<String>, rights: Rights, service: Arc<Service>) -> Self {
+        Doors { hosts, origins, rights, service }
     }
 
-    /// Judges a request that came in on a loopback address or not. What is known of a foreign page goes with a request that
-    /// only reads by its method, since some of those are actions.
-    pub(super) fn judge<B>(&self, request: &mut Request<B>, is_loopback: bool) -> Result<Pass, Failure> {
+    /// Judges a request that came in on a loopback address or not.
+    pub(super) fn judge<B>(&self, request: &Request<B>, is_loopback: bool) -> Result<Pass, Failure> {
         let judged = self.pass(request, is_loopback);
         if let Err(failure) = &judged {
             self.service.refused_at_the_door(failure.problem());
@@ -68,56 +95,45 @@ impl Doors {
         judged
     }
 
-    fn pass<B>(&self, request: &mut Request<B>, is_loopback: bool) -> Result<Pass, Failure> {
+    fn pass<B>(&self, request: &Request<B>, is_loopback: bool) -> Result<Pass, Failure> {
         check_size(request)?;
         self.check_host(request, is_loopback)?;
-        let Some(mut foreign) = foreign(request) else { return Ok(Pass::In) };
-        foreign.is_allowed = foreign.is_named_in(&self.origins);
+        let Some(foreign) = foreign(request) else { return Ok(Pass::In) };
         let (method, path) = (request.method(), request.uri().path());
-        match *method {
-            Method::GET | Method::HEAD => {
-                request.extensions_mut().insert(foreign);
-                return Ok(Pass::In);
-            }
-            Method::OPTIONS => {
-                let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
-                let wanted = wanted.and_then(|wanted| Method::from_bytes(wanted.as_bytes()).ok());
-                let is_open = |wanted: &Method| self.is_open(wanted, path, &foreign).is_some();
-                return Ok(match (wanted.filter(is_open), foreign.origin) {
-                    (Some(_), Some(origin)) => Pass::Preflight(origin),
-                    _ => Pass::In,
-                });
-            }
-            _ => {}
+        if *method == Method::OPTIONS {
+            let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
+            let wanted = wanted.and_then(|wanted| wanted.to_str().ok());
+            let entry = wanted.map(|wanted| self.entry(wanted, path, &foreign));
+            return Ok(match (entry, foreign.origin) {
+                (Some(Entry::Asks | Entry::Sends), Some(origin)) => Pass::Preflight(origin),
+                _ => Pass::In,
+            });
         }
-        match self.is_open(method, path, &foreign) {
-            Some(_) if path.starts_with("/api/v1/query_") => Ok(Pass::In),
-            Some(_) => Ok(foreign.origin.map_or(Pass::In, Pass::Seen)),
-            None => {
-                let served = self.way_in(method, path).map(|served| served.stream.name.as_str());
-                Err(refusal(&foreign, served).last())
-            }
+        match self.entry(method.as_str(), path, &foreign) {
+            Entry::Reads | Entry::Asks => Ok(Pass::In),
+            Entry::Sends => Ok(foreign.origin.map_or(Pass::In, Pass::Seen)),
+            Entry::Closed(stream) => Err(refusal(&foreign, stream).last()),
         }
     }
 
-    /// Whether the configuration lets a page do what it asks for, which is not to read.
-    fn is_open(&self, method: &Method, path: &str, foreign: &Foreign) -> Option<()> {
-        let served = self.way_in(method, path);
-        let is_reading = served.is_none() && matches!(*method, Method::GET | Method::HEAD);
-        let may = foreign.is_allowed || served.is_some_and(|served| foreign.is_named_in(&served.stream.intake.cors));
-        (may && !is_reading).then_some(())
-    }
-
-    /// The stream that `method` at `path` is a way into.
-    fn way_in(&self, method: &Method, path: &str) -> Option<&Arc<Served>> {
-        if let Some(served) = path.strip_prefix("/v1/streams/").and_then(|name| self.service.stream(name)) {
-            return (*method == Method::POST).then_some(served);
+    /// What a page may do with a request, by what its route requires and by what the configuration says of the page.
+    fn entry<'r>(&'r self, method: &str, path: &'r str, foreign: &Foreign) -> Entry<'r> {
+        let is_reading = matches!(method, "GET" | "HEAD");
+        let is_allowed = foreign.is_named_in(&self.origins);
+        let required = self.rights.of(method, path);
+        match required.map(|required| (required.right, required.stream)) {
+            Some((Right::Publish(_), stream)) => {
+                let served = stream.and_then(|name| self.service.stream(name));
+                match served.is_some_and(|served| foreign.is_named_in(&served.stream.intake.cors)) || is_allowed {
+                    true => Entry::Sends,
+                    false => Entry::Closed(served.map(|served| served.stream.name.as_str())),
+                }
+            }
+            Some((Right::Read | Right::None, _)) | None if is_reading => Entry::Reads,
+            _ if !is_allowed => Entry::Closed(None),
+            Some((Right::Read, _)) => Entry::Asks,
+            _ => Entry::Sends,
         }
-        self.service.streams.iter().find(|served| {
-            let mut actions = served.stream.intake.actions.iter();
-            *method == Method::POST && served.stream.intake.routes.iter().any(|route| route == path)
-                || actions.any(|action| action.method.word() == method.as_str() && action.path.is_of(path))
-        })
     }
 
     /// RFC 9112, 3.2: one `Host`. One that is asked for by its whole address is asked for by that name.
@@ -178,7 +194,7 @@ pub(super) fn preflight(origin: &str) -> Response<Body> {
 }
 
 /// Lets a web page of `origin` see the answer.
-pub fn open_to(headers: &mut HeaderMap, origin: &str) {
+pub(super) fn open_to(headers: &mut HeaderMap, origin: &str) {
     // It came in a header.
     headers.extend(HeaderValue::from_str(origin).ok().map(|origin| (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)));
     let seen = HeaderValue::from_static("location, preference-applied, retry-after");
@@ -187,7 +203,7 @@ pub fn open_to(headers: &mut HeaderMap, origin: &str) {
 }
 
 /// The refusal of a page, by the words of the configuration that would let it in.
-pub fn refusal(foreign: &Foreign, stream: Option<&str>) -> Failure {
+fn refusal(foreign: &Foreign, stream: Option<&str>) -> Failure {
     let page = match &foreign.origin {
         Some(origin) => format!("a web page of {}", shown(origin.as_bytes())),
         None => "a web page of another site".to_owned(),
@@ -217,7 +233,7 @@ fn foreign<B>(request: &Request<B>) -> Option<Foreign> {
         return None;
     }
     let origin = origin.filter(|_| is_one).and_then(|origin| Some(origin.to_str().ok()?.to_owned()));
-    Some(Foreign { origin, is_allowed: false })
+    Some(Foreign { origin })
 }
 
 /// Whether an origin is that of the host asked. A proxy in front may speak TLS, so either scheme is right.

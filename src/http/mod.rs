@@ -11,6 +11,7 @@ pub mod doors;
 mod pace;
 mod packing;
 mod reading;
+pub mod rights;
 pub mod room;
 pub mod routes;
 pub mod server;
@@ -39,6 +40,11 @@ pub fn router(service: &Arc<Service>, readiness: &Arc<Readiness>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
     if access::is_wanted() { router.layer(axum::middleware::from_fn(access::log)) } else { router }
+}
+
+/// What the routes of a process require.
+pub fn rights(service: &Service) -> Result<rights::Rights, matchit::InsertError> {
+    table::rights(&routes::of(service))
 }
 
 async fn not_found(request: Request) -> Response<Body> {

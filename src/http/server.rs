@@ -48,7 +48,7 @@ pub async fn serve(listener: TcpListener, routes: Router, doors: Arc<Doors>, sto
             let mut routes = routes.clone();
             let pass = match super::is_unreadable(request.uri().path()) {
                 true => Err(super::unreadable()),
-                false => doors.judge(&mut request, is_loopback).map_err(Failure::into_response),
+                false => doors.judge(&request, is_loopback).map_err(Failure::into_response),
             };
             async move {
                 let pass = match pass {

@@ -13,9 +13,12 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
 use axum::http::Response;
 use axum::routing::{MethodFilter, MethodRouter};
+use matchit::InsertError;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::answer::{Answer, respond};
+pub use super::rights::Right;
+use super::rights::Rights;
 use crate::problem::ProblemType;
 use crate::readiness::Readiness;
 use crate::service::Service;
@@ -38,19 +41,6 @@ pub enum Method {
     Post,
     /// Gives up.
     Delete,
-}
-
-/// What somebody must be allowed to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Right {
-    /// Nothing: it tells nothing of documents.
-    None,
-    /// To send documents: into this stream, or into the one that the path names.
-    Publish(Option<String>),
-    /// To read documents, tables and what became of them.
-    Read,
-    /// To act for the people who run it.
-    Operate,
 }
 
 /// Where a parameter of a request stands.
@@ -124,7 +114,7 @@ impl Answered {
 
 impl Method {
     /// The word of the protocol.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Method::Get => "GET",
             Method::Post => "POST",
@@ -207,6 +197,11 @@ impl Route {
         self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
     }
 
+    /// The path as the router has it.
+    fn pattern(&self) -> String {
+        self.pattern.clone().unwrap_or_else(|| self.path.to_string())
+    }
+
     fn methods(self, service: &Arc<Service>, readiness: &Arc<Readiness>, to: MethodRouter) -> MethodRouter {
         let (service, readiness, handler) = (Arc::clone(service), Arc::clone(readiness), self.handler);
         let answer = move |path: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
@@ -223,11 +218,16 @@ impl Route {
     }
 }
 
+/// What these routes require.
+pub(super) fn rights(routes: &[Route]) -> Result<Rights, InsertError> {
+    Rights::new(routes.iter().map(|route| (route.method.word(), route.pattern(), route.right.clone())))
+}
+
 /// The router of these routes. Those of one path stand together, so that their methods are its `Allow`.
 pub(super) fn router(routes: Vec<Route>, service: &Arc<Service>, readiness: &Arc<Readiness>) -> Router {
     let mut paths: Vec<(String, MethodRouter)> = Vec::new();
-    for mut route in routes {
-        let pattern = route.pattern.take().unwrap_or_else(|| route.path.to_string());
+    for route in routes {
+        let pattern = route.pattern();
         let found = paths.iter().position(|(path, _)| *path == pattern);
         let (path, methods) = found.map_or_else(|| (pattern, MethodRouter::new()), |at| paths.swap_remove(at));
         paths.push((path, route.methods(service, readiness, methods)));

@@ -13,23 +13,17 @@ use crate::action::{Action, Content, Given, Source};
 use crate::clock;
 use crate::http::answer::{Answer, Failure, respond, with_type};
 use crate::http::body;
-use crate::http::doors;
 use crate::json::{self, Json};
 use crate::problem::{Problem, ProblemType};
 use crate::query_string;
 use crate::record::TEXT;
-use crate::service::{Caller, Foreign, Served, Service};
+use crate::service::{Caller, Served, Service};
 
 /// Calls `action`. `HEAD` is answered as `GET` is, and records nothing. The request's body is read where a template takes
 /// something from it.
 pub async fn call(service: &Service, served: &Served, action: &Action, request: Request) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let foreign = head.extensions.get::<Foreign>();
-    let is_refused = |foreign: &&Foreign| !foreign.is_allowed && !foreign.is_named_in(&served.stream.intake.cors);
-    let answer = match foreign.filter(is_refused) {
-        Some(foreign) => Err(doors::refusal(foreign, Some(served.stream.name.as_str()))),
-        None => run(service, served, action, &head, body).await,
-    };
+    let answer = run(service, served, action, &head, body).await;
     if let Err(failure) = &answer
         && super::is_refusal(failure.problem())
     {
@@ -37,9 +31,6 @@ pub async fn call(service: &Service, served: &Served, action: &Action, request: 
     }
     let mut response = respond(answer);
     let headers = response.headers_mut();
-    if let Some(origin) = foreign.filter(|foreign| !is_refused(foreign)).and_then(|foreign| foreign.origin.as_ref()) {
-        doors::open_to(headers, origin);
-    }
     // Every call is an event of its own: nobody on the way may answer for us.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // The text may hold what the caller sent: no browser shall take it for a page.

@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+use sluicegate::http::rights::Right;
+use sluicegate::http::routes;
+
 use crate::support::{Connection, Documents, Home, Process, Request, Response, Target, unapplicable};
 
 const CONFIG: &str = r#"
@@ -120,6 +123,26 @@ fn a_foreign_page_records_and_changes_nothing() {
     }
     for topic in ["closed", "open", "game", "quiet"] {
         assert_eq!(records(&home, topic), 0, "{topic}");
+    }
+}
+
+#[test]
+fn whatever_route_there_is_a_foreign_page_only_reads_by_it() {
+    let home = Home::with(CONFIG);
+    let server = home.up();
+    for route in routes::fixed().into_iter().chain(routes::of_health()) {
+        let path: Vec<_> = route.path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect();
+        let (method, path) = (route.method.word(), path.join("/"));
+        let ask = |page| server.send(with(Request::new(method, &path).header("Host", &own(&server)), page));
+        let is_reading = method == "GET";
+        if matches!(route.right, Right::Publish(_) | Right::Operate) {
+            assert!(!is_reading, "{path} records or changes something, and is a GET");
+        }
+        assert_eq!(ask(EVIL).status == 403, !is_reading, "{method} {path}");
+        let named = ask(CONSOLE);
+        assert_ne!(named.status, 403, "{method} {path}");
+        let is_seen = named.header("access-control-allow-origin").is_some();
+        assert_eq!(is_seen, matches!(route.right, Right::Publish(_) | Right::Operate), "{method} {path}");
     }
 }
 

@@ -178,7 +178,8 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("http::packing", &["aside", "budget", "format", "http::answer", "problem"]),
     ("http::room", &["http::answer", "problem"]),
     ("http::body", &["budget", "format", "http::answer", "http::packing", "problem", "service"]),
-    ("http::doors", &["excerpt", "http::answer", "problem", "service"]),
+    ("http::rights", &[]),
+    ("http::doors", &["excerpt", "http::answer", "http::rights", "problem", "service"]),
     (
         "intake",
         &[
@@ -191,7 +192,6 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "gate",
             "http::answer",
             "http::body",
-            "http::doors",
             "http::room",
             "json",
             "media_type",
@@ -234,6 +234,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "http::answer",
             "http::body",
             "http::doors",
+            "http::rights",
             "http::room",
             "intake",
             "media_type",

@@ -43,8 +43,9 @@ impl List<'_> {
         let address = listener.local_addr()?;
         let readiness = Readiness::new(Arc::clone(self.service), Arc::clone(self.health));
         let routes = http::router(self.service, &Arc::new(readiness));
+        let rights = http::rights(self.service).map_err(|error| Failed::Error(error.into()))?;
         let (hosts, origins) = (self.config.allowed_hosts.clone(), self.config.allowed_origins.clone());
-        let doors = Arc::new(http::doors::Doors::new(hosts, origins, Arc::clone(self.service)));
+        let doors = Arc::new(http::doors::Doors::new(hosts, origins, rights, Arc::clone(self.service)));
         // Kept, so that the address is not lost while the part is begun again; and let go with the stop, so that nobody
         // waits for an answer that will not come.
         let kept = Arc::new(Mutex::new(Some(listener.into_std()?)));
