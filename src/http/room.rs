@@ -35,12 +35,14 @@ pub struct Room(Option<SemaphorePermit<'static>>);
 
 /// Waits for room for an answer of so many bytes.
 pub async fn room(bytes: usize) -> Result<Room, Failure> {
-    if bytes <= SMALL_BYTES_MAX {
-        return Ok(Room(None));
-    }
-    let kib = in_kib(bytes).min(ANSWERS_KIB_MAX);
+    let mut room = Room(None);
+    room.hold(bytes).await?;
+    Ok(room)
+}
+
+async fn take(kib: usize) -> Result<SemaphorePermit<'static>, Failure> {
     match tokio::time::timeout(ROOM_TIMEOUT, ANSWERS.acquire_many(kib as u32)).await {
-        Ok(Ok(permit)) => Ok(Room(Some(permit))),
+        Ok(Ok(permit)) => Ok(permit),
         _ => {
             let detail = "too many large answers wait for their clients to read them";
             Err(Failure::new(ProblemType::Overloaded, detail).with("kept", "no").retry_after(2))
@@ -49,6 +51,20 @@ pub async fn room(bytes: usize) -> Result<Room, Failure> {
 }
 
 impl Room {
+    /// Waits until there is room for `bytes` in all.
+    pub async fn hold(&mut self, bytes: usize) -> Result<(), Failure> {
+        let has = self.0.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let kib = in_kib(bytes).min(ANSWERS_KIB_MAX);
+        if bytes <= SMALL_BYTES_MAX || kib <= has {
+            return Ok(());
+        }
+        match (&mut self.0, take(kib - has).await?) {
+            (Some(permit), more) => permit.merge(more),
+            (none, more) => *none = Some(more),
+        }
+        Ok(())
+    }
+
     /// Gives back what an answer of so many bytes does not need.
     pub fn shrink(&mut self, bytes: usize) {
         let Some(permit) = &mut self.0 else { return };
@@ -133,7 +149,10 @@ mod tests {
         }
         drop(kept);
         assert_eq!(String::from_utf8(read).unwrap(), text);
-        let mut room = super::room(1 << 20).await.unwrap();
+        let mut room = super::room(1).await.unwrap();
+        room.hold(512 << 10).await.unwrap();
+        room.hold(1 << 20).await.unwrap();
+        assert_eq!(room.0.as_ref().unwrap().num_permits(), 1024);
         room.shrink(100 << 10);
         assert_eq!(room.0.as_ref().unwrap().num_permits(), 100);
         room.shrink(1);

@@ -1,8 +1,10 @@
 //! A request with many documents: an outcome for each.
 
+use std::iter::Peekable;
 use std::time::Instant;
 
-use axum::http::{HeaderValue, StatusCode};
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -11,7 +13,7 @@ use super::request::Ask;
 use crate::aside::{self, Slice};
 use crate::document::{Position, Receipt};
 use crate::http::answer::{Answer, Failure, json as json_answer};
-use crate::http::room;
+use crate::http::room::{self, Room};
 use crate::problem::{Problem, ProblemType};
 use crate::query::{Fate, Status};
 use crate::record::Record;
@@ -25,6 +27,16 @@ const PROBLEMS_BYTES_MAX: usize = 1 << 20;
 
 /// What a document takes in an answer, with its receipt or a problem that is only named.
 const FATE_BYTES: usize = 400;
+
+/// What a document takes while it is judged and kept, besides its own bytes and what is said of it: its record, what became
+/// of it, and that again as the text of the answer.
+const JUDGED_BYTES: usize = 1 << 10;
+
+/// So many documents need no room.
+const DOCUMENTS_FEW: usize = 64;
+
+/// The outcomes of so many documents are written in less than a millisecond.
+const WRITTEN_AT_ONCE: usize = 1_000;
 
 /// What became of one document of the body.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -71,27 +83,16 @@ pub(super) async fn post<P: Iterator<Item = arrived::Part>>(
     route: Option<&str>,
     ask: &Ask,
     length: usize,
+    expected: usize,
     parts: impl FnOnce() -> Result<P, Problem>,
 ) -> Answer {
     let stream = &served.stream;
     let record_bytes_max = service.journal.record_bytes_max();
     let judging = Judging { service, served, via: super::via(route), ask, record_bytes_max };
-    let (mut unread, mut left, mut judged) = (Some(parts), None, Judged::default());
-    let judge = |slice: &Slice| {
-        if let Some(parts) = unread.take() {
-            match parts() {
-                Ok(parts) => left = Some(parts),
-                Err(problem) => return Some(Err(problem.into())),
-            }
-        }
-        judged.go_on(&judging, left.as_mut()?, slice)
-    };
-    aside::in_slices(super::work_of(stream, length), judge).await??;
+    let (judged, room) = judge_all(&judging, length, expected, parts).await?;
     let Judged { mut fates, records, mut described } = judged;
-    // Known before anything is kept: what is kept must be answered.
-    let room = room::room(fates.len() * FATE_BYTES + described.bytes).await?;
     if ask.is_dry_run || records.is_empty() {
-        return Ok(room::keep(answer(fates), room));
+        return Ok(answer(fates, room));
     }
     let (begun, count, way) = (Instant::now(), records.len(), served.way(super::via(route)));
     let positions = service.journal.append(&stream.topic, records).await?;
@@ -106,7 +107,7 @@ pub(super) async fn post<P: Iterator<Item = arrived::Part>>(
     if let Some(wait) = wait {
         note_outcomes(service, served, &mut accepted, &mut described, Instant::now() + wait).await;
     }
-    let mut response = room::keep(answer(fates), room);
+    let mut response = answer(fates, room);
     if let Some(applied) = wait.and_then(|wait| HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok()) {
         response.headers_mut().insert("preference-applied", applied);
     }
@@ -130,25 +131,73 @@ struct Judging<'r> {
     record_bytes_max: usize,
 }
 
+/// Judges the documents of a body, of which there are probably `expected`; gives them with the room that their answer needs.
+async fn judge_all<P: Iterator<Item = arrived::Part>>(
+    by: &Judging<'_>,
+    length: usize,
+    expected: usize,
+    parts: impl FnOnce() -> Result<P, Problem>,
+) -> Result<(Judged, Room), Failure> {
+    let (mut unread, mut left, mut judged) = (Some(parts), None, Judged::default());
+    // Taken before anything is judged, since what is judged takes memory; and what is kept must be answered.
+    let mut most = expected.clamp(DOCUMENTS_FEW, DOCUMENTS_MAX);
+    let mut room = room::room(most * JUDGED_BYTES).await?;
+    let work = super::work_of(&by.served.stream, length);
+    loop {
+        let judge = |slice: &Slice| {
+            if let Some(parts) = unread.take() {
+                match parts() {
+                    Ok(parts) => left = Some(parts.peekable()),
+                    Err(problem) => return Some(Err(problem.into())),
+                }
+            }
+            judged.go_on(by, left.as_mut()?, most, slice)
+        };
+        match aside::in_slices(work, judge).await?? {
+            Progress::All => break,
+            Progress::NeedsRoom => most = DOCUMENTS_MAX,
+        }
+        room.hold(most * JUDGED_BYTES).await?;
+    }
+    let bytes = judged.fates.len() * JUDGED_BYTES + judged.described.bytes;
+    room.shrink(bytes);
+    room.hold(bytes).await?;
+    Ok((judged, room))
+}
+
+/// How far the documents are judged.
+enum Progress {
+    All,
+    /// There are more than there is room for.
+    NeedsRoom,
+}
+
 impl Judged {
-    /// Judges what is left, until the slice of time is over; gives something when nothing is left, or the body is refused.
+    /// Judges what is left, until the slice of time is over; gives something when nothing is left, when there are `most` and
+    /// more to come, or when the body is refused.
     fn go_on(
         &mut self,
         by: &Judging<'_>,
-        left: &mut impl Iterator<Item = arrived::Part>,
+        left: &mut Peekable<impl Iterator<Item = arrived::Part>>,
+        most: usize,
         slice: &Slice,
-    ) -> Option<Result<(), Failure>> {
-        for part in left {
+    ) -> Option<Result<Progress, Failure>> {
+        while left.peek().is_some() {
             if self.fates.len() == DOCUMENTS_MAX {
                 let detail = format!("the body holds more than {DOCUMENTS_MAX} documents; send them in several bodies");
                 return Some(Err(Failure::new(ProblemType::DocumentTooLarge, detail)));
             }
-            self.judge(by, part);
+            if self.fates.len() == most {
+                return Some(Ok(Progress::NeedsRoom));
+            }
+            if let Some(part) = left.next() {
+                self.judge(by, part);
+            }
             if slice.is_over() {
                 return None;
             }
         }
-        Some(Ok(()))
+        Some(Ok(Progress::All))
     }
 
     fn judge(&mut self, by: &Judging<'_>, part: arrived::Part) {
@@ -222,7 +271,8 @@ async fn note_outcomes(
     }
 }
 
-fn answer(results: Vec<Piece>) -> axum::http::Response<axum::body::Body> {
+/// The answer, in its room. A long one is written aside, but at once: what was kept is answered.
+fn answer(results: Vec<Piece>, mut room: Room) -> Response<Body> {
     let rejected = results.iter().filter(|fate| fate.status == Status::Rejected).count();
     let accepted = results.len() - rejected;
     let status = match (accepted, rejected) {
@@ -230,6 +280,10 @@ fn answer(results: Vec<Piece>) -> axum::http::Response<axum::body::Body> {
         (0, _) => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::MULTI_STATUS,
     };
+    let is_long = results.len() > WRITTEN_AT_ONCE;
     // All members are text and numbers, so it cannot fail.
-    json_answer(status, serde_json::to_string(&Summary { accepted, rejected, results }).unwrap_or_default())
+    let write = || serde_json::to_string(&Summary { accepted, rejected, results }).unwrap_or_default();
+    let text = if is_long { tokio::task::block_in_place(write) } else { write() };
+    room.shrink(text.len());
+    room::keep(json_answer(status, text), room)
 }

@@ -9,17 +9,18 @@ mod events;
 pub mod files;
 mod request;
 mod single;
+mod yaml;
 
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use bytes::Bytes;
 
-use self::arrived::{Arrived, Part, parts};
+use self::arrived::{Arrived, parts};
 pub use self::batch::{Piece, Summary};
 pub use self::echo::Echo;
 use self::request::{Ask, Media};
 pub use self::single::DryRun;
-use crate::aside::{self, Slice};
+use crate::aside;
 use crate::clock;
 use crate::format::lines::Layout;
 use crate::gate::DocumentKind;
@@ -31,8 +32,8 @@ use crate::record::{Headers, Record};
 use crate::service::{BY_NAME, Served, Service};
 use crate::stream::Stream;
 
-/// Reading YAML takes so many times what judging the same bytes of JSON does.
-const YAML_WEIGHT: usize = 16;
+/// An event in a batch takes so much, most of them.
+const EVENT_BYTES: usize = 256;
 
 /// The media types of bodies, most of which have relatives that are taken too.
 pub const TAKES: &[&str] = &[
@@ -96,7 +97,7 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
         Media::Event => one_max.saturating_add(one_max / 3).saturating_add(events::ATTRIBUTES_BYTES_MAX),
         Media::Lines | Media::Yaml | Media::Events => body::BATCH_BYTES_MAX,
     };
-    let body::Received { bytes, share } = body::read(service, &head, body, bytes_max).await.map_err(unread)?;
+    let body::Received { bytes, mut share } = body::read(service, &head, body, bytes_max).await.map_err(unread)?;
     let one = |document| match ask.is_event {
         true => events::binary(&head.headers, document),
         false => Ok(Arrived::plain(document)),
@@ -114,20 +115,16 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
                 DocumentKind::Changes { .. } => Layout::Values,
                 DocumentKind::Events { .. } => Layout::Lines,
             };
-            batch::post(service, served, route, &ask, length, || Ok(parts(&bytes, layout, one_max))).await
+            let lines = lines_in(&bytes).await?;
+            batch::post(service, served, route, &ask, length, lines, || Ok(parts(&bytes, layout, one_max))).await
         }
         Media::Yaml => {
             // Several documents in one body are answered like several lines.
-            let mut parts = read_yaml(&bytes, one_max).await?;
+            let mut parts = yaml::read(&bytes, one_max, &mut share).await?;
             if parts.len() > 1 && !ask.is_event {
-                batch::post(service, served, route, &ask, length, || Ok(parts.into_iter())).await
+                batch::post(service, served, route, &ask, length, parts.len(), || Ok(parts.into_iter())).await
             } else {
-                let none = |what| Err(Problem::new(ProblemType::NotJson, format!("the body holds {what}")));
-                let document = match (parts.len(), parts.pop()) {
-                    (1, Some(part)) => part.document.and_then(|arrived| one(arrived.bytes)),
-                    (0, _) => none("no YAML document"),
-                    _ => none("several YAML documents, and an event has one as its data"),
-                };
+                let document = yaml::only(&mut parts).and_then(|arrived| one(arrived.bytes));
                 single::post(service, served, route, &ask, length, || document).await
             }
         }
@@ -137,28 +134,18 @@ async fn take(service: &Service, served: &Served, route: Option<&str>, request: 
         }
         Media::Events => {
             let bytes = arrived::without_mark(bytes);
-            batch::post(service, served, route, &ask, length, || events::batch(&bytes)).await
+            let expected = length / EVENT_BYTES;
+            batch::post(service, served, route, &ask, length, expected, || events::batch(&bytes)).await
         }
     };
     // An answer that repeats the document is as heavy as it.
     Ok(room::keep(response?, share))
 }
 
-/// The documents of a body of YAML, as JSON: one more than are taken, at most.
-async fn read_yaml(body: &Bytes, one_max: usize) -> Result<Vec<Part>, Failure> {
-    let (mut left, mut read) = (parts(body, Layout::Yaml, one_max), Vec::new());
-    let work = |slice: &Slice| {
-        while read.len() <= batch::DOCUMENTS_MAX {
-            let Some(part) = left.next() else { break };
-            read.push(part);
-            if slice.is_over() {
-                return None;
-            }
-        }
-        Some(())
-    };
-    aside::in_slices(body.len().saturating_mul(YAML_WEIGHT), work).await?;
-    Ok(read)
+/// How many lines there are, which is how many documents there are in most bodies.
+async fn lines_in(body: &Bytes) -> Result<usize, Failure> {
+    let ends = aside::run(body.len(), || body.iter().filter(|byte| **byte == b'\n').count()).await?;
+    Ok(ends + 1)
 }
 
 /// The work that judging so many bytes is, in bytes of usual documents: patterns that go back take long on few.

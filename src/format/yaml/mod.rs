@@ -5,6 +5,7 @@
 //! refused: tags, keys that are no text, infinity. An alias repeats the JSON of what it names, so the limit on the result
 //! bounds what aliases can blow up. It cuts no text into documents (`marks` does, for the cutter) and judges no meaning.
 
+mod ahead;
 pub(super) mod marks;
 mod scalar;
 
@@ -12,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
+use self::ahead::{Ahead, MARKS_AHEAD_MAX};
 use self::scalar::Plain;
 use crate::excerpt::{self, VALUE_CHARS};
 use crate::json::{DEPTH_MAX, pointer};
@@ -35,13 +37,21 @@ pub fn to_json(source: &[u8], first_line: usize, bytes_max: usize) -> Result<Str
         is_begun: false,
         violations: Violations::default(),
     };
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| {
-            let place = place(*error.marker(), first_line);
-            let (words, mend) = (error.info(), mend(error.info()));
-            Problem::new(ProblemType::NotJson, format!("this is not YAML: {words} at {place}{mend}"))
+    let ahead = Ahead::default();
+    for event in Parser::new_from_iter(ahead.chars(text)) {
+        let (event, span) = event.map_err(|error| match ahead.is_too_far() {
+            true => too_many_ahead(),
+            false => {
+                let place = place(*error.marker(), first_line);
+                let (words, mend) = (error.info(), mend(error.info()));
+                Problem::new(ProblemType::NotJson, format!("this is not YAML: {words} at {place}{mend}"))
+            }
         })?;
+        ahead.begin_anew();
         writer.take(event, span)?;
+    }
+    if ahead.is_too_far() {
+        return Err(too_many_ahead());
     }
     writer.finish()
 }
@@ -61,6 +71,14 @@ fn mend(words: &str) -> &'static str {
         }
         _ => "",
     }
+}
+
+fn too_many_ahead() -> Problem {
+    let detail = format!(
+        "a list or mapping in brackets has more than {MARKS_AHEAD_MAX} marks (`,` `:` `[` and their like); write it as lines, or \
+         send the document as JSON"
+    );
+    Problem::new(ProblemType::DocumentTooLarge, detail)
 }
 
 /// Line and column, in words.

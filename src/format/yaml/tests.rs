@@ -157,3 +157,26 @@ fn what_yaml_does_not_have_is_refused_with_what_would_be_right() {
         assert_eq!(json(yaml), expected, "{yaml:?}");
     }
 }
+
+#[test]
+fn what_stands_in_brackets_is_bounded_and_what_stands_in_lines_is_not() {
+    let many = |piece: &str, count: usize| piece.repeat(count);
+    let text = |piece: &str| format!("z: [1]\na: |\n  {}\n", many(piece, 19_000));
+    for (yaml, is_taken) in [
+        (format!("[{}1]", many("1,", 19_000)), true),
+        (format!("[{}1]", many("1,", 21_000)), false),
+        (format!("[{}1]", many("&a 1,", 11_000)), false),
+        (format!("a: [[{}1]]", many("1,", 21_000)), false),
+        (format!("{{{}}}", (0..11_000).map(|nth| format!("k{nth}: 1,")).collect::<String>()), false),
+        (format!("[1,{{a: [{}1]}}]", many("[],", 7_000)), false),
+        (format!("[{}", many("1,", 21_000)), false),
+        (many("- [1, {a: b}]\n", 30_000), true),
+        ((0..60_000).map(|nth| format!("k{nth}: [1]\n")).collect(), true),
+        (text("1,"), true),
+    ] {
+        let read = to_json(yaml.as_bytes(), 1, 4 << 20);
+        let kind = read.as_ref().err().map(|problem| problem.kind);
+        let expected = (!is_taken).then_some(ProblemType::DocumentTooLarge);
+        assert_eq!(kind, expected, "{}: {:?}", &yaml[..20], read.err());
+    }
+}

@@ -7,6 +7,7 @@ use crate::support::{Connection, Home, Request, Target};
 
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
+const YAML: &str = "application/yaml";
 
 fn to(stream: &str, media: &str, body: impl AsRef<[u8]>) -> Request {
     Request::post(&format!("/v1/streams/{stream}"), body).header("Content-Type", media)
@@ -132,4 +133,64 @@ fn packed_bodies_have_time_to_be_unpacked_whoever_else_unpacks() {
             },
         },
     ]);
+}
+
+#[test]
+fn yaml_takes_no_more_memory_than_it_has_room_for() {
+    fn attack(beside: &Beside, body: String) -> String {
+        let body = packed("kept", YAML, body);
+        many(beside, 6, 1, |_| body.clone())
+    }
+    check(&[
+        Attack {
+            name: "200,000 anchors in brackets",
+            ready: nothing,
+            run: |beside| attack(beside, format!("[{}1]", "&a 1,".repeat(200_000))),
+        },
+        Attack {
+            name: "200,000 anchors in lines",
+            ready: nothing,
+            run: |beside| attack(beside, (0..80_000).map(|nth| format!("- &a{nth} 1\n")).collect()),
+        },
+        Attack {
+            name: "95,000 keys in brackets",
+            ready: nothing,
+            run: |beside| {
+                let keys: String = (0..95_000).map(|nth| format!("k{nth}: 1,")).collect();
+                attack(beside, format!("{{{keys}}}"))
+            },
+        },
+        Attack {
+            name: "95,000 keys in lines",
+            ready: nothing,
+            run: |beside| attack(beside, (0..95_000).map(|nth| format!("k{nth}: 1\n")).collect()),
+        },
+        Attack {
+            name: "as much in brackets as is taken, in 16 documents",
+            ready: nothing,
+            run: |beside| attack(beside, format!("---\n[{}1]\n", "&a 1,".repeat(9_500)).repeat(16)),
+        },
+        Attack {
+            name: "aliases of aliases, in 16 documents",
+            ready: nothing,
+            run: |beside| {
+                let mut document = "---\n- &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
+                for nth in 1..5 {
+                    let aliases = vec![format!("*a{}", nth - 1); 9].join(",");
+                    document.push_str(&format!("- &a{nth} [{aliases}]\n"));
+                }
+                attack(beside, document.repeat(16))
+            },
+        },
+        Attack { name: "brackets in brackets", ready: nothing, run: |beside| attack(beside, "[".repeat(900_000)) },
+    ]);
+}
+
+#[test]
+fn answers_that_nobody_reads_have_their_room_from_the_start() {
+    check(&[Attack {
+        name: "20,000 refusals, not read by 30 clients",
+        ready: nothing,
+        run: |beside| left_alone(beside, 30, &packed("judged", LINES, "[\"x\",\"y\",\"z\"]\n".repeat(20_000))),
+    }]);
 }
