@@ -14,7 +14,7 @@ const KNOTS: &[(&str, usize)] = &[
     ("change", 4),
     ("command", 25),
     ("config", 8),
-    ("intake", 6),
+    ("intake", 7),
     ("schema", 4),
     ("store", 4),
     ("store::postgres", 8),

@@ -205,7 +205,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "words",
         ],
     ),
-    ("intake::yaml", &["aside", "budget", "format", "http::answer", "intake::arrived", "intake::batch", "problem"]),
+    ("intake::yaml", &["aside", "budget", "format", "http::answer", "intake", "problem"]),
     ("intake::files", &["digest", "format", "gate", "intake", "problem", "record", "stream"]),
     ("intake::directory::memory", &["intake::files", "sqlite"]),
     (
