@@ -8,6 +8,7 @@ mod cluster;
 mod crew;
 mod leader;
 mod ledger;
+mod rollups;
 
 use std::sync::Arc;
 use std::time::Duration;
