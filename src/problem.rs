@@ -50,6 +50,8 @@ catalogue! {
         "GET /v1/streams lists the streams, GET /v1/tables the tables.";
     UnknownStream "unknown-stream" 404 "There is no such stream."
         "GET /v1/streams lists the streams. A stream is added under `streams` in the configuration.";
+    UnknownRollup "unknown-rollup" 404 "There is no such rollup."
+        "GET /v1/rollups lists the rollups. A rollup is added under `rollups` in the configuration.";
     UnknownTable "unknown-table" 404 "There is no such table."
         "An insert creates a table where the stream allows it; updates, deletes and truncates need one that exists. Create the table, then retry the dead letter.";
     UnknownReceipt "unknown-receipt" 404 "No document can have this receipt."

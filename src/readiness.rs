@@ -64,6 +64,12 @@ impl Readiness {
                 found.push(Checked { name: format!("directory {folder}"), wrong: Some(why) });
             }
         }
+        for rolled in &self.service.rollups {
+            let name = rolled.plan.name.as_str();
+            if let Some(why) = rolled.progress.trouble(name) {
+                found.push(Checked { name: format!("rollup {name}"), wrong: Some(why) });
+            }
+        }
         for trouble in self.parts.troubles() {
             found.push(Checked { name: format!("part {}", trouble.part), wrong: Some(words(&trouble)) });
         }

@@ -6,10 +6,10 @@ use serde::Serialize;
 use crate::journal::{Extent, Log, Retention};
 use crate::store::books::{Audit, Standing};
 use crate::store::{Place, Store};
-use crate::stream::Stream;
+use crate::stream::{Stream, Target};
 
 /// The balance of one partition of a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[allow(missing_docs, reason = "product.md's words")]
 pub struct Balance {
     pub stream: String,
@@ -24,6 +24,15 @@ pub struct Balance {
     pub waiting: i64,
     /// Kept in the journal only, and final there.
     pub kept: i64,
+    /// Of a rollup: in a summary.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub summed: i64,
+    /// Of a rollup: not chosen, or not such that it can be summed up.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped: i64,
+    /// Of a rollup: came after their window had closed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub late: i64,
     /// What does not add up; empty when everything does.
     pub faults: Vec<String>,
 }
@@ -60,6 +69,7 @@ pub async fn balance(
     let mut balances = Vec::new();
     for extent in &extents {
         // Where others remove records, some offsets may hold none.
+        let retention = retention.filter(|_| !matches!(stream.apply.target, Target::Summaries { .. }));
         let records = match retention {
             Some(retention) => retention.count(&stream.topic, extent.partition).await?,
             None => None,
@@ -84,21 +94,13 @@ pub async fn balance(
     Ok(balances)
 }
 
+fn is_zero(count: &i64) -> bool {
+    *count == 0
+}
+
 fn blank(stream: &Stream, partition: i32) -> Balance {
-    Balance {
-        stream: stream.name.to_string(),
-        topic: stream.topic.to_string(),
-        partition,
-        accepted: 0,
-        applied: 0,
-        duplicates: 0,
-        dead_lettered: 0,
-        dropped: 0,
-        lost: 0,
-        waiting: 0,
-        kept: 0,
-        faults: Vec::new(),
-    }
+    let (stream, topic) = (stream.name.to_string(), stream.topic.to_string());
+    Balance { stream, topic, partition, ..Balance::default() }
 }
 
 /// A partition that apply has not touched.

@@ -20,6 +20,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "sluicegate up --log json --log-level info,access=debug",
         ],
     ),
+    ("rollups", &["sluicegate rollups --output table", "sluicegate rollups seen", "sluicegate rollups seen j11288090"]),
     ("init", &["sluicegate init", "sluicegate init --config gate.yaml"]),
     ("check", &["sluicegate check", "sluicegate check --config gate.yaml"]),
     (

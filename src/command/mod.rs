@@ -13,6 +13,7 @@ mod plans;
 mod positions;
 mod publish;
 mod receipt;
+mod rollups;
 mod rows;
 mod schema;
 mod shells;
@@ -92,7 +93,7 @@ fn log_format(text: &str) -> Result<String, String> {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gate, apply and the watching of directories in one process, or a part
+    /// Run the gate, apply, rollups and the watching of directories in one process, or a part
     Up(up::Up),
     /// Write a commented sluicegate.yaml
     Init(init::Init),
@@ -108,6 +109,8 @@ enum Command {
     Rows(rows::Rows),
     /// Say what became of a document
     Receipt(receipt::ReceiptOf),
+    /// Say how far the rollups are, and print their summaries
+    Rollups(rollups::Rollups),
     /// List, show, retry or drop dead letters
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
@@ -143,7 +146,7 @@ impl Command {
     fn outputs(&self) -> &'static [Output] {
         match self {
             Command::Tail(_) => &[Output::Value, Output::Json],
-            Command::Rows(_) | Command::Receipt(_) | Command::DeadLetters(_) => output::LISTS,
+            Command::Rows(_) | Command::Receipt(_) | Command::Rollups(_) | Command::DeadLetters(_) => output::LISTS,
             Command::Positions(_) | Command::Backup(_) | Command::Verify(_) => output::LISTS,
             // Theirs is text for people, or one form that is what it is.
             Command::Publish(_) | Command::Generate(_) => &[Output::Table, Output::Json],
@@ -243,6 +246,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Command::Tail(command) => command.run(&global).await,
             Command::Rows(command) => command.run(&global).await,
             Command::Receipt(command) => command.run(&global).await,
+            Command::Rollups(command) => command.run(&global).await,
             Command::DeadLetters(command) => command.run(&global).await,
             Command::Positions(command) => command.run(&global).await,
             Command::Backup(command) => command.run(&global).await,

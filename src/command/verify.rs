@@ -18,12 +18,15 @@ const COLUMNS: &[&str] = &[
     "lost",
     "waiting",
     "kept",
+    "summed",
+    "skipped",
+    "late",
     "faults",
 ];
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The streams to balance [default: all]
+    /// The streams and rollups to balance [default: all]
     streams: Vec<String>,
 }
 
@@ -37,7 +40,8 @@ impl Verify {
         let faults: Vec<_> =
             balances.iter().flat_map(|balance| balance.faults.iter().map(move |fault| (balance, fault))).collect();
         for (balance, fault) in &faults {
-            eprintln!("error: stream {}, partition {}: {fault}", balance.stream, balance.partition);
+            let what = if balance.stream.starts_with("rollup ") { "" } else { "stream " };
+            eprintln!("error: {what}{}, partition {}: {fault}", balance.stream, balance.partition);
         }
         if faults.is_empty() { Ok(()) } else { Err(Failed::Said) }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::reading::{health, letters, metrics, pages, records, rows, streams};
+use super::reading::{health, letters, metrics, pages, records, rollups, rows, streams};
 use super::table::{Call, In, Method, Parameter, Right, Route};
 use crate::action;
 use crate::intake;
@@ -10,6 +10,7 @@ use crate::problem::ProblemType as P;
 use crate::query::health::{Health, Liveness};
 use crate::query::letters::{Letters, Whole};
 use crate::query::retry::Retries;
+use crate::query::rollups::{LateOnes, Rollups, Summaries, Summary};
 use crate::query::streams::{About, Streams};
 use crate::query::tables::{Rows, Table, Tables};
 use crate::query::{Fate, ways_in::WaysIn};
@@ -34,6 +35,9 @@ const LETTERS: &[Parameter] = &[
     query("after", "those behind this receipt"),
 ];
 
+/// Which summaries.
+const SUMMARIES: &[Parameter] = &[query("limit", "how many"), query("after", "those behind this key")];
+
 /// Which rows, and what of them. Any other parameter is a condition on a column.
 const ROWS: &[Parameter] = &[
     query("select", "what to give of each row"),
@@ -55,6 +59,7 @@ pub fn fixed() -> Vec<Route> {
     let mut routes = of_documents();
     routes.extend(of_tables());
     routes.extend(of_letters());
+    routes.extend(of_rollups());
     routes
 }
 
@@ -136,6 +141,32 @@ fn of_tables() -> Vec<Route> {
             .about("a list of records, by a member of their document"),
         records(Route::new(Method::Post, "/api/v1/query_relational_data", records::relational))
             .about("a list of records, by their columns"),
+    ]
+}
+
+fn of_rollups() -> Vec<Route> {
+    vec![
+        Route::new(Method::Get, "/v1/rollups", rollups::list)
+            .about("what each rollup sums up, and how far it is")
+            .requires(Right::Read)
+            .answers::<Rollups>(200)
+            .refuses(&[P::JournalUnavailable]),
+        Route::new(Method::Get, "/v1/rollups/{rollup}", rollups::summaries)
+            .about("a page of a rollup's summaries, in the order of their keys")
+            .requires(Right::Read)
+            .with(SUMMARIES)
+            .answers::<Summaries>(200)
+            .refuses(&[P::BadQuery, P::UnknownRollup, P::NotFound]),
+        Route::new(Method::Get, "/v1/rollups/{rollup}/late", rollups::late)
+            .about("the newest documents that came after their window had closed")
+            .requires(Right::Read)
+            .answers::<LateOnes>(200)
+            .refuses(&[P::UnknownRollup, P::NotFound]),
+        Route::new(Method::Get, "/v1/rollups/{rollup}/{key}", rollups::summary)
+            .about("one summary, and how fresh it is")
+            .requires(Right::Read)
+            .answers::<Summary>(200)
+            .refuses(&[P::UnknownRollup, P::NotFound]),
     ]
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Call {
     pub(super) readiness: Arc<Readiness>,
     /// What stands in the place of the path's parameter; empty where it has none.
     pub(super) name: String,
+    /// The same of the path's second parameter.
+    pub(super) second: String,
     pub(super) request: Request,
 }
 
@@ -205,9 +207,13 @@ impl Route {
     fn methods(self, service: &Arc<Service>, readiness: &Arc<Readiness>, to: MethodRouter) -> MethodRouter {
         let (service, readiness, handler) = (Arc::clone(service), Arc::clone(readiness), self.handler);
         let answer = move |path: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
-            let name = path.ok().and_then(|path| path.iter().next().map(|(_, value)| value.to_owned()));
+            let mut found = path
+                .ok()
+                .into_iter()
+                .flat_map(|path| path.iter().map(|(_, value)| value.to_owned()).collect::<Vec<_>>());
+            let (name, second) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
             let (service, readiness) = (Arc::clone(&service), Arc::clone(&readiness));
-            handler(Call { service, readiness, name: name.unwrap_or_default(), request })
+            handler(Call { service, readiness, name, second, request })
         };
         let method = match self.method {
             Method::Get => MethodFilter::GET,

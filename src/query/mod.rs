@@ -20,6 +20,7 @@ pub mod quoting;
 pub mod receipts;
 pub mod records;
 pub mod retry;
+pub mod rollups;
 pub mod streams;
 pub mod tables;
 mod unanswered;

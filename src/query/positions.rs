@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Unanswered, log, store};
+use super::{Unanswered, log, rollups, store};
 use crate::apply::group_of;
 use crate::journal::{Extent, JournalError};
 use crate::service::Service;
@@ -61,6 +61,27 @@ pub async fn list(service: &Service) -> Result<Vec<Position>, Unanswered> {
                 other_readers: readers.iter().filter(|group| **group != own).count(),
                 owner: standing.map_or_else(String::new, |standing| standing.owner.clone()),
                 state: state(standing, &extent, service.journal.identity()),
+            });
+        }
+    }
+    for rolled in &service.rollups {
+        for standing in rollups::standings(service, rolled).await? {
+            let state = match (standing.read, standing.lag) {
+                (0, lag) if lag > 0 => "not begun",
+                (_, 0) => "has everything",
+                _ => "behind",
+            };
+            positions.push(Position {
+                stream: format!("rollup {}", standing.rollup),
+                topic: rolled.plan.input.to_string(),
+                partition: standing.partition,
+                position: standing.position,
+                begin: standing.begin,
+                end: standing.end,
+                lag: standing.lag,
+                other_readers: 0,
+                owner: String::new(),
+                state: state.into(),
             });
         }
     }

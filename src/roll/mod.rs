@@ -6,6 +6,7 @@
 //! which the records are appended, so either both are there or neither. The summaries themselves are in memory and in a file
 //! (`state_file`), which is a copy: `recovery` decides what of it can be believed, and makes it anew from the output topic.
 
+mod asking;
 mod handler;
 mod note;
 mod plan;
@@ -16,6 +17,7 @@ mod trouble;
 
 use std::sync::Arc;
 
+pub use self::asking::{Asking, LateShown, Shown};
 use self::handler::RollHandler;
 pub use self::handler::Work;
 pub use self::note::Note;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::clock;
 use crate::document::{StreamName, TopicName};
 use crate::record::{Headers, Kept, Record};
-use crate::rollup::{Broken, Key, Publish, Rollup, State};
+use crate::rollup::{Broken, Key, Publish, Rollup, State, WINDOW};
 
 /// The form of output records: their `ce_type`.
 pub const FORM: &str = "summary";
@@ -58,6 +58,14 @@ impl Plan {
     /// The consumer group that it reads as.
     pub fn group(&self) -> String {
         format!("sluicegate.rollup.{}", self.name)
+    }
+
+    /// The members of its summaries, in their order.
+    pub fn columns(&self) -> Vec<String> {
+        let definition = self.rollup.definition();
+        let window = definition.window.iter().map(|_| WINDOW.to_owned());
+        let keys = definition.key.iter().map(|part| part.name.clone()).chain(window);
+        keys.chain(definition.summaries.iter().map(|summary| summary.name.clone())).collect()
     }
 
     /// The record of a summary.

@@ -136,7 +136,7 @@ impl Sources<'_> {
     async fn rebuild(&self, file: StateFile, noted: Note, committed: Option<i64>) -> Result<Summaries, Trouble> {
         let folded = committed.unwrap_or(noted.first_offset);
         let note = Note { publishing: None, ..noted.clone() };
-        let standing = Standing { folded, committed, note };
+        let standing = Standing { folded, committed, note, written_ms: 0 };
         let mut file = on(file, {
             let standing = standing.clone();
             move |file| file.clear(&standing)

@@ -36,6 +36,9 @@ pub(super) struct Standing {
     pub(super) committed: Option<i64>,
     /// What became of the records before `folded`, and what else goes with it.
     pub(super) note: Note,
+    /// When that was written, in milliseconds since 1970.
+    #[serde(default)]
+    pub(super) written_ms: i64,
 }
 
 /// A summary as the file has it.
@@ -219,7 +222,8 @@ impl StateFile {
         standing: &Standing,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), Trouble> {
-        let standing = serde_json::to_string(standing).unwrap_or_default();
+        let standing = Standing { written_ms: crate::clock::now_ms(), ..standing.clone() };
+        let standing = serde_json::to_string(&standing).unwrap_or_default();
         let owner = self.owner.clone();
         let run = || {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

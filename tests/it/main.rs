@@ -32,6 +32,7 @@ mod readable;
 mod reading;
 mod replication;
 mod roles;
+mod rollups;
 mod rows;
 mod signals;
 mod source;

@@ -8,6 +8,7 @@ pub(super) mod letters;
 pub(super) mod metrics;
 pub(super) mod pages;
 pub(super) mod records;
+pub(super) mod rollups;
 pub(super) mod rows;
 pub(super) mod streams;
 
