@@ -6,6 +6,7 @@
 mod handler;
 mod judged;
 pub mod letters;
+mod run;
 mod settle;
 mod suspicion;
 pub mod verify;

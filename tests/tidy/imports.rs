@@ -168,6 +168,8 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
             "query_string",
             "readiness",
             "record",
+            "roll",
+            "rollup",
             "service",
             "store",
             "stream",

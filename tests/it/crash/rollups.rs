@@ -2,7 +2,7 @@
 //! recomputation of the topic gives, and nobody who reads what is committed saw a summary twice.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -10,6 +10,9 @@ use serde_json::Value;
 use super::rounds;
 use crate::random::Random;
 use crate::support::{Connection, Home, PATIENCE, Process, Request, Target, eventually, services};
+
+/// A kill comes after at most so many more requests.
+const ACKNOWLEDGED_MAX: u64 = 400;
 
 /// How long a round may take at most.
 const ROUND_MAX: Duration = Duration::from_millis(700);
@@ -55,7 +58,7 @@ fn summaries_are_exact_on_kafka_when_they_are_published_now_and_then() {
 }
 
 /// Sends documents until it is told to stop; some more than once, under their key.
-fn send(address: std::net::SocketAddr, mut random: Random, is_over: &AtomicBool) {
+fn send(address: std::net::SocketAddr, mut random: Random, is_over: &AtomicBool, acknowledged: &AtomicU64) {
     let mut connection = Connection::open(address).unwrap();
     let mut number = 0_u64;
     while !is_over.load(Ordering::Relaxed) {
@@ -71,7 +74,7 @@ fn send(address: std::net::SocketAddr, mut random: Random, is_over: &AtomicBool)
             let answer = connection.send(&request).unwrap();
             assert!([200, 202, 503].contains(&answer.status), "{} {}", answer.status, answer.text());
         }
-        std::thread::sleep(Duration::from_millis(2));
+        acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -81,13 +84,16 @@ fn survive(journal: &str, publish: &str, rollers: usize, usual: u64) {
     let home = Home::with(&config(journal, &topic, publish));
     let gateway = home.up_with(&["--role", "gateway"]);
     let mut running: Vec<Process> = (0..rollers).map(|_| home.start(ROLLER)).collect();
-    let is_over = AtomicBool::new(false);
+    let (is_over, acknowledged) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let sender = Random::new(random.below(u64::MAX));
-        let sending = scope.spawn(|| send(gateway.address(), sender, &is_over));
+        let sending = scope.spawn(|| send(gateway.address(), sender, &is_over, &acknowledged));
         for _ in 0..rounds {
-            // A moment of any length is what is wanted here, and not a condition.
-            std::thread::sleep(ROUND_MAX.mul_f64(random.below(1000) as f64 / 1000.0));
+            let target = acknowledged.load(Ordering::Relaxed) + random.below(ACKNOWLEDGED_MAX);
+            let begun = Instant::now();
+            eventually(PATIENCE, "the round's load", || {
+                (acknowledged.load(Ordering::Relaxed) >= target || begun.elapsed() > ROUND_MAX).then_some(())
+            });
             let which = random.below(rollers as u64) as usize;
             running[which].kill();
             if random.below(4) == 0 {
