@@ -37,8 +37,8 @@ pub(super) async fn must_not_be_split(plan: &Plan, stream: &Stream, log: &dyn Lo
     let has_same_key = match &stream.gate.key {
         KeyRule::Constant(_) => true,
         KeyRule::Pointer(pointer) => {
-            let is_it = |at: &Place| matches!(at, Place::Pointer(text) if *text == pointer.to_string());
-            plan.rollup.definition().key.iter().any(|part| is_it(&part.at))
+            let place = Place::Pointer(pointer.clone());
+            plan.rollup.definition().key.iter().any(|part| part.at == place)
         }
         KeyRule::None | KeyRule::Table => false,
     };

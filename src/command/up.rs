@@ -186,7 +186,7 @@ async fn must_not_be_split(plans: &[Arc<Plan>], streams: &[Arc<Stream>], log: Op
     let Some(log) = log else { return Ok(()) };
     for plan in plans {
         if let Some(stream) = streams.iter().find(|stream| stream.name == plan.from) {
-            plans::must_not_be_split(plan, stream, log).await?;
+            wiring::patiently(async || plans::must_not_be_split(plan, stream, log).await).await?;
         }
     }
     Ok(())

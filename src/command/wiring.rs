@@ -141,6 +141,20 @@ pub(super) async fn reach_store(url: &BackendUrl) -> Result<Arc<dyn Store>, Stor
     }
 }
 
+/// A journal that was just reached may not know its topics yet: asked for so long.
+const SETTLE: Duration = Duration::from_secs(15);
+
+/// Asks a journal again while time may heal why it does not answer, and not for long.
+pub(super) async fn patiently<T>(ask: impl AsyncFn() -> Result<T, JournalError>) -> Result<T, JournalError> {
+    let begun = std::time::Instant::now();
+    loop {
+        match ask().await {
+            Err(JournalError::Later(_)) if begun.elapsed() < SETTLE => tokio::time::sleep(ASK_AGAIN).await,
+            answered => return answered,
+        }
+    }
+}
+
 /// Another attempt at what time may heal.
 struct Again {
     what: &'static str,

@@ -221,14 +221,14 @@ impl Summaries {
         if !is_published && self.plan.publish == Publish::Changes {
             self.changed.insert(key.clone());
         }
-        if !self.entries.contains_key(key.as_str()) {
-            if let Some(row) = self.file.get(key.as_str())? {
-                let known = State::from_text(self.plan.rollup.definition(), &row.state);
-                let known = known.map_err(|broken| Trouble::Halt(self.plan.broken(&broken)))?;
-                let entry = Entry { state: known, up_to: row.up_to, is_unsaved: false };
-                self.bytes += entry.size(&key);
-                self.entries.insert(key.clone(), entry);
-            }
+        if !self.entries.contains_key(key.as_str())
+            && let Some(row) = self.file.get(key.as_str())?
+        {
+            let known = State::from_text(self.plan.rollup.definition(), &row.state);
+            let known = known.map_err(|broken| Trouble::Halt(self.plan.broken(&broken)))?;
+            let entry = Entry { state: known, up_to: row.up_to, is_unsaved: false };
+            self.bytes += entry.size(&key);
+            self.entries.insert(key.clone(), entry);
         }
         let Some(entry) = self.entries.get_mut(key.as_str()) else {
             let entry = Entry { state, up_to: None, is_unsaved: true };

@@ -22,8 +22,10 @@ pub struct Window {
 
 choice! {
     /// What a number since 1970 counts.
+    #[derive(Default)]
     pub enum Unit {
         /// Seconds.
+        #[default]
         Seconds = "s",
         /// Milliseconds.
         Milliseconds = "ms",
@@ -31,12 +33,6 @@ choice! {
         Microseconds = "us",
         /// Nanoseconds.
         Nanoseconds = "ns",
-    }
-}
-
-impl Default for Unit {
-    fn default() -> Self {
-        Unit::Seconds
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::command::Failed;
+use crate::command::{Failed, wiring};
 use crate::document::TopicName;
 use crate::journal::{JournalError, Log};
 use crate::reading::progress::{Progress, STILL};
@@ -22,7 +22,7 @@ pub(super) struct CaughtUp {
 }
 
 async fn ends(log: &dyn Log, topic: &TopicName) -> Result<Ends, JournalError> {
-    let extents = log.extents(topic).await?;
+    let extents = wiring::patiently(async || log.extents(topic).await).await?;
     let held = extents.into_iter().filter(|extent| extent.end > extent.start);
     Ok(Arc::new(held.map(|extent| (extent.partition, extent.end)).collect()))
 }
