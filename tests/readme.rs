@@ -123,7 +123,7 @@ fn only_looks(command: &str) -> bool {
         Some(("cat" | "ls", rest)) => !rest.contains('>'),
         Some(("curl", _)) => !["--json", "--data", "-X", "-d "].iter().any(|word| command.contains(word)),
         Some(("sluicegate", rest)) => {
-            ["rows", "receipt", "verify", "positions", "dead-letters list", "dead-letters show"]
+            ["rows", "receipt", "rollups", "verify", "positions", "dead-letters list", "dead-letters show"]
                 .iter()
                 .any(|word| rest.starts_with(word))
         }

@@ -18,11 +18,11 @@ const COLUMNS: &[&str] = &[
     "lost",
     "waiting",
     "kept",
-    "summed",
-    "skipped",
-    "late",
     "faults",
 ];
+
+/// Further columns, where there are rollups.
+const OF_ROLLUPS: &[&str] = &["summed", "skipped", "late"];
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
@@ -36,7 +36,9 @@ impl Verify {
         let outside = wiring::open_existing(&config).await?;
         outside.log()?;
         let balances = balances(&outside.service(), outside.retention.as_deref(), &self.streams).await?;
-        output::list(global.output, COLUMNS, &balances)?;
+        let further = if config.rollups.is_empty() { &[] } else { OF_ROLLUPS };
+        let (last, first) = COLUMNS.split_last().unwrap_or((&"faults", &[]));
+        output::list(global.output, &[first, further, &[last]].concat(), &balances)?;
         let faults: Vec<_> =
             balances.iter().flat_map(|balance| balance.faults.iter().map(move |fault| (balance, fault))).collect();
         for (balance, fault) in &faults {

@@ -6,13 +6,18 @@ use serde_json::{Value, json};
 use sluicegate::http::describe::{Described, describe};
 use sluicegate::http::routes;
 
-use crate::support::{Documents, Home, Process, Request, Target, item, unapplicable};
+use crate::support::{Documents, Home, PATIENCE, Process, Request, Target, eventually, item, unapplicable};
 
 const CONFIG: &str = "
 streams:
   activities: {takes: changes, routes: [/api/activities], reply: echo}
   people: {takes: events, table: people, queries: true, columns: {name: /name}}
+rollups:
+  names: {from: people, key: /name, summary: {n: {count: \"\"}}, window: {of: 1h, at: /at, keep: 0s}}
 ";
+
+/// The address of the summary `["zoe","1970-01-01T02:00:00Z"]`.
+const SUMMARY: &str = "/v1/rollups/names/%5B%22zoe%22%2C%221970-01-01T02%3A00%3A00Z%22%5D";
 
 fn described() -> Described {
     let mut all = routes::fixed();
@@ -52,6 +57,14 @@ fn every_route_answers_what_the_table_says() {
     server.applied(item(1));
     server.post("/v1/streams/people", r#"{"name":"ann"}"#).expect(202);
     server.send(Request::post("/v1/streams/people", r#"{"name":"bob"}"#).wait(30)).expect(200);
+    for at in [7200, 1] {
+        server.post("/v1/streams/people", format!(r#"{{"name":"zoe","at":{at}}}"#)).expect(202);
+    }
+    eventually(PATIENCE, "one is summed up, and one came late", || {
+        let late = server.get("/v1/rollups/names/late");
+        let is_late = late.status == 200 && late.json()["late"].as_array().is_some_and(|late| late.len() == 1);
+        (is_late && server.get(SUMMARY).status == 200).then_some(())
+    });
     let (dead, _) = server.set_aside(unapplicable());
     let (doomed, _) = server.set_aside(unapplicable());
     let stream = || "/v1/streams/activities".to_owned();
@@ -117,6 +130,13 @@ fn every_route_answers_what_the_table_says() {
         (Request::post(&letter(&dead, "/retry"), item(9)), "post", "/v1/dead-letters/{id}/retry", 200),
         (Request::new("DELETE", &letter(&doomed, "")), "delete", "/v1/dead-letters/{id}", 200),
         (Request::new("DELETE", &letter(&doomed, "")), "delete", "/v1/dead-letters/{id}", 404),
+        (get("/v1/rollups"), "get", "/v1/rollups", 200),
+        (get("/v1/rollups/names"), "get", "/v1/rollups/{rollup}", 200),
+        (get("/v1/rollups/names?limit=x"), "get", "/v1/rollups/{rollup}", 400),
+        (get("/v1/rollups/nams"), "get", "/v1/rollups/{rollup}", 404),
+        (get("/v1/rollups/names/late"), "get", "/v1/rollups/{rollup}/late", 200),
+        (get(SUMMARY), "get", "/v1/rollups/{rollup}/{key}", 200),
+        (get("/v1/rollups/names/nobody"), "get", "/v1/rollups/{rollup}/{key}", 404),
         (get("/health/live"), "get", "/health/live", 200),
         (get("/health/ready"), "get", "/health/ready", 200),
         (get("/metrics"), "get", "/metrics", 200),
