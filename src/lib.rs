@@ -4,6 +4,7 @@
 //! output; `journal` and `store` are the outside; `intake`, `apply` and `query` are the flow; `command` wires it up.
 
 pub mod panics;
+pub mod reason;
 pub mod json;
 
 pub mod words;

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 pub use self::health::{Health, Seen, Trouble};
 use crate::panics;
+use crate::reason::{Reason, chain};
 use crate::shutdown::Stop;
 
 /// The pauses before a part is begun again double from the first to the last.
@@ -25,8 +26,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A part that has run for so long is well: its pauses begin anew.
 const WELL: Duration = Duration::from_secs(60);
 
-type Run = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
-type RunHere = Pin<Box<dyn Future<Output = Result<(), String>>>>;
+type Run = Pin<Box<dyn Future<Output = Result<(), Reason>> + Send>>;
+type RunHere = Pin<Box<dyn Future<Output = Result<(), Reason>>>>;
 
 /// Something that runs until it is stopped.
 pub struct Part {
@@ -47,7 +48,7 @@ impl Part {
     /// A part that runs among others, and never blocks its thread. `run` gives why it ended, if that was before the stop.
     pub fn task<F>(name: impl Into<String>, run: impl Fn(Stop) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<(), String>> + Send + 'static,
+        F: Future<Output = Result<(), Reason>> + Send + 'static,
     {
         let begin = move |stop| -> Run { Box::pin(run(stop)) };
         Part { name: name.into(), is_once: false, begin: Begin::Task(Box::new(begin)) }
@@ -56,7 +57,7 @@ impl Part {
     /// A part that works with files where it stands, and has a thread of its own for that.
     pub fn thread<F>(name: impl Into<String>, run: impl Fn(Stop) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<(), String>> + 'static,
+        F: Future<Output = Result<(), Reason>> + 'static,
     {
         let begin = move |stop| -> RunHere { Box::pin(run(stop)) };
         Part { name: name.into(), is_once: false, begin: Begin::Thread(Arc::new(begin)) }
@@ -68,19 +69,19 @@ impl Part {
     }
 
     /// Runs it to its end; gives why it ended badly.
-    async fn run(&self, stop: Stop) -> Result<(), String> {
+    async fn run(&self, stop: Stop) -> Result<(), Reason> {
         let ended = match &self.begin {
             Begin::Task(begin) => as_task(begin(stop)).await,
             Begin::Thread(begin) => on_thread(&self.name, Arc::clone(begin), stop).await,
         };
         match ended {
             Ok(ended) => ended,
-            Err(words) => Err(format!("it panicked, by a fault of Sluicegate: {words}")),
+            Err(words) => Err(format!("it panicked, by a fault of Sluicegate: {words}").into()),
         }
     }
 }
 
-async fn as_task(run: Run) -> Result<Result<(), String>, String> {
+async fn as_task(run: Run) -> Result<Result<(), Reason>, String> {
     match tokio::spawn(run).await {
         Ok(ended) => Ok(ended),
         Err(error) => Err(error.try_into_panic().map_or_else(|_| "it was cut off".into(), |it| panics::words(&*it))),
@@ -91,7 +92,7 @@ async fn on_thread(
     name: &str,
     begin: Arc<dyn Fn(Stop) -> RunHere + Send + Sync>,
     stop: Stop,
-) -> Result<Result<(), String>, String> {
+) -> Result<Result<(), Reason>, String> {
     let runtime = tokio::runtime::Handle::current();
     let (answer, answered) = oneshot::channel();
     let body = move || {
@@ -100,7 +101,7 @@ async fn on_thread(
         let _ = answer.send(ended.map_err(|panic| panics::words(&*panic)));
     };
     if let Err(error) = std::thread::Builder::new().name(name.replace(' ', "-")).spawn(body) {
-        return Ok(Err(format!("no thread could be started: {error}")));
+        return Ok(Err(Reason::of("no thread could be started", error)));
     }
     answered.await.unwrap_or_else(|_| Err("its thread is gone".into()))
 }
@@ -143,14 +144,14 @@ async fn keep(part: Part, stop: Stop, health: Arc<Health>) {
         health.begins(name);
         let why = match part.run(stop.clone()).await {
             Ok(()) if part.is_once || stop.is_set() => break,
-            Ok(()) => "it ended by itself".to_owned(),
+            Ok(()) => Reason::from("it ended by itself"),
             Err(why) => why,
         };
         if begun.elapsed() >= WELL {
             pause = PAUSE_FIRST;
         }
-        tracing::error!(part = name, why, pause = ?pause, "A part of the program is down; it is begun again.");
-        health.fails(name, &why);
+        tracing::error!(part = name, error = chain(&why), pause = ?pause, "A part of the program is down; it is begun again.");
+        health.fails(name, why.words());
         stop.wait_for(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
@@ -165,7 +166,7 @@ mod tests {
     use crate::shutdown;
 
     /// Runs a part that fails so many times in some way, and gives its troubles until it runs.
-    async fn heals(is_thread: bool, fail: fn() -> Result<(), String>) -> Vec<Trouble> {
+    async fn heals(is_thread: bool, fail: fn() -> Result<(), Reason>) -> Vec<Trouble> {
         let runs = Arc::new(AtomicUsize::new(0));
         let (health, (stopper, stop)) = (Arc::new(Health::default()), shutdown::channel());
         let counted = Arc::clone(&runs);
@@ -194,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_part_that_fails_panics_or_ends_is_begun_again_and_says_why() {
-        type Fail = fn() -> Result<(), String>;
+        type Fail = fn() -> Result<(), Reason>;
         let ways: [(Fail, &str); 3] = [
             (|| Err("no reason".into()), "no reason"),
             (|| panic!("a number is {}", 5), "it panicked, by a fault of Sluicegate: a number is 5"),

@@ -5,11 +5,13 @@
 
 mod asked;
 mod behind;
+mod told;
 
 use std::sync::Arc;
 
 use self::asked::Asked;
 pub use self::behind::Behind;
+use self::told::Told;
 use crate::parts::{Health, Seen, Trouble};
 use crate::service::{Service, Veil};
 use crate::store::rows::Listed;
@@ -19,8 +21,10 @@ pub struct Readiness {
     service: Arc<Service>,
     parts: Arc<Health>,
     journal: Asked<Result<(), String>>,
+    journal_told: Arc<Told>,
     topics: Asked<Vec<(String, String)>>,
     store: Asked<Result<(), String>>,
+    store_told: Arc<Told>,
     held_up: Asked<Option<String>>,
     tables: Asked<Option<Vec<Listed>>>,
     behind: Asked<Vec<Behind>>,
@@ -39,7 +43,8 @@ impl Readiness {
     /// Asks about `service`, and the parts whose health is told.
     pub fn new(service: Arc<Service>, parts: Arc<Health>) -> Self {
         let (journal, topics, store, held_up, tables, behind) = Default::default();
-        Readiness { service, parts, journal, topics, store, held_up, tables, behind }
+        let (journal_told, store_told) = (Arc::new(Told::new("journal")), Arc::new(Told::new("store")));
+        Readiness { service, parts, journal, journal_told, topics, store, store_told, held_up, tables, behind }
     }
 
     /// Looks at everything. `journal` is always told, and `store` where this process applies; others when they are in
@@ -88,8 +93,8 @@ impl Readiness {
     }
 
     async fn journal(&self) -> Option<String> {
-        let journal = Arc::clone(&self.service.journal);
-        let asked = self.journal.ask(move || async move { journal.check().await.map_err(|error| error.to_string()) });
+        let (journal, told) = (Arc::clone(&self.service.journal), Arc::clone(&self.journal_told));
+        let asked = self.journal.ask(move || async move { told.note(journal.check().await) });
         asked.await.and_then(|answer| answer).err()
     }
 
@@ -132,7 +137,8 @@ impl Readiness {
     /// None where this process applies nothing.
     async fn store(&self) -> Option<Option<String>> {
         let store = self.service.store().cloned().filter(|_| self.service.is_applying)?;
-        let question = || async move { store.check().await.map_err(|error| error.to_string()) };
+        let told = Arc::clone(&self.store_told);
+        let question = || async move { told.note(store.check().await) };
         Some(self.store.ask(question).await.and_then(|answer| answer).err())
     }
 }

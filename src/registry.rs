@@ -10,6 +10,7 @@ use crate::config::{BackendUrl, Schemes};
 use crate::journal::kafka::{self, KafkaJournal};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, JournalError};
+use crate::reason::Reason;
 use crate::sqlite;
 #[cfg(feature = "postgres")]
 use crate::store::postgres::PostgresStore;
@@ -30,7 +31,7 @@ const JOURNALS: &[(&str, OpenJournal)] = &[
     #[cfg(feature = "kafka")]
     ("kafka", |url, data| Ok(Arc::new(KafkaJournal::open(url.reveal_rest(), data)?))),
     #[cfg(not(feature = "kafka"))]
-    ("kafka", |_, _| Err(JournalError::Stop(left_out("Kafka", "kafka")))),
+    ("kafka", |_, _| Err(JournalError::stop(left_out("Kafka", "kafka")))),
 ];
 
 const STORES: &[(&str, OpenStore)] =
@@ -41,7 +42,8 @@ fn open_sqlite(url: &BackendUrl) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreEr
     Box::pin(async move {
         // Another process may hold the file's lock.
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(Path::new(url.reveal_rest())));
-        let store = opened.await.map_err(|error| StoreError::Later(error.to_string()))??;
+        let store =
+            opened.await.map_err(|error| StoreError::later(Reason::of("the store cannot be opened", error)))??;
         Ok(Arc::new(store) as _)
     })
 }
@@ -53,7 +55,7 @@ fn open_postgres(url: &BackendUrl) -> BoxFuture<'_, Result<Arc<dyn Store>, Store
 
 #[cfg(not(feature = "postgres"))]
 fn open_postgres(_: &BackendUrl) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreError>> {
-    Box::pin(async { Err(StoreError::Stop(left_out("PostgreSQL", "postgres"))) })
+    Box::pin(async { Err(StoreError::stop(left_out("PostgreSQL", "postgres"))) })
 }
 
 /// The mend for a backend that this program was built without.
@@ -99,9 +101,9 @@ pub async fn open_journal(url: &BackendUrl, data: &Path) -> Result<Arc<dyn Journ
         Some((_, open)) => {
             let (open, url, data) = (*open, url.clone(), data.to_owned());
             let opened = tokio::task::spawn_blocking(move || open(&url, &data));
-            opened.await.map_err(|error| JournalError::Later(error.to_string()))?
+            opened.await.map_err(|error| JournalError::later(Reason::of("the journal cannot be opened", error)))?
         }
-        None => Err(JournalError::Stop(format!("there is no journal of the kind {:?}", url.scheme()))),
+        None => Err(JournalError::stop(format!("there is no journal of the kind {:?}", url.scheme()))),
     }
 }
 
@@ -109,6 +111,6 @@ pub async fn open_journal(url: &BackendUrl, data: &Path) -> Result<Arc<dyn Journ
 pub async fn open_store(url: &BackendUrl) -> Result<Arc<dyn Store>, StoreError> {
     match STORES.iter().find(|(scheme, _)| *scheme == url.scheme()) {
         Some((_, open)) => open(url).await,
-        None => Err(StoreError::Stop(format!("there is no store of the kind {:?}", url.scheme()))),
+        None => Err(StoreError::stop(format!("there is no store of the kind {:?}", url.scheme()))),
     }
 }

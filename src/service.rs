@@ -261,7 +261,7 @@ impl Service {
 
     /// What became of the document at `position`, as far as its sender may know. None when there can be no such document.
     pub async fn outcome(&self, served: &Served, position: &Position) -> Result<Option<Outcome>, StoreError> {
-        let later = |error: crate::journal::JournalError| StoreError::Later(error.to_string());
+        let later = |error: crate::journal::JournalError| StoreError::later(error.reason());
         // Without a log there are no such positions.
         let Some(log) = &self.log else { return Ok(None) };
         let extents = log.extents(&position.topic).await.map_err(later)?;

@@ -187,17 +187,53 @@ impl Trouble {
     }
 
     /// What it means for the file called `what`, and what a person can do.
-    pub fn words(self, what: &str, error: &rusqlite::Error) -> String {
+    pub fn words(self, what: &str) -> String {
         match self {
             Trouble::Locked => format!("{what} is locked by another process; end the one that holds it if this lasts"),
             Trouble::Full => {
                 format!("the disk that holds {what} is full, or the file has reached its limit; make room")
             }
             Trouble::Unwritable => {
-                format!("{what} cannot be written ({error}); check its permissions and those of its folder")
+                format!("{what} cannot be opened or written; check its permissions and those of its folder")
             }
-            Trouble::Damaged => format!("{what} is damaged or no SQLite file ({error}); restore it from a backup"),
-            Trouble::Failing => format!("{what} fails: {error}"),
+            Trouble::Damaged => format!("{what} is damaged or no SQLite file; restore it from a backup"),
+            Trouble::Failing => format!("{what} fails; the system's log says more"),
+        }
+    }
+}
+
+/// What SQLite said, with its result code, which tells more than its words do.
+#[derive(Debug)]
+pub struct Said(rusqlite::Error);
+
+impl From<rusqlite::Error> for Said {
+    fn from(error: rusqlite::Error) -> Self {
+        Said(error)
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            rusqlite::Error::SqliteFailure(code, words) => {
+                let words = words.clone().unwrap_or_else(|| code.to_string());
+                write!(to, "{words} (SQLite's result code {})", code.extended_code)
+            }
+            // Its own words hold the statement, too.
+            rusqlite::Error::SqlInputError { error, msg, .. } => {
+                write!(to, "{msg} (SQLite's result code {})", error.extended_code)
+            }
+            other => other.fmt(to),
+        }
+    }
+}
+
+impl std::error::Error for Said {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            // Their source says the code again.
+            rusqlite::Error::SqliteFailure(..) | rusqlite::Error::SqlInputError { .. } => None,
+            other => other.source(),
         }
     }
 }

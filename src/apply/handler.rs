@@ -17,6 +17,7 @@ use crate::journal::{Extent, Log};
 use crate::metrics::Applied;
 use crate::problem::{Problem, ProblemType};
 use crate::reading::{Begin, Failure, Handler, Next};
+use crate::reason::chain;
 use crate::shutdown::Stop;
 use crate::store::{self, Claim, ClaimRequest, Place, Store, StoreError};
 use crate::stream::Stream;
@@ -84,8 +85,8 @@ impl Handler<Judged> for PartitionHandler {
                 Err(Failure { reached: Some(next_offset), ..Failure::new(Next::Halt, words) })
             }
             Err(Broken { error, at }) => {
-                if let StoreError::Lost(words) = &error {
-                    self.suspect(partition, at, since.elapsed(), &judged, words);
+                if let StoreError::Lost(reason) = &error {
+                    self.suspect(partition, at, since.elapsed(), &judged, &chain(reason));
                 }
                 let reached = (at > claim.next_offset).then_some(at);
                 Err(Failure { reached, ..Failure::from(error) })
@@ -121,7 +122,7 @@ impl Handler<Judged> for PartitionHandler {
             if let Some(Claimed { claim, .. }) = self.claims.get(&extent.partition)
                 && let Err(error) = self.store.books().prune(&claim.place, before_ms, extent.start).await
             {
-                tracing::warn!(stream = %self.stream.name, %error, "Old idempotency keys could not be removed.");
+                tracing::warn!(stream = %self.stream.name, error = chain(&error), "Old idempotency keys could not be removed.");
             }
         }
     }
@@ -195,6 +196,6 @@ impl From<StoreError> for Failure {
             store::Next::Leave => Next::Leave,
             store::Next::Stop | store::Next::SetAside | store::Next::Alone => Next::Halt,
         };
-        Failure::new(next, error.to_string())
+        Failure::new(next, error.reason())
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::aside;
 use crate::document::Position;
 use crate::problem::{Problem, ProblemType};
+use crate::reason::chain;
 use crate::record::{Beside, Kept};
 use crate::store::tries::Tries;
 use crate::store::{ApplyRules, Closing, Document, Documents, Letter, Part, Reads, Store, StoreError};
@@ -39,7 +40,7 @@ pub async fn retry(
     let kept = Kept { position: letter.position, record: letter.record };
     let is_mended = mended.is_some();
     let bytes = mended.as_ref().map_or(kept.record.value.len(), Bytes::len);
-    let busy = |aside::Busy| StoreError::Later("too many large documents are being judged at once".into());
+    let busy = |aside::Busy| StoreError::later("too many large documents are being judged at once");
     let read = aside::run(bytes, || read(stream, kept, mended)).await.map_err(busy)?;
     let problem = match read {
         Ok(document) => {
@@ -121,9 +122,9 @@ async fn attempt(
                 }
             }
             // Nobody knows whether it was applied: the letter says so next time.
-            StoreError::Lost(words) => {
+            StoreError::Lost(reason) => {
                 if !tries.again(store).await? {
-                    return Ok(Attempt::Failed(Box::new(Problem::new(ProblemType::DatabaseRefused, words))));
+                    return Ok(Attempt::Failed(Box::new(Problem::new(ProblemType::DatabaseRefused, chain(&reason)))));
                 }
             }
             other => return Err(other),

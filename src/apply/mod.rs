@@ -22,6 +22,7 @@ use crate::journal::{Batch, Extent, JournalError, Log};
 use crate::metrics::Applied;
 use crate::reading::progress::Progress;
 use crate::reading::{Handling, Reader, Title};
+use crate::reason::Reason;
 use crate::shutdown::Stop;
 use crate::store::{Place, Store};
 use crate::stream::Stream;
@@ -84,7 +85,9 @@ impl Handling for Applier {
         let place = |partition| Place { stream: name.clone(), topic: topic.clone(), partition };
         let places: Vec<_> = extents.iter().map(|extent| (place(extent.partition), extent.end)).collect();
         let noted = self.store.books().begin(self.journal.identity(), &places).await;
-        noted.map_err(|error| JournalError::Later(format!("where the stream begins cannot be noted: {error}")))
+        noted.map_err(|error| {
+            JournalError::later(Reason::of(format!("where the stream begins cannot be noted: {error}"), error))
+        })
     }
 
     fn handler(&self) -> PartitionHandler {

@@ -9,6 +9,7 @@ use super::{Done, Failed, Global};
 use super::{capability, door, streams, wiring};
 use crate::config::Config;
 use crate::journal::Journal;
+use crate::reason::chain;
 use crate::registry;
 use crate::stream::Target;
 
@@ -45,7 +46,7 @@ async fn open_journal(config: &Config) -> (Result<String, String>, Option<Arc<dy
     };
     match checked {
         Ok(journal) => (Ok(config.journal.to_string()), Some(journal)),
-        Err(error) => (Err(error.to_string()), None),
+        Err(error) => (Err(chain(&error)), None),
     }
 }
 
@@ -76,7 +77,7 @@ impl Check {
                 Ok(opened) => opened.check().await.map(|()| store = Some(opened)),
                 Err(error) => Err(error),
             };
-            say("store        ", opened.map(|()| url.to_string()).map_err(|error| error.to_string()));
+            say("store        ", opened.map(|()| url.to_string()).map_err(|error| chain(&error)));
         } else {
             say("store        ", Ok("none: documents are kept in the journal".into()));
         }
@@ -109,7 +110,7 @@ impl Check {
             if let Some(journal) = journal.as_ref().filter(|_| !stream.is_foreign)
                 && let Err(error) = journal.check_topic(&stream.topic).await
             {
-                say("topic        ", Err(error.to_string()));
+                say("topic        ", Err(chain(&error)));
             }
             for action in &stream.intake.actions {
                 let (method, path) = (action.method.word(), action.path.as_str());

@@ -48,7 +48,7 @@ pub(super) async fn must_not_be_split(plan: &Plan, stream: &Stream, log: &dyn Lo
     let partitions = log.extents(&plan.input).await?.len();
     match partitions {
         0 | 1 => Ok(()),
-        _ => Err(JournalError::Stop(format!(
+        _ => Err(JournalError::stop(format!(
             "rollup {}: the topic {} has {partitions} partitions, and documents of one key may stand in several: write \
              `key: {}` in the stream {}, so that they stand together, or let its topic have one partition",
             plan.name,

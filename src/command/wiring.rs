@@ -10,6 +10,7 @@ use super::{Done, Failed, capability};
 use crate::config::{BackendUrl, Config};
 use crate::journal::{Journal, JournalError, Log, Retention, Transactional};
 use crate::near;
+use crate::reason::{Reason, chain};
 use crate::registry;
 use crate::roll::Plan;
 use crate::service::Service;
@@ -85,7 +86,7 @@ pub(super) async fn open_with(config: &Config, patience: Patience) -> Result<Out
     for stream in outside.streams.iter().filter(|stream| !stream.is_foreign) {
         loop {
             match outside.journal.open_topic(&stream.topic, stream.retention.size).await {
-                Err(JournalError::Later(reason)) if patience != Patience::None => again.after(&reason).await,
+                Err(JournalError::Later(reason)) if patience != Patience::None => again.after(reason).await,
                 opened => break opened?,
             }
         }
@@ -98,7 +99,7 @@ async fn reach(config: &Config, patience: Patience) -> Result<Outside, Failed> {
     let mut again = Again::new("journal");
     let journal = loop {
         match registry::open_journal(&config.journal, &config.data).await {
-            Err(JournalError::Later(reason)) if patience != Patience::None => again.after(&reason).await,
+            Err(JournalError::Later(reason)) if patience != Patience::None => again.after(reason).await,
             opened => break opened?,
         }
     };
@@ -107,7 +108,8 @@ async fn reach(config: &Config, patience: Patience) -> Result<Outside, Failed> {
         Some(url) if patience == Patience::ForBoth => Some(reach_store(url).await?),
         Some(url) => match registry::open_store(url).await {
             Err(StoreError::Later(reason)) if patience == Patience::ForJournal => {
-                tracing::warn!(reason, "The store cannot be reached yet; documents are accepted all the same.");
+                let error = chain(&reason);
+                tracing::warn!(error, "The store cannot be reached yet; documents are accepted all the same.");
                 None
             }
             opened => Some(opened?),
@@ -135,7 +137,7 @@ pub(super) async fn reach_store(url: &BackendUrl) -> Result<Arc<dyn Store>, Stor
     let mut again = Again::new("store");
     loop {
         match registry::open_store(url).await {
-            Err(StoreError::Later(reason)) => again.after(&reason).await,
+            Err(StoreError::Later(reason)) => again.after(reason).await,
             opened => return opened,
         }
     }
@@ -167,9 +169,9 @@ impl Again {
     }
 
     /// Says once what is waited for, and waits.
-    async fn after(&mut self, reason: &str) {
+    async fn after(&mut self, reason: Reason) {
         if !std::mem::replace(&mut self.is_told, true) {
-            tracing::warn!(reason, "The {} cannot be reached yet; waiting.", self.what);
+            tracing::warn!(error = chain(&reason), "The {} cannot be reached yet; waiting.", self.what);
         }
         tokio::time::sleep(ASK_AGAIN).await;
     }

@@ -10,6 +10,7 @@ use crate::budget::Crowded;
 use crate::journal::{AppendError, JournalError, Outcome};
 use crate::problem::{Problem, ProblemType};
 use crate::query::Unanswered;
+use crate::reason::chain;
 
 /// What streams take, most of them.
 pub const TAKEN: &str = "application/json, application/x-ndjson, application/yaml, application/cloudevents+json";
@@ -80,7 +81,7 @@ impl Failure {
     pub fn into_response(self) -> Response<Body> {
         let Unanswered { problem, members, retry_after_s, cause } = self.reason;
         if let Some(error) = cause {
-            tracing::warn!(%error, "A request could not be answered by the store.");
+            tracing::warn!(error = chain(&error), "A request could not be answered by the store.");
         }
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = with_type(status, "application/problem+json", problem_text(&problem, &members));

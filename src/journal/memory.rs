@@ -79,7 +79,7 @@ impl Shared {
     fn find(&self, topic: &TopicName, at: i64) -> Result<usize, JournalError> {
         let (start, end) = self.topics().get(topic).map_or((0, 0), |log| (log.start, log.start + log.records.len()));
         let found = usize::try_from(at).ok().filter(|at| (start..=end).contains(at));
-        found.ok_or_else(|| JournalError::Stop(format!("topic {topic} holds {start} to {end}, and not {at}")))
+        found.ok_or_else(|| JournalError::stop(format!("topic {topic} holds {start} to {end}, and not {at}")))
     }
 }
 
@@ -214,7 +214,7 @@ impl Log for MemoryJournal {
 
     async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError> {
         let [(0, at)] = from else {
-            return Err(JournalError::Stop(format!("topic {topic} has one partition, which is 0")));
+            return Err(JournalError::stop(format!("topic {topic} has one partition, which is 0")));
         };
         let next_offset = self.shared.find(topic, *at)?;
         let shared = Arc::clone(&self.shared);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::document::{Position, TopicName};
+use crate::reason::Reason;
 use crate::record::{Kept, Record};
 
 /// Keeps documents, topic by topic, durably: what intake needs of one. What else a journal can do is asked of it once, at
@@ -257,11 +258,37 @@ pub enum AppendError {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
     /// Time may heal it: busy, unreachable.
-    #[error("{0}")]
-    Later(String),
+    #[error(transparent)]
+    Later(Reason),
     /// A person must act: disk full, file unwritable, file replaced.
-    #[error("{0}")]
-    Stop(String),
+    #[error(transparent)]
+    Stop(Reason),
+}
+
+impl JournalError {
+    /// Time may heal it.
+    pub fn later(reason: impl Into<Reason>) -> Self {
+        JournalError::Later(reason.into())
+    }
+
+    /// A person must act.
+    pub fn stop(reason: impl Into<Reason>) -> Self {
+        JournalError::Stop(reason.into())
+    }
+
+    /// The same, caused by that.
+    pub fn because(self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        match self {
+            JournalError::Later(reason) => JournalError::Later(reason.because(cause)),
+            JournalError::Stop(reason) => JournalError::Stop(reason.because(cause)),
+        }
+    }
+
+    /// Why, with what caused it.
+    pub fn reason(self) -> Reason {
+        let (JournalError::Later(reason) | JournalError::Stop(reason)) = self;
+        reason
+    }
 }
 
 /// What a mover says that is none any more.

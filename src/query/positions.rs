@@ -38,7 +38,7 @@ pub struct Position {
 /// The partitions of all streams that are applied.
 pub async fn list(service: &Service) -> Result<Vec<Position>, Unanswered> {
     let (store, log) = (store(service)?, log(service)?);
-    let later = |error: JournalError| StoreError::Later(error.to_string());
+    let later = |error: JournalError| StoreError::later(error.reason());
     let standings = store.books().positions(None).await?;
     let mut positions = Vec::new();
     for stream in service.streams.iter().map(|served| &served.stream).filter(|stream| stream.is_applied()) {

@@ -12,6 +12,7 @@ use super::postgrest::plan;
 use super::{Unanswered, store};
 use crate::near;
 use crate::problem::ProblemType;
+use crate::reason::Reason;
 use crate::service::Service;
 use crate::store::readable::Readable;
 use crate::store::rows::{Column, Listed, Page, READ_TIMEOUT, RowQuery};
@@ -179,5 +180,5 @@ pub(super) async fn ask(store: Arc<dyn Store>, query: RowQuery) -> Result<Page, 
         drop(turn);
         page
     });
-    asked.await.map_err(|error| StoreError::Later(format!("a task failed: {error}")))?.map_err(Unanswered::from)
+    asked.await.map_err(|error| StoreError::later(Reason::of("a task failed", error)))?.map_err(Unanswered::from)
 }

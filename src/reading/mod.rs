@@ -17,6 +17,7 @@ use async_trait::async_trait;
 
 pub use self::reader::Reader;
 use crate::journal::{Batch, JournalError};
+use crate::reason::Reason;
 use crate::shutdown::Stop;
 
 /// What a topic is read for: makes the handlers, and makes batches ready for them.
@@ -95,12 +96,12 @@ pub struct Begin {
 }
 
 /// Why a partition gets no further.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     /// What to do about it.
     pub next: Next,
-    /// Why, for people.
-    pub words: String,
+    /// Why.
+    pub reason: Reason,
     /// Where the partition stands all the same, if it got further before that.
     pub reached: Option<i64>,
 }
@@ -118,8 +119,8 @@ pub enum Next {
 
 impl Failure {
     /// A failure before anything was done.
-    pub fn new(next: Next, words: impl Into<String>) -> Self {
-        Failure { next, words: words.into(), reached: None }
+    pub fn new(next: Next, reason: impl Into<Reason>) -> Self {
+        Failure { next, reason: reason.into(), reached: None }
     }
 }
 

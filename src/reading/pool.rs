@@ -78,7 +78,7 @@ impl<H: Handling> Pool<H> {
             Ok(panic) => panics::words(&*panic),
             Err(error) => error.to_string(),
         };
-        Err(JournalError::Later(format!("{what} panicked, by a fault of Sluicegate: {words}")))
+        Err(JournalError::later(format!("{what} panicked, by a fault of Sluicegate: {words}")))
     }
 
     /// Hands a delivery to the partition's worker.
@@ -94,7 +94,7 @@ impl<H: Handling> Pool<H> {
         };
         // Each partition stays with one worker. The modulus fits: there are few workers.
         let worker = partition.unsigned_abs() as usize % self.orders.len();
-        let gone = |_| JournalError::Later("a worker has ended, by a fault of Sluicegate".into());
+        let gone = |_| JournalError::later("a worker has ended, by a fault of Sluicegate");
         self.orders[worker].send(order).map_err(gone)
     }
 

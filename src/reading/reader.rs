@@ -9,6 +9,7 @@ use super::worker::{PAUSE_FIRST, PAUSE_MAX};
 use super::{Handling, Title};
 use crate::document::TopicName;
 use crate::journal::{Consumer, JournalError, Log};
+use crate::reason::chain;
 use crate::shutdown::Stop;
 
 /// How long a wait for records lasts at most: bounds how late a stop is seen.
@@ -62,7 +63,11 @@ impl<H: Handling> Reader<H> {
     fn say_unreadable(&self, error: &JournalError) {
         if self.progress.cut_off(error.to_string()) {
             let Title { what, stream } = &self.title;
-            tracing::error!(stream, %error, "The topic cannot be read: {what} stands still, and tries again.");
+            tracing::error!(
+                stream,
+                error = chain(error),
+                "The topic cannot be read: {what} stands still, and tries again."
+            );
         }
     }
 

@@ -13,6 +13,7 @@ use super::ahead::Ahead;
 use super::progress::Progress;
 use super::{Begin, Failure, Handler, Next, Title};
 use crate::journal::JournalError;
+use crate::reason::chain;
 use crate::shutdown::Stop;
 
 /// Pauses after failures that time can heal double from the first to the second, which bounds how late a server that is
@@ -217,7 +218,7 @@ impl<Ready: Send + 'static, H: Handler<Ready>> Worker<Ready, H> {
 
     /// Decides what follows a failure.
     async fn wait(&mut self, partition: i32, failure: Failure, attempts: u32) -> State {
-        let Failure { next, words, reached } = failure;
+        let Failure { next, reason, reached } = failure;
         let attempts = match reached {
             Some(reached) => {
                 self.progress.claimed(partition, reached, false);
@@ -225,24 +226,25 @@ impl<Ready: Send + 'static, H: Handler<Ready>> Worker<Ready, H> {
             }
             None => attempts,
         };
-        self.progress.failed(partition, words.clone());
+        let words = reason.words();
+        self.progress.failed(partition, words.to_owned());
         let Title { what, stream } = &self.title;
         let pause = match next {
             Next::Retry => {
                 if attempts == ATTEMPTS_QUIET {
-                    tracing::warn!(stream, partition, error = words, "{what} waits and tries again.");
+                    tracing::warn!(stream, partition, error = chain(&reason), "{what} waits and tries again.");
                 }
                 if attempts >= ATTEMPTS_QUIET {
-                    self.progress.halt(partition, Some(words));
+                    self.progress.halt(partition, Some(words.to_owned()));
                 }
                 (PAUSE_FIRST * 2u32.saturating_pow(attempts.min(10))).min(PAUSE_MAX)
             }
             Next::Leave => HALT_PAUSE,
             Next::Halt => {
                 // Said once.
-                if self.progress.halt(partition, Some(words.clone())) {
-                    tracing::error!(stream, partition, reason = words, "{what} stands still.");
-                    self.handler.note_halt(partition, Some(&words)).await;
+                if self.progress.halt(partition, Some(words.to_owned())) {
+                    tracing::error!(stream, partition, error = chain(&reason), "{what} stands still.");
+                    self.handler.note_halt(partition, Some(words)).await;
                 }
                 HALT_PAUSE
             }
@@ -270,8 +272,8 @@ impl<Ready: Send + 'static, H: Handler<Ready>> Worker<Ready, H> {
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         match error {
-            JournalError::Later(_) => Failure::new(Next::Retry, error.to_string()),
-            JournalError::Stop(_) => Failure::new(Next::Halt, error.to_string()),
+            JournalError::Later(reason) => Failure::new(Next::Retry, reason),
+            JournalError::Stop(reason) => Failure::new(Next::Halt, reason),
         }
     }
 }

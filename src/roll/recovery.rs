@@ -14,6 +14,7 @@ use super::state_file::{Changes, Row, Standing, StateFile};
 use super::summaries::Summaries;
 use super::trouble::{Trouble, blocking};
 use crate::journal::{Extent, JournalError, Transactional};
+use crate::reason::Reason;
 use crate::rollup::State;
 
 /// A file that lacks more records than this is made anew: that takes no longer.
@@ -53,7 +54,9 @@ impl Sources<'_> {
         let open = move || {
             if let Some(folder) = path.parent() {
                 let made = crate::disk::private_folder(folder);
-                made.map_err(|error| Trouble::Halt(format!("the folder {}: {error}", folder.display())))?;
+                made.map_err(|error| {
+                    Trouble::halt(Reason::of(format!("the folder {} cannot be made", folder.display()), error))
+                })?;
             }
             StateFile::open(&path, &journal)
         };
@@ -74,17 +77,17 @@ impl Sources<'_> {
         };
         let group = self.plan.group();
         let note = Note::read(&standing.note).ok_or_else(|| {
-            Trouble::Halt(format!(
+            Trouble::halt(format!(
                 "the position of the group {group} was moved by another program: what the summaries contain is not known; {}",
                 self.plan.another_name()
             ))
         })?;
         if note.definition != fingerprint {
             let words = "what it sums up is not what it was when its summaries were begun";
-            return Err(Trouble::Halt(format!("{words}; {}", self.plan.another_name())));
+            return Err(Trouble::halt(format!("{words}; {}", self.plan.another_name())));
         }
         if note.partitions != self.partitions {
-            return Err(Trouble::Halt(format!(
+            return Err(Trouble::halt(format!(
                 "the topic {} has {} partitions now, and had {}: one key may stand in two of them; {}",
                 self.plan.input,
                 self.partitions,
@@ -166,7 +169,7 @@ impl Sources<'_> {
             for kept in &batch.records {
                 let Some((key, state, up_to)) = self.plan.summary(kept) else {
                     let words = "is no summary of this definition: somebody else writes to the topic, or the rollup has changed";
-                    return Err(Trouble::Halt(format!(
+                    return Err(Trouble::halt(format!(
                         "the record {}-{}-{} {words}; {}",
                         self.plan.output,
                         self.partition,
@@ -232,7 +235,7 @@ impl Reading {
             }
             waited += A_MOMENT;
             if waited > PATIENCE {
-                return Err(Trouble::Later("the topic cannot be read to its end".into()));
+                return Err(Trouble::later("the topic cannot be read to its end"));
             }
         }
         Ok(None)

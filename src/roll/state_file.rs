@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::note::Note;
 use super::trouble::Trouble;
+use crate::reason::Reason;
 use crate::rollup::Key;
 
 /// The memory of the connection for pages, in KiB.
@@ -79,11 +80,12 @@ impl StateFile {
             Err(error) if is_useless(&error) => {
                 tracing::warn!(file = %path.display(), %error, "The file of a rollup's state is no good, and is made anew.");
             }
-            Err(error) => return Err(Trouble::file(path, &error)),
+            Err(error) => return Err(Trouble::file(path, error)),
         }
-        remove(path).map_err(|error| Trouble::Later(format!("{}: {error}", path.display())))?;
-        let made = Self::take(path, journal).map_err(|error| Trouble::file(path, &error))?;
-        made.ok_or_else(|| Trouble::Later(format!("{}: another process makes it anew as well", path.display())))
+        remove(path)
+            .map_err(|error| Trouble::later(Reason::of(format!("{} cannot be removed", path.display()), error)))?;
+        let made = Self::take(path, journal).map_err(|error| Trouble::file(path, error))?;
+        made.ok_or_else(|| Trouble::later(format!("{}: another process makes it anew as well", path.display())))
     }
 
     /// None for a file that is to be made anew.
@@ -127,7 +129,7 @@ impl StateFile {
                 .query_row([key], |row| Ok(Row { key: Key::from_text(key), state: row.get(0)?, up_to: row.get(1)? }))
                 .optional()
         };
-        get().map_err(|error| self.trouble(&error))
+        get().map_err(|error| self.trouble(error))
     }
 
     /// Writes changes and what the summaries stand for then, both or neither.
@@ -181,7 +183,7 @@ impl StateFile {
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
-        read().map_err(|error| self.trouble(&error))
+        read().map_err(|error| self.trouble(error))
     }
 
     /// Up to which offset of the input some summaries reach that reach further than the others.
@@ -189,7 +191,7 @@ impl StateFile {
         let read = self.connection.query_row("SELECT max(up_to) FROM summaries WHERE up_to IS NOT NULL", [], |row| {
             row.get::<_, Option<i64>>(0)
         });
-        read.map(|up_to| up_to.unwrap_or(i64::MIN)).map_err(|error| self.trouble(&error))
+        read.map(|up_to| up_to.unwrap_or(i64::MIN)).map_err(|error| self.trouble(error))
     }
 
     /// Notes that the unpublished summaries up to this key are published; all of them for none.
@@ -214,7 +216,7 @@ impl StateFile {
             }
             Ok(())
         };
-        read().map_err(|error: rusqlite::Error| self.trouble(&error))
+        read().map_err(|error: rusqlite::Error| self.trouble(error))
     }
 
     fn change(
@@ -238,12 +240,12 @@ impl StateFile {
         };
         match run() {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Trouble::Later(format!("{}: another process writes it now", self.path.display()))),
-            Err(error) => Err(self.trouble(&error)),
+            Ok(false) => Err(Trouble::later(format!("{}: another process writes it now", self.path.display()))),
+            Err(error) => Err(self.trouble(error)),
         }
     }
 
-    fn trouble(&self, error: &rusqlite::Error) -> Trouble {
+    fn trouble(&self, error: rusqlite::Error) -> Trouble {
         Trouble::file(&self.path, error)
     }
 }

@@ -225,7 +225,7 @@ impl Summaries {
             && let Some(row) = self.file.get(key.as_str())?
         {
             let known = State::from_text(self.plan.rollup.definition(), &row.state);
-            let known = known.map_err(|broken| Trouble::Halt(self.plan.broken(&broken)))?;
+            let known = known.map_err(|broken| Trouble::halt(self.plan.broken(&broken)))?;
             let entry = Entry { state: known, up_to: row.up_to, is_unsaved: false };
             self.bytes += entry.size(&key);
             self.entries.insert(key.clone(), entry);
@@ -293,7 +293,7 @@ impl Summaries {
         let mut records = Vec::with_capacity(rows.len());
         for row in &rows {
             let state = State::from_text(self.plan.rollup.definition(), &row.state);
-            let state = state.map_err(|broken| Trouble::Halt(self.plan.broken(&broken)))?;
+            let state = state.map_err(|broken| Trouble::halt(self.plan.broken(&broken)))?;
             records.push(self.plan.record(self.kin(before + records.len() as u64), &row.key, &state));
         }
         let last = rows.last().map(|row| row.key.clone());

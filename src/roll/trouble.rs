@@ -4,22 +4,35 @@ use std::path::Path;
 
 use crate::journal::JournalError;
 use crate::reading::{Failure, Next};
+use crate::reason::Reason;
+use crate::sqlite;
 
 /// Why summaries get no further.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Trouble {
     /// Time may heal it.
-    Later(String),
+    Later(Reason),
     /// A person must act.
-    Halt(String),
+    Halt(Reason),
 }
 
 impl Trouble {
-    pub(super) fn file(path: &Path, error: &rusqlite::Error) -> Self {
+    pub(super) fn later(reason: impl Into<Reason>) -> Self {
+        Trouble::Later(reason.into())
+    }
+
+    pub(super) fn halt(reason: impl Into<Reason>) -> Self {
+        Trouble::Halt(reason.into())
+    }
+
+    pub(super) fn file(path: &Path, error: rusqlite::Error) -> Self {
         let what = format!("the state file {}", path.display());
-        match crate::sqlite::Trouble::of(error) {
-            Some(crate::sqlite::Trouble::Locked) | None => Trouble::Later(format!("{what}: {error}")),
-            Some(trouble) => Trouble::Halt(trouble.words(&what, error)),
+        let trouble = sqlite::Trouble::of(&error);
+        let words = trouble.map_or_else(|| format!("{what} cannot be used"), |trouble| trouble.words(&what));
+        let reason = Reason::of(words, sqlite::Said::from(error));
+        match trouble {
+            Some(sqlite::Trouble::Locked) | None => Trouble::Later(reason),
+            Some(_) => Trouble::Halt(reason),
         }
     }
 }
@@ -27,8 +40,8 @@ impl Trouble {
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Later(words) => Failure::new(Next::Retry, words),
-            Trouble::Halt(words) => Failure::new(Next::Halt, words),
+            Trouble::Later(reason) => Failure::new(Next::Retry, reason),
+            Trouble::Halt(reason) => Failure::new(Next::Halt, reason),
         }
     }
 }
@@ -36,8 +49,8 @@ impl From<Trouble> for Failure {
 impl From<JournalError> for Trouble {
     fn from(error: JournalError) -> Self {
         match error {
-            JournalError::Later(words) => Trouble::Later(words),
-            JournalError::Stop(words) => Trouble::Halt(words),
+            JournalError::Later(reason) => Trouble::Later(reason),
+            JournalError::Stop(reason) => Trouble::Halt(reason),
         }
     }
 }
@@ -47,5 +60,5 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
 ) -> Result<T, Trouble> {
     let ended = tokio::task::spawn_blocking(work).await;
-    ended.unwrap_or_else(|error| Err(Trouble::Later(format!("a fault of Sluicegate: {error}"))))
+    ended.unwrap_or_else(|error| Err(Trouble::Later(Reason::of("a rollup broke off, by a fault of Sluicegate", error))))
 }

@@ -162,7 +162,7 @@ pub(super) fn check_version(version: i64) -> Result<(), StoreError> {
     if version <= VERSION {
         return Ok(());
     }
-    Err(StoreError::Stop(format!(
+    Err(StoreError::stop(format!(
         "the store's books have format {version}; this sluicegate knows {VERSION}: use a newer one"
     )))
 }

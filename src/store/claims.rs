@@ -21,7 +21,7 @@ impl ClaimRequest<'_> {
         if known == journal {
             return Ok(());
         }
-        Err(StoreError::Stop(format!(
+        Err(StoreError::stop(format!(
             "the journal is not the one that stream {} was applied from (it is {journal}, and was {known}); put the old \
              one back, or give up what it held: `sluicegate positions accept-loss {}`",
             place.stream, place.stream

@@ -34,6 +34,7 @@ pub use self::tally::Tally;
 use crate::change::{Change, TableName};
 use crate::document::{Position, StreamName, TopicName};
 use crate::problem::{Problem, ProblemType};
+use crate::reason::Reason;
 use crate::record::Record;
 
 /// A database. None of its methods, nor of what it gives, blocks the thread that polls it.
@@ -309,20 +310,20 @@ impl From<CommitRefusal> for StoreError {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Time may heal it: a lock, a lost connection.
-    #[error("{0}")]
-    Later(String),
+    #[error(transparent)]
+    Later(Reason),
     /// It may be a race, or the document's own doing: a few tries tell (see [`tries`]). Then it is this problem.
     #[error("{0}")]
     Contested(Box<Problem>),
     /// The connection ended while documents were applied, for a reason that nobody told.
-    #[error("{0}")]
-    Lost(String),
+    #[error(transparent)]
+    Lost(Reason),
     /// The document is at fault.
     #[error("{0}")]
     Document(Box<Problem>),
     /// Nobody's document is at fault, and a person must act: disk full, privilege missing, journal replaced.
-    #[error("{0}")]
-    Stop(String),
+    #[error(transparent)]
+    Stop(Reason),
     /// Another claimed the partition.
     #[error("another process has taken over the partition")]
     Fenced,
@@ -358,8 +359,8 @@ impl StoreError {
     /// What a failure of the books means, of which no document can be guilty.
     pub fn of_the_books(self) -> Self {
         match self {
-            StoreError::Document(problem) => StoreError::Stop(format!("the store's own tables: {}", problem.detail)),
-            StoreError::Contested(problem) => StoreError::Later(problem.detail),
+            StoreError::Document(problem) => StoreError::stop(format!("the store's own tables: {}", problem.detail)),
+            StoreError::Contested(problem) => StoreError::later(problem.detail),
             other => other,
         }
     }
@@ -369,6 +370,29 @@ impl StoreError {
         match self {
             StoreError::Contested(_) => self,
             other => other.of_the_books(),
+        }
+    }
+
+    /// Time may heal it.
+    pub fn later(reason: impl Into<Reason>) -> Self {
+        StoreError::Later(reason.into())
+    }
+
+    /// The connection ended.
+    pub fn lost(reason: impl Into<Reason>) -> Self {
+        StoreError::Lost(reason.into())
+    }
+
+    /// A person must act.
+    pub fn stop(reason: impl Into<Reason>) -> Self {
+        StoreError::Stop(reason.into())
+    }
+
+    /// Why, with what caused it as far as that is known.
+    pub fn reason(self) -> Reason {
+        match self {
+            StoreError::Later(reason) | StoreError::Lost(reason) | StoreError::Stop(reason) => reason,
+            other => other.to_string().into(),
         }
     }
 

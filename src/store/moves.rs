@@ -129,7 +129,7 @@ impl Move {
             // but point nowhere; a dead letter must not give its receipt to another document.
             Step::Anew if behind.letters > 0 => {
                 let (letters, stream) = (behind.letters, standing.map(|standing| standing.place.stream.as_str()));
-                return Err(StoreError::Stop(format!(
+                return Err(StoreError::stop(format!(
                     "{letters} dead letters of {} would share their receipts with new documents; retry or drop them first",
                     stream.unwrap_or_default()
                 )));

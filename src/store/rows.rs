@@ -338,6 +338,6 @@ mod tests {
         };
         assert_eq!(kind(StoreError::document(ProblemType::InvalidValue, "x")), Some(ProblemType::BadQuery));
         assert_eq!(kind(too_long()), Some(ProblemType::QueryTimeout));
-        assert_eq!(kind(StoreError::Stop("x".into())), None);
+        assert_eq!(kind(StoreError::stop("x")), None);
     }
 }

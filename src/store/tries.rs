@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{ApplyRules, Part, Store, StoreError};
 use crate::problem::{Problem, ProblemType};
+use crate::reason::chain;
 
 /// Whoever loses a race five times in a row, alone and after growing pauses, is not losing a race.
 const TRIES_MAX: u32 = 5;
@@ -67,7 +68,7 @@ pub async fn rehearse(
             Ok(()) => return Ok((statements, None)),
             Err(StoreError::Document(problem)) => return Ok((statements, Some(problem.about(document.tables())))),
             Err(StoreError::Contested(problem)) => *problem,
-            Err(StoreError::Lost(words)) => Problem::new(ProblemType::DatabaseRefused, words),
+            Err(StoreError::Lost(reason)) => Problem::new(ProblemType::DatabaseRefused, chain(&reason)),
             Err(other) => return Err(other),
         };
         if !tries.again(store).await? {

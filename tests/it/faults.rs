@@ -3,6 +3,7 @@
 //! Here the files of the real binary are taken away; `faults/apply.rs` breaks the store under an applier.
 
 pub(crate) mod apply;
+mod causes;
 mod judging;
 mod readiness;
 mod scripted;

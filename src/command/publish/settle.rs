@@ -46,7 +46,7 @@ pub(super) async fn found(
     while !left.is_empty() {
         let Some(batch) = follower.next(PATIENCE).await? else {
             if heard.elapsed() >= READ_MAX {
-                return Err(JournalError::Later("what was appended last cannot be read back".into()));
+                return Err(JournalError::later("what was appended last cannot be read back"));
             }
             continue;
         };

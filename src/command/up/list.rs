@@ -18,9 +18,11 @@ use crate::metrics::push::{self, Push};
 use crate::parts::{Health, Part};
 use crate::query;
 use crate::readiness::Readiness;
+use crate::reason::{Reason, chain};
 use crate::roll::{Roller, Work};
 use crate::service::{Rolled, Service};
 use crate::shutdown::Stop;
+use crate::store::StoreError;
 
 /// How often old records leave the topics.
 const TIDY_EVERY: Duration = Duration::from_secs(15);
@@ -49,12 +51,13 @@ impl List<'_> {
         // Kept, so that the address is not lost while the part is begun again; and let go with the stop, so that nobody
         // waits for an answer that will not come.
         let kept = Arc::new(Mutex::new(Some(listener.into_std()?)));
+        let shared = |error| Reason::of("the address cannot be listened on anew", error);
         let serve = move |stop: Stop| {
             let (kept, routes, doors) = (Arc::clone(&kept), routes.clone(), Arc::clone(&doors));
             async move {
                 let again = || kept.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|it| it.try_clone());
-                let Some(listener) = again().transpose().map_err(|error| error.to_string())? else { return Ok(()) };
-                let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
+                let Some(listener) = again().transpose().map_err(shared)? else { return Ok(()) };
+                let listener = tokio::net::TcpListener::from_std(listener).map_err(shared)?;
                 let let_go = async {
                     stop.wait().await;
                     drop(kept.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -170,7 +173,7 @@ impl List<'_> {
             async move {
                 tokio::select! {
                     reached = wiring::reach_store(&url) => {
-                        service.reached(reached.map_err(|error| error.to_string())?);
+                        service.reached(reached.map_err(StoreError::reason)?);
                     }
                     () = stop.wait() => {}
                 }
@@ -190,12 +193,12 @@ impl List<'_> {
                     for stream in service.streams.iter().map(|served| &served.stream).filter(|it| !it.is_foreign) {
                         let limits = RetentionLimits { age: stream.retention.age, bytes_max: stream.retention.size };
                         if let Err(error) = retention.retain(&stream.topic, limits, stream.is_applied()).await {
-                            tracing::warn!(stream = %stream.name, %error, "Old records could not be removed.");
+                            tracing::warn!(stream = %stream.name, error = chain(&error), "Old records could not be removed.");
                         }
                     }
                     for plan in service.rollups.iter().map(|rolled| &rolled.plan) {
                         if let Err(error) = retention.compact(&plan.output).await {
-                            tracing::warn!(rollup = %plan.name, %error, "Old summaries could not be removed.");
+                            tracing::warn!(rollup = %plan.name, error = chain(&error), "Old summaries could not be removed.");
                         }
                     }
                     stop.wait_for(TIDY_EVERY).await;

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::http::answer::{Answer, with_type};
 use crate::query::export::{Export, Form};
 use crate::query::tables::Question;
+use crate::reason::{Reason, chain};
 use crate::service::Service;
 
 /// An export is given up when the client takes nothing for so long.
@@ -32,8 +33,8 @@ pub(super) async fn answer(service: Arc<Service>, question: Question, form: Form
     let (to_client, pieces) = mpsc::channel(1);
     let media_type = if form == Form::Csv { "text/csv; charset=utf-8" } else { "application/x-ndjson" };
     tokio::spawn(async move {
-        if let Err(reason) = run(&service, export, &to_client).await {
-            tracing::warn!(reason, "An export of rows was cut short.");
+        if let Err(error) = run(&service, export, &to_client).await {
+            tracing::warn!(error = chain(&error), "An export of rows was cut short.");
         }
     });
     let body = stream::unfold(pieces, |mut pieces| async {
@@ -47,8 +48,9 @@ pub(super) async fn answer(service: Arc<Service>, question: Question, form: Form
 }
 
 /// Sends piece after piece. Ends early without a word when the client is gone.
-async fn run(service: &Service, mut export: Export, to_client: &mpsc::Sender<Piece>) -> Result<(), String> {
-    while let Some(text) = export.next().await.map_err(|unanswered| unanswered.problem.to_string())? {
+async fn run(service: &Service, mut export: Export, to_client: &mpsc::Sender<Piece>) -> Result<(), Reason> {
+    let cut = |unanswered| Reason::of("the rest cannot be read", unanswered);
+    while let Some(text) = export.next().await.map_err(cut)? {
         if !text.is_empty() {
             let is_sent = tokio::select! {
                 sent = send(to_client, Piece::Rows(text.into())) => sent?,
@@ -66,9 +68,9 @@ async fn run(service: &Service, mut export: Export, to_client: &mpsc::Sender<Pie
 }
 
 /// Sends a piece; false when the client is gone.
-async fn send(to_client: &mpsc::Sender<Piece>, piece: Piece) -> Result<bool, String> {
+async fn send(to_client: &mpsc::Sender<Piece>, piece: Piece) -> Result<bool, Reason> {
     match tokio::time::timeout(CLIENT_TIMEOUT, to_client.send(piece)).await {
         Ok(sent) => Ok(sent.is_ok()),
-        Err(_) => Err(format!("the client took nothing for {} s", CLIENT_TIMEOUT.as_secs())),
+        Err(_) => Err(format!("the client took nothing for {} s", CLIENT_TIMEOUT.as_secs()).into()),
     }
 }

@@ -11,6 +11,7 @@ use super::memory::{FileName, Look, Memory, MemoryError, Note};
 use crate::clock;
 use crate::intake::files::FileKey;
 use crate::journal::{AppendError, JournalError, Log, Outcome};
+use crate::reason::chain;
 use crate::record::Record;
 use crate::shutdown::Stop;
 use crate::stream::Stream;
@@ -107,7 +108,7 @@ impl Batch {
                 Some(error) => error,
             };
             if !std::mem::replace(&mut is_told, true) {
-                tracing::warn!(stream = %self.stream.name, %error, "Documents of files wait for the journal.");
+                tracing::warn!(stream = %self.stream.name, error = chain(&error), "Documents of files wait for the journal.");
             }
             let pause = match &error {
                 AppendError::Overloaded { retry_after, .. } => *retry_after,

@@ -8,6 +8,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::intake::files::FileKey;
+use crate::reason::Reason;
 use crate::sqlite;
 
 /// The version of the tables in the file. A newer one is refused.
@@ -27,16 +28,15 @@ pub(super) struct Memory {
 /// What can go wrong with it.
 #[derive(Debug, thiserror::Error)]
 #[error("what was published cannot be remembered: {0}")]
-pub(super) struct MemoryError(String);
+pub(super) struct MemoryError(#[source] Reason);
 
 type Result<T> = std::result::Result<T, MemoryError>;
 
 impl From<rusqlite::Error> for MemoryError {
     fn from(error: rusqlite::Error) -> Self {
-        MemoryError(match sqlite::Trouble::of(&error) {
-            Some(trouble) => trouble.words("the memory of watched directories (`watch` in the data folder)", &error),
-            None => error.to_string(),
-        })
+        let what = "the memory of watched directories (`watch` in the data folder)";
+        let words = sqlite::Trouble::of(&error).map_or_else(|| format!("{what} fails"), |trouble| trouble.words(what));
+        MemoryError(Reason::of(words, sqlite::Said::from(error)))
     }
 }
 
@@ -98,10 +98,11 @@ impl Memory {
             .optional()?;
         match known {
             Some((version, ..)) if version > VERSION => {
-                return Err(MemoryError(format!(
+                let words = format!(
                     "{} has format {version}; this sluicegate knows {VERSION}: use a newer one",
                     path.display()
-                )));
+                );
+                return Err(MemoryError(words.into()));
             }
             Some((_, known_journal, known_topic)) if known_journal == journal && known_topic == topic => {}
             _ => {

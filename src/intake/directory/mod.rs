@@ -32,6 +32,7 @@ use super::files::{CHUNK_BYTES, Document, Documents, Keys, Unfinished};
 use crate::clock;
 use crate::disk;
 use crate::journal::Log;
+use crate::reason::chain;
 use crate::shutdown::Stop;
 use crate::stream::Stream;
 
@@ -83,7 +84,7 @@ impl Watch {
             match self.watch(&stop).await {
                 Ok(()) | Err(Halt::Stopped) => return,
                 Err(error) => {
-                    tracing::error!(%stream, %error, "The directories are not watched; they are tried again.");
+                    tracing::error!(%stream, error = chain(&error), "The directories are not watched; they are tried again.");
                     self.trouble(&error.to_string());
                     stop.wait_for(PAUSE).await;
                 }

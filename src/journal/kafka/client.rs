@@ -10,6 +10,8 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use super::error::Trouble;
+
 /// The same trouble is told this often: librdkafka tells it at each attempt.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
@@ -46,10 +48,10 @@ impl Told {
     }
 
     /// What went wrong lately, with its code.
-    pub(super) fn trouble(&self) -> Option<(Code, String)> {
+    pub(super) fn trouble(&self) -> Option<(Code, Trouble)> {
         let known = self.known();
         let (at, code, reason) = known.trouble.as_ref()?;
-        (at.elapsed() < TROUBLE_LASTS).then(|| (*code, reason.clone()))
+        (at.elapsed() < TROUBLE_LASTS).then(|| (*code, Trouble(reason.clone())))
     }
 
     /// Forgets trouble, since something went well.

@@ -25,6 +25,7 @@ use super::tail::Tail;
 use super::url::Settings;
 use crate::document::TopicName;
 use crate::journal::{Batch, Consumer, Delivery, Follower, JournalError};
+use crate::reason::chain;
 
 /// How often the group's offsets are noted in Kafka: for lag tools, which look less often.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
@@ -95,7 +96,7 @@ impl KafkaConsumer {
         consumer.coverage = Some(Coverage::of(group));
         if let Some(reading) = &consumer.reading {
             let subscribed = reading.client.subscribe(&[topic.as_str()]);
-            subscribed.map_err(|error| failed(&format!("the topic {topic} as {group}"), &error))?;
+            subscribed.map_err(|error| failed(&format!("the topic {topic} as {group}"), error))?;
         }
         Ok(consumer)
     }
@@ -143,7 +144,7 @@ impl KafkaConsumer {
         }
         let what = format!("the topic {topic} as {group}");
         let client = settings.client(DEFAULTS, &fixed).create_with_context(Rebalances::default());
-        let mut client: Client = client.map_err(|error| failed(&what, &error))?;
+        let mut client: Client = client.map_err(|error| failed(&what, error))?;
         let ready = Arc::new(Notify::new());
         let wake = Arc::clone(&ready);
         client.set_nonempty_callback(move || wake.notify_one());
@@ -190,7 +191,7 @@ impl KafkaConsumer {
             let is_troubled = || reading.client.context().told.trouble().is_some();
             if let Some(gap) = coverage.gap(&self.lookup, &self.topic, is_troubled) {
                 let reason = format!("nobody in the group was given the partitions {gap:?}; this member joins anew");
-                return Err(JournalError::Later(format!("the topic {}: {reason}", self.topic)));
+                return Err(JournalError::later(format!("the topic {}: {reason}", self.topic)));
             }
         }
         self.commit_some();
@@ -261,7 +262,7 @@ impl KafkaConsumer {
         }
         match reading.client.commit(&list, CommitMode::Async) {
             Ok(()) => reading.client.context().state().commits += 1,
-            Err(error) => tracing::debug!(%error, "The group's offset could not be noted in Kafka."),
+            Err(error) => tracing::debug!(error = chain(&error), "The group's offset could not be noted in Kafka."),
         }
     }
 }
@@ -286,7 +287,7 @@ impl Consumer for KafkaConsumer {
         let (topic, start, end) = (&self.topic, extent.start, extent.end);
         if !(start..=end).contains(&offset) {
             let reason = format!("partition {partition} of topic {topic} holds {start} to {end}, and not {offset}");
-            return Err(JournalError::Stop(reason));
+            return Err(JournalError::stop(reason));
         }
         let Some(reading) = &mut self.reading else { return Ok(()) };
         // An answer that the group waits for comes first.
@@ -303,7 +304,7 @@ impl Consumer for KafkaConsumer {
         if let Some(reading) = &mut self.reading
             && let Err(error) = reading.stop(&self.topic, partition)
         {
-            tracing::warn!(partition, %error, "Kafka's client could not stop reading a partition.");
+            tracing::warn!(partition, error = chain(&error), "Kafka's client could not stop reading a partition.");
         }
     }
 

@@ -4,29 +4,58 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::journal::JournalError;
 
+/// What librdkafka told of its connections lately, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Trouble(pub(super) String);
+
+/// An error of librdkafka, and what it told of its connections before.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(super) struct Troubled {
+    pub(super) error: KafkaError,
+    #[source]
+    pub(super) trouble: Option<Trouble>,
+}
+
 /// What is wrong with a topic that is compacted, and what mends it.
 pub(super) const COMPACTED: &str = "it is compacted, so it takes no document without a key, and keeps only the last one of each key; set its \
      cleanup.policy to delete (kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config \
      cleanup.policy=delete)";
 
 /// What an error means, said of `what`, such as "the topic people".
-pub(super) fn failed(what: &str, error: &KafkaError) -> JournalError {
+pub(super) fn failed(what: &str, error: KafkaError) -> JournalError {
+    troubled(what, error, None)
+}
+
+/// As [`failed`], with what was told before.
+pub(super) fn troubled(what: &str, error: KafkaError, trouble: Option<Trouble>) -> JournalError {
     match error {
+        // The value may be a password, and stands in the error: it is no cause.
         KafkaError::ClientConfig(_, _, name, _) => {
-            JournalError::Stop(format!("the journal's URL: librdkafka does not take the value of `{name}`"))
+            JournalError::stop(format!("the journal's URL: librdkafka does not take the value of `{name}`"))
         }
         // The reason may name a file, such as one with certificates, and holds no secret.
-        KafkaError::ClientCreation(reason) => JournalError::Stop(format!("the journal's URL: {reason}")),
-        _ => match error.rdkafka_error_code() {
-            Some(code) => meaning(what, code),
-            None => JournalError::Later(format!("{what}: {error}")),
-        },
+        KafkaError::ClientCreation(reason) => JournalError::stop(format!("the journal's URL: {reason}")),
+        _ => {
+            let code = error.rdkafka_error_code();
+            let means = code.map_or_else(|| JournalError::later(what.to_owned()), |code| meaning(what, code));
+            means.because(Troubled { error, trouble })
+        }
+    }
+}
+
+/// The same, caused by what was told before, if anything was.
+pub(super) fn caused(error: JournalError, trouble: Option<Trouble>) -> JournalError {
+    match trouble {
+        Some(trouble) => error.because(trouble),
+        None => error,
     }
 }
 
 /// What an error code means, said of `what`.
 pub(super) fn meaning(what: &str, code: Code) -> JournalError {
-    let stop = |mend: &str| JournalError::Stop(format!("{what}: {code}; {mend}"));
+    let stop = |mend: &str| JournalError::stop(format!("{what}: {code}; {mend}"));
     match code {
         Code::TopicAuthorizationFailed => stop("grant this user Describe, Read and Write on it"),
         Code::GroupAuthorizationFailed => {
@@ -54,7 +83,7 @@ pub(super) fn meaning(what: &str, code: Code) -> JournalError {
         }
         Code::InconsistentGroupProtocol => stop("the consumer group is used by another program: let it leave"),
         Code::Fatal => stop("restart Sluicegate"),
-        _ => JournalError::Later(format!("{what}: {code}")),
+        _ => JournalError::later(format!("{what}: {code}")),
     }
 }
 

@@ -11,10 +11,11 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::assignment;
 use super::client::Told;
-use super::error::{failed, meaning};
+use super::error::{self, Trouble, Troubled, failed, meaning, troubled};
 use super::url::Settings;
 use crate::document::TopicName;
 use crate::journal::{Extent, JournalError};
+use crate::reason::Reason;
 
 /// How long an answer may take.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
@@ -50,7 +51,7 @@ impl Lookup {
         // An end that readers of committed records reach.
         let fixed = [("isolation.level", "read_committed"), ("allow.auto.create.topics", "false")];
         let client = settings.client(&[], &fixed).create_with_context(Told::default());
-        let client = client.map_err(|error| failed("Kafka", &error))?;
+        let client = client.map_err(|error| failed("Kafka", error))?;
         Ok(Lookup { client, settings: Arc::clone(settings) })
     }
 
@@ -66,8 +67,8 @@ impl Lookup {
             }
             self.drain();
             match self.client.context().trouble() {
-                Some((code @ (Code::Authentication | Code::SSL | Code::UnsupportedSASLMechanism), reason)) => {
-                    return Err(meaning(&format!("Kafka at {servers}: {reason}"), code));
+                Some((code @ (Code::Authentication | Code::SSL | Code::UnsupportedSASLMechanism), trouble)) => {
+                    return Err(meaning(&format!("Kafka at {servers}"), code).because(trouble));
                 }
                 _ if !is_told && begun.elapsed() > Duration::from_secs(2) => {
                     is_told = true;
@@ -76,13 +77,17 @@ impl Lookup {
                 _ => {}
             }
         }
-        let reason = self.trouble();
-        Err(JournalError::Later(format!("Kafka at {servers} does not answer within {CONNECT_DEADLINE:?}{reason}")))
+        Err(self.unanswered(format!("Kafka at {servers} does not answer within {CONNECT_DEADLINE:?}")))
     }
 
-    /// What went wrong lately, as the end of a sentence.
-    pub(super) fn trouble(&self) -> String {
-        self.client.context().trouble().map(|(_, reason)| format!(": {reason}")).unwrap_or_default()
+    /// What went wrong lately.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.client.context().trouble().map(|(_, trouble)| trouble)
+    }
+
+    /// That there was no answer, caused by what went wrong lately.
+    pub(super) fn unanswered(&self, words: String) -> JournalError {
+        error::caused(JournalError::later(words), self.trouble())
     }
 
     /// Serves what waits, such as lines of librdkafka's log.
@@ -108,7 +113,7 @@ impl Lookup {
             lookup.drain();
             answer
         });
-        answer.await.map_err(|error| JournalError::Later(error.to_string()))?
+        answer.await.map_err(|error| JournalError::later(Reason::of("a question to Kafka broke off", error)))?
     }
 
     /// Fails when no broker answers.
@@ -116,8 +121,8 @@ impl Lookup {
         let servers = &self.settings.servers;
         // Of a topic with a name that none has, so that a large cluster does not tell of all.
         let asked = self.client.fetch_metadata(Some("sluicegate.is.there"), deadline);
-        let reason = |error| format!("Kafka at {servers} does not answer: {error}{}", self.trouble());
-        asked.map(drop).map_err(|error| JournalError::Later(reason(error)))
+        let silent = || JournalError::later(format!("Kafka at {servers} does not answer"));
+        asked.map(drop).map_err(|error| silent().because(Troubled { error, trouble: self.trouble() }))
     }
 
     /// The partitions of a topic, each with whether it has a leader; none when there is no such topic.
@@ -157,10 +162,7 @@ impl Lookup {
     }
 
     fn why(&self, topic: &TopicName, error: KafkaError) -> JournalError {
-        match failed(&what(topic), &error) {
-            JournalError::Later(reason) => JournalError::Later(format!("{reason}{}", self.trouble())),
-            stop @ JournalError::Stop(_) => stop,
-        }
+        troubled(&what(topic), error, self.trouble())
     }
 
     /// The groups of ours that have read a topic.
@@ -198,7 +200,7 @@ impl Lookup {
 
     fn has_read(&self, group: &str, topic: &TopicName, partitions: &[(i32, bool)]) -> Result<bool, JournalError> {
         let asker: BaseConsumer =
-            self.settings.client(&[], &[("group.id", group)]).create().map_err(|error| failed("Kafka", &error))?;
+            self.settings.client(&[], &[("group.id", group)]).create().map_err(|error| failed("Kafka", error))?;
         let mut asked = TopicPartitionList::new();
         for (partition, _) in partitions {
             asked.add_partition(topic.as_str(), *partition);

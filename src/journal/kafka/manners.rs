@@ -1,6 +1,7 @@
 //! What is known of topics: whether they are compacted, whether the last append went through, and when to ask anew.
 
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::ticket::Answer;
 use crate::document::TopicName;
 use crate::journal::{AppendError, JournalError};
+use crate::reason::chain;
 
 /// A topic that is compacted is looked at again after this: somebody may have mended it.
 const ASK_AGAIN: Duration = Duration::from_secs(3);
@@ -57,12 +59,20 @@ impl Known {
             Err(AppendError::Unavailable { source, .. }) => {
                 let before = self.failing().insert(topic.clone(), (source.clone(), Instant::now()));
                 self.is_any_failing.store(true, Ordering::Relaxed);
-                if let JournalError::Stop(reason) = source {
-                    // Its settings have changed, most likely.
-                    self.compacted().remove(topic);
-                    if before.is_none() {
-                        tracing::error!(%topic, reason, "Kafka refuses documents.");
+                // Said once: whoever is answered meanwhile is told the sentence alone.
+                let is_news = before.is_none_or(|(before, _)| discriminant(&before) != discriminant(source));
+                match source {
+                    JournalError::Stop(_) => {
+                        // Its settings have changed, most likely.
+                        self.compacted().remove(topic);
+                        if is_news {
+                            tracing::error!(%topic, error = chain(source), "Kafka refuses documents.");
+                        }
                     }
+                    JournalError::Later(_) if is_news => {
+                        tracing::warn!(%topic, error = chain(source), "Kafka does not take documents now.");
+                    }
+                    JournalError::Later(_) => {}
                 }
             }
             // Not a lock for every append of every document that goes well.

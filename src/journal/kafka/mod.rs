@@ -128,14 +128,14 @@ impl KafkaJournal {
             for topic in &known {
                 match lookup.partitions(topic, CHECK_DEADLINE)? {
                     None => {
-                        return Err(JournalError::Stop(format!(
+                        return Err(JournalError::stop(format!(
                             "the topic {topic} is gone; restart to create it anew"
                         )));
                     }
                     Some(partitions) if partitions.iter().all(|(_, has_leader)| *has_leader) => {}
                     Some(_) => {
                         let reason = format!("a partition of the topic {topic} has no leader: a broker is missing");
-                        return Err(JournalError::Later(reason));
+                        return Err(JournalError::later(reason));
                     }
                 }
             }
@@ -143,10 +143,7 @@ impl KafkaJournal {
         });
         match tokio::time::timeout(CHECK_DEADLINE * 2, asked).await {
             Ok(answer) => answer,
-            Err(_) => {
-                let trouble = self.lookup.trouble();
-                Err(JournalError::Later(format!("Kafka at {servers} does not answer{trouble}")))
-            }
+            Err(_) => Err(self.lookup.unanswered(format!("Kafka at {servers} does not answer"))),
         }
     }
 }
@@ -219,7 +216,7 @@ impl Journal for KafkaJournal {
             }
         };
         match is_compacted {
-            true => Err(JournalError::Stop(format!("the topic {topic}: {}", error::COMPACTED))),
+            true => Err(JournalError::stop(format!("the topic {topic}: {}", error::COMPACTED))),
             false => self.manners.trouble(topic).map_or(Ok(()), Err),
         }
     }
@@ -287,7 +284,7 @@ impl Log for KafkaJournal {
                 |extent: &&Extent| extent.partition == *partition && (extent.start..=extent.end).contains(offset);
             if !extents.iter().any(|extent| holds(&extent)) {
                 let reason = format!("partition {partition} of topic {topic} does not hold offset {offset}");
-                return Err(JournalError::Stop(reason));
+                return Err(JournalError::stop(reason));
             }
         }
         let (settings, lookup) = (Arc::clone(&self.settings), Arc::clone(&self.lookup));

@@ -125,9 +125,9 @@ impl KafkaMover {
                 ("message.max.bytes", largest.as_str()),
             ];
             let client = settings.client(DEFAULTS, &fixed).create_with_context(Unwatched::default());
-            let producer: Transactional = client.map_err(|error| failed(&what, &error))?;
+            let producer: Transactional = client.map_err(|error| failed(&what, error))?;
             // Ends what an earlier one has begun; only then its position is certain.
-            producer.init_transactions(CALL_TIMEOUT).map_err(|error| failed(&what, &error))?;
+            producer.init_transactions(CALL_TIMEOUT).map_err(|error| failed(&what, error))?;
             let outside = outside(&settings, &group)?;
             let standing = committed(&outside, &topic, &[partition])?.pop();
             let shared = Shared { producer: Some(producer), readers, outside, topic, group, partition };
@@ -151,7 +151,7 @@ pub(super) async fn standings(
 /// A client that asks about a group, and is no member of it.
 fn outside(settings: &Settings, group: &str) -> Result<BaseConsumer<Told>, JournalError> {
     let fixed = [("group.id", group), ("enable.auto.commit", "false"), ("isolation.level", "read_committed")];
-    settings.client(&[], &fixed).create_with_context(Told::default()).map_err(|error| failed("Kafka", &error))
+    settings.client(&[], &fixed).create_with_context(Told::default()).map_err(|error| failed("Kafka", error))
 }
 
 fn committed(
@@ -164,7 +164,7 @@ fn committed(
         list.add_partition(topic.as_str(), *partition);
     }
     let what = format!("where the topic {topic} was read up to");
-    let found = client.committed_offsets(list, DEADLINE).map_err(|error| failed(&what, &error))?;
+    let found = client.committed_offsets(list, DEADLINE).map_err(|error| failed(&what, error))?;
     let standing = |found: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match found.offset() {
         Offset::Offset(next_offset) => {
             Some(Standing { partition: found.partition(), next_offset, note: found.metadata().to_owned() })
@@ -178,7 +178,7 @@ fn committed(
 async fn blocking<T: Send + 'static>(
     ask: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
 ) -> Result<T, JournalError> {
-    tokio::task::spawn_blocking(ask).await.map_err(|error| JournalError::Later(error.to_string()))?
+    tokio::task::spawn_blocking(ask).await.map_err(|error| JournalError::later(error.to_string()))?
 }
 
 impl Shared {
@@ -258,7 +258,7 @@ impl Mover for KafkaMover {
         blocking(move || {
             let advanced = shared.advance(&output, &records, next_offset, &note);
             // Whatever it is, another mover finds out how far it got.
-            advanced.map_err(|error| JournalError::Later(format!("the transaction into the topic {output}: {error}")))
+            advanced.map_err(|error| JournalError::later(format!("the transaction into the topic {output}: {error}")))
         })
         .await
     }

@@ -14,6 +14,7 @@ use rdkafka::producer::BaseRecord;
 
 use super::amount::Amount;
 use super::crowd::Pace;
+use super::error::caused;
 use super::headers;
 use super::lookup::Lookup;
 use super::queue::{Full, Outgoing, Queue, Waiting};
@@ -24,6 +25,7 @@ use super::url::Settings;
 use crate::document::TopicName;
 use crate::journal::{AppendError, JournalError, Outcome};
 use crate::panics;
+use crate::reason::{Reason, chain};
 use crate::record::Record;
 
 /// What comes a little late is still awaited: librdkafka looks for late records once a second.
@@ -82,7 +84,7 @@ impl Producer {
                 }
             };
             let thread = std::thread::Builder::new().name("journal-kafka".into()).spawn(serve);
-            thread.map_err(|error| JournalError::Later(format!("a thread could not be started: {error}")))?;
+            thread.map_err(|error| JournalError::later(Reason::of("a thread could not be started", error)))?;
         }
         Ok(producer)
     }
@@ -163,25 +165,22 @@ impl Shared {
                 Err(AppendError::Overloaded { behind: format!("{} MiB", bytes >> 20), retry_after })
             }
             Err(Full::Silent { bytes, since }) => {
-                let (megabytes, trouble) = (bytes >> 20, self.trouble());
-                let reason =
-                    format!("{megabytes} MiB wait for Kafka, which has acknowledged nothing for {since:.0?}{trouble}");
-                Err(AppendError::Unavailable { kept: Outcome::No, source: JournalError::Later(reason) })
+                let megabytes = bytes >> 20;
+                let words = format!("{megabytes} MiB wait for Kafka, which has acknowledged nothing for {since:.0?}");
+                Err(AppendError::Unavailable { kept: Outcome::No, source: self.unanswered(words) })
             }
         }
     }
 
-    /// What went wrong lately, as the end of a sentence.
-    fn trouble(&self) -> String {
-        let told = self.prompt.trouble().or_else(|| self.gathering.trouble());
-        told.map(|reason| format!(": {reason}")).unwrap_or_else(|| self.lookup.trouble())
+    /// That there was no answer, caused by what went wrong lately.
+    fn unanswered(&self, words: String) -> JournalError {
+        let told = self.prompt.trouble().or_else(|| self.gathering.trouble()).or_else(|| self.lookup.trouble());
+        caused(JournalError::later(words), told)
     }
 
     fn silent(&self, kept: Outcome) -> AppendError {
-        let trouble = self.trouble();
-        let timeout = self.settings.append_timeout;
-        let reason = format!("Kafka has not acknowledged within {timeout:?}{trouble}");
-        AppendError::Unavailable { kept, source: JournalError::Later(reason) }
+        let words = format!("Kafka has not acknowledged within {:?}", self.settings.append_timeout);
+        AppendError::Unavailable { kept, source: self.unanswered(words) }
     }
 
     /// Hands over what may leave.
@@ -230,7 +229,7 @@ impl Shared {
                     tracing::warn!("Kafka's producer failed for good and is made anew.");
                     sender.retire();
                 }
-                settled = refused.delivery_opaque.ticket.failed(code, "").or(settled);
+                settled = refused.delivery_opaque.ticket.failed(code, None).or(settled);
             }
         }
         settled
@@ -238,12 +237,12 @@ impl Shared {
 
     /// Answers everybody who waits, since there is no client.
     fn refuse_all(&self, mut state: MutexGuard<'_, Queue>, error: &JournalError) {
-        tracing::error!(%error, "Kafka's producer cannot be made.");
+        tracing::error!(error = chain(error), "Kafka's producer cannot be made.");
         let refused = state.give_up();
         drop(state);
         for append in refused {
             for _ in &append.records {
-                append.ticket.failed(Code::Fatal, "");
+                append.ticket.failed(Code::Fatal, None);
             }
         }
     }

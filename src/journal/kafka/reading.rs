@@ -74,7 +74,7 @@ impl Reading {
                 None => {}
                 // Each partition has a queue of its own, so none comes here.
                 Some(Ok(_record)) => {}
-                Some(Err(error)) => judge(topic, &error, self.client.context().told.trouble().is_some())?,
+                Some(Err(error)) => judge(topic, error, self.client.context().told.trouble().is_some())?,
             }
         }
         Ok(())
@@ -85,7 +85,7 @@ impl Reading {
         let was_fetched = self.client.context().state().fetched.remove(&partition);
         if was_fetched {
             let stopped = self.client.incremental_unassign(&list(topic, partition, Offset::Invalid)?);
-            stopped.map_err(|error| failed(&format!("the topic {topic}"), &error))?;
+            stopped.map_err(|error| failed(&format!("the topic {topic}"), error))?;
         }
         if let Some(found) = self.partitions.get_mut(&partition) {
             found.fetching = None;
@@ -107,11 +107,11 @@ impl Reading {
         let what = || format!("the topic {topic}");
         let queue = self.client.split_partition_queue(topic.as_str(), partition);
         let mut queue =
-            queue.ok_or_else(|| JournalError::Later(format!("partition {partition} of {} is gone", what())))?;
+            queue.ok_or_else(|| JournalError::later(format!("partition {partition} of {} is gone", what())))?;
         let wake = Arc::clone(ready);
         queue.set_nonempty_callback(move || wake.notify_one());
         let begun = self.client.incremental_assign(&list(topic, partition, Offset::Offset(from))?);
-        begun.map_err(|error| failed(&what(), &error))?;
+        begun.map_err(|error| failed(&what(), error))?;
         self.client.context().state().fetched.insert(partition);
         found.fetching = Some(Fetching { queue, next_offset: from, tail });
         Ok(())
@@ -146,17 +146,17 @@ impl Reading {
 fn list(topic: &TopicName, partition: i32, offset: Offset) -> Result<TopicPartitionList, JournalError> {
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic.as_str(), partition, offset)
-        .map_err(|error| failed(&format!("the topic {topic}"), &error))?;
+        .map_err(|error| failed(&format!("the topic {topic}"), error))?;
     Ok(list)
 }
 
 /// Whether an error stops the reader; librdkafka goes on after most by itself. `had_trouble`: with the broker, lately.
-fn judge(topic: &TopicName, error: &KafkaError, had_trouble: bool) -> Result<(), JournalError> {
+fn judge(topic: &TopicName, error: KafkaError, had_trouble: bool) -> Result<(), JournalError> {
     let is_fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
     match error.rdkafka_error_code() {
         Some(code) if !is_fatal && is_passing(code) => Ok(()),
         // The answer to its joining was lost, it joined again, and what it was before is fenced by what it is now.
-        Some(Code::FencedInstanceId) if had_trouble => Err(JournalError::Later(format!(
+        Some(Code::FencedInstanceId) if had_trouble => Err(JournalError::later(format!(
             "the topic {topic}: since Kafka was out of reach it takes this member for another one, which must join anew"
         ))),
         _ => Err(failed(&format!("the topic {topic}"), error)),
@@ -188,7 +188,7 @@ impl Fetching {
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.tail.reached(),
                 Some(Err(other)) => {
-                    error = judge(topic, &other, false).err();
+                    error = judge(topic, other, false).err();
                     if error.is_some() {
                         break;
                     }

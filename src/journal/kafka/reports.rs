@@ -52,8 +52,8 @@ impl ProducerContext for Reports {
         let settled = match result {
             Ok(message) => sent.ticket.delivered(sent.index, message.partition(), message.offset()),
             Err((error, _)) => {
-                let trouble = self.told.trouble().map(|(_, reason)| format!(": {reason}")).unwrap_or_default();
-                sent.ticket.failed(error.rdkafka_error_code().unwrap_or(Code::Fail), &trouble)
+                let trouble = self.told.trouble().map(|(_, trouble)| trouble);
+                sent.ticket.failed(error.rdkafka_error_code().unwrap_or(Code::Fail), trouble)
             }
         };
         if let (Some(settled), Some(told_of)) = (settled, self.told_of.upgrade()) {

@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 
 use super::client::Told;
 use super::crowd::Pace;
-use super::error::failed;
+use super::error::{Trouble, failed};
 use super::reports::{Acknowledged, Reports};
 use super::topics::MESSAGE_BYTES_MAX;
 use super::url::Settings;
@@ -89,7 +89,7 @@ impl Sender {
     }
 
     /// What went wrong lately.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(super) fn trouble(&self) -> Option<Trouble> {
         let state = self.state();
         state.client.as_ref()?.context().told.trouble().map(|(_, reason)| reason)
     }
@@ -116,7 +116,7 @@ impl Sender {
         defaults.push(("linger.ms", if self.pace == Pace::Prompt { "0" } else { "1" }));
         let context = Reports { told: Told::default(), told_of: Weak::clone(told_of) };
         let client = self.settings.client(&defaults, &fixed).create_with_context(context);
-        let client: Arc<Client> = Arc::new(client.map_err(|error| failed("Kafka", &error))?);
+        let client: Arc<Client> = Arc::new(client.map_err(|error| failed("Kafka", error))?);
         state.client = Some(Arc::clone(&client));
         state.made = Instant::now();
         if let Some(thread) = self.thread.get() {

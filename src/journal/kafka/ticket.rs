@@ -6,7 +6,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use tokio::sync::oneshot;
 
 use super::amount::Amount;
-use super::error::{is_certain, meaning};
+use super::error::{Trouble, caused, is_certain, meaning};
 use crate::document::{Position, TopicName};
 use crate::journal::{AppendError, JournalError, Outcome};
 
@@ -56,18 +56,15 @@ impl Ticket {
         progress.settle()
     }
 
-    /// A record failed; `trouble` ends the sentence when the code says little. As `delivered`.
-    pub(super) fn failed(&self, code: Code, trouble: &str) -> Option<Settled> {
+    /// A record failed, and `trouble` was told before. As `delivered`.
+    pub(super) fn failed(&self, code: Code, trouble: Option<Trouble>) -> Option<Settled> {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let is_sure = is_certain(code) && progress.failed.as_ref().is_none_or(|(_, is_sure)| *is_sure);
         let error = match progress.failed.take() {
             Some((error, _)) => error,
             None => {
                 let topic = progress.positions.first().map_or("", |position| position.topic.as_str());
-                match meaning(&format!("the topic {topic}"), code) {
-                    JournalError::Later(reason) => JournalError::Later(format!("{reason}{trouble}")),
-                    stop @ JournalError::Stop(_) => stop,
-                }
+                caused(meaning(&format!("the topic {topic}"), code), trouble)
             }
         };
         progress.failed = Some((error, is_sure));

@@ -25,7 +25,7 @@ const MESSAGE_BYTES_USUAL: usize = 1_048_588;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 fn admin(settings: &Settings) -> Result<AdminClient<Told>, JournalError> {
-    settings.client(&[], &[]).create_with_context(Told::default()).map_err(|error| failed("Kafka", &error))
+    settings.client(&[], &[]).create_with_context(Told::default()).map_err(|error| failed("Kafka", error))
 }
 
 fn options() -> AdminOptions {
@@ -81,7 +81,7 @@ pub(super) async fn open_output(
             Ok::<_, JournalError>(found.map(|found| i32::try_from(found.len()).unwrap_or(i32::MAX)))
         }
     };
-    let wanted = count(input).await?.ok_or_else(|| JournalError::Later(format!("there is no topic {input} yet")))?;
+    let wanted = count(input).await?.ok_or_else(|| JournalError::later(format!("there is no topic {input} yet")))?;
     if count(output).await?.is_none() {
         let admin = admin(settings)?;
         let created = create(settings, &admin, output, wanted, Kept::LastOfEachKey).await;
@@ -90,7 +90,7 @@ pub(super) async fn open_output(
     }
     wait_for_leaders(lookup, output).await?;
     match count(output).await? {
-        Some(there) if there < wanted => Err(JournalError::Stop(format!(
+        Some(there) if there < wanted => Err(JournalError::stop(format!(
             "the topic {output} has {there} partitions and {input} has {wanted}: add some to it              (kafka-topics.sh --alter --topic {output} --partitions {wanted})"
         ))),
         _ => Ok(()),
@@ -120,14 +120,14 @@ async fn create(
         new = new.set("cleanup.policy", "compact");
     }
     let what = format!("the topic {topic} is missing and cannot be created");
-    let results = admin.create_topics([&new], &options()).await.map_err(|error| failed(&what, &error))?;
+    let results = admin.create_topics([&new], &options()).await.map_err(|error| failed(&what, error))?;
     for result in results {
         match result {
             Ok(_) => tracing::info!(%topic, partitions, "Created a topic."),
             // Another process was faster.
             Err((_, Code::TopicAlreadyExists)) => {}
             Err((_, Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed)) => {
-                return Err(JournalError::Stop(format!(
+                return Err(JournalError::stop(format!(
                     "{what}: this user may not; grant it Create, or create the topic by hand"
                 )));
             }
@@ -148,7 +148,7 @@ async fn wait_for_leaders(lookup: &Arc<Lookup>, topic: &TopicName) -> Result<(),
         }
         if begun.elapsed() > DEADLINE {
             let reason = format!("a partition of the topic {topic} has no leader: a broker is missing");
-            return Err(JournalError::Later(reason));
+            return Err(JournalError::later(reason));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -180,11 +180,11 @@ pub(super) async fn forget_group(settings: &Settings, group: &str) -> Result<(),
     let what = format!("the group {group}");
     let forgotten = admin.delete_groups(&[group], &options()).await;
     leave(admin);
-    for result in forgotten.map_err(|error| failed(&what, &error))? {
+    for result in forgotten.map_err(|error| failed(&what, error))? {
         match result {
             Ok(_) | Err((_, Code::GroupIdNotFound)) => {}
             Err((_, Code::NonEmptyGroup)) => {
-                return Err(JournalError::Later(format!("{what} still has members: end them first")));
+                return Err(JournalError::later(format!("{what} still has members: end them first")));
             }
             Err((_, code)) => return Err(meaning(&what, code)),
         }

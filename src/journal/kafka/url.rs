@@ -66,7 +66,7 @@ pub(super) struct Settings {
 }
 
 fn stop(reason: impl Into<String>) -> JournalError {
-    JournalError::Stop(format!("the journal's URL: {}", reason.into()))
+    JournalError::stop(format!("the journal's URL: {}", reason.into()))
 }
 
 fn decoded(text: &str, what: &str) -> Result<String, JournalError> {

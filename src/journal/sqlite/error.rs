@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use crate::journal::JournalError;
-use crate::sqlite::Trouble;
+use crate::reason::Reason;
+use crate::sqlite::{Said, Trouble};
 
 /// Says what `error` on the file at `path` means, and what a person can do.
 pub(super) fn failed(path: &Path, error: rusqlite::Error) -> JournalError {
     let what = format!("the journal file {}", path.display());
-    match Trouble::of(&error) {
-        Some(trouble @ Trouble::Locked) => JournalError::Later(trouble.words(&what, &error)),
-        Some(trouble) => JournalError::Stop(trouble.words(&what, &error)),
-        None => JournalError::Stop(format!("{what} fails: {error}")),
-    }
+    let trouble = Trouble::of(&error);
+    let words = trouble.map_or_else(|| format!("{what} fails"), |trouble| trouble.words(&what));
+    let reason = Reason::of(words, Said::from(error));
+    if trouble == Some(Trouble::Locked) { JournalError::later(reason) } else { JournalError::stop(reason) }
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinError;
 use super::ends::Ends;
 use super::error::failed;
 use crate::journal::JournalError;
+use crate::reason::Reason;
 use crate::sqlite::OpenFile;
 
 /// The memory of a connection for pages, in KiB.
@@ -28,7 +29,7 @@ impl File {
         if self.open.is_there() {
             return Ok(());
         }
-        Err(JournalError::Stop(format!(
+        Err(JournalError::stop(format!(
             "the journal file {} was deleted or replaced while it was in use; put it back and restart",
             self.open.path().display()
         )))
@@ -56,5 +57,5 @@ pub(super) fn connect(path: &Path) -> Result<Connection, JournalError> {
 
 /// What a question's thread has answered.
 pub(super) fn answered<T>(answer: Result<Result<T, JournalError>, JoinError>) -> Result<T, JournalError> {
-    answer.map_err(|error| JournalError::Later(format!("the journal could not be read: {error}")))?
+    answer.map_err(|error| JournalError::later(Reason::of("the journal could not be read", error)))?
 }

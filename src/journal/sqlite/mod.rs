@@ -35,6 +35,7 @@ use super::{
     Transactional,
 };
 use crate::document::{Position, TopicName};
+use crate::reason::Reason;
 use crate::record::Record;
 use crate::sqlite::OpenFile;
 
@@ -57,13 +58,14 @@ impl SqliteJournal {
     /// Opens the file at `path`, or creates it.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            crate::disk::private_folder(folder)
-                .map_err(|error| JournalError::Stop(format!("cannot create {}: {error}", folder.display())))?;
+            crate::disk::private_folder(folder).map_err(|error| {
+                JournalError::stop(Reason::of(format!("cannot create {}", folder.display()), error))
+            })?;
         }
         let mut connection = connect(path)?;
         let identity = prepare(&mut connection).map_err(|error| failed(path, error))??;
         let open = OpenFile::remember(path)
-            .ok_or_else(|| JournalError::Stop(format!("the journal file {} vanished", path.display())))?;
+            .ok_or_else(|| JournalError::stop(format!("the journal file {} vanished", path.display())))?;
         let file = Arc::new(File { open, identity, ends: Ends::default() });
         let writer = Writer::start(Arc::clone(&file), connection)?;
         Ok(SqliteJournal { file, writer, reader: Arc::default() })
@@ -126,7 +128,7 @@ impl Journal for SqliteJournal {
         if u64::try_from(bytes).unwrap_or_default() < bytes_max {
             return Ok(());
         }
-        Err(JournalError::Later(format!(
+        Err(JournalError::later(format!(
             "documents are refused: topic {topic} holds {bytes} bytes, as many as its `retention.size` allows, and its \
              readers are behind"
         )))
@@ -186,7 +188,7 @@ impl Log for SqliteJournal {
 
     async fn follow(&self, topic: &TopicName, from: &[(i32, i64)]) -> Result<Box<dyn Follower>, JournalError> {
         let [(0, at)] = from else {
-            return Err(JournalError::Stop(format!("topic {topic} has one partition, which is 0")));
+            return Err(JournalError::stop(format!("topic {topic} has one partition, which is 0")));
         };
         let records = Records::open(&self.file, topic, FOLLOWED_RECORDS_MAX).await?;
         records.check_range(*at).await?;
@@ -219,7 +221,7 @@ impl Log for SqliteJournal {
         if self.writer.run(forget).await? {
             return Ok(());
         }
-        Err(JournalError::Stop("a process reads for it at this moment: end that process first".into()))
+        Err(JournalError::stop("a process reads for it at this moment: end that process first"))
     }
 }
 

@@ -111,7 +111,7 @@ impl Topic {
         file.check()?;
         let connection = connect(file.open.path())?;
         let id = topic_id(&connection, &name).map_err(|error| failed(file.open.path(), error))?;
-        let id = id.ok_or_else(|| JournalError::Stop(format!("there is no topic {name}")))?;
+        let id = id.ok_or_else(|| JournalError::stop(format!("there is no topic {name}")))?;
         let bounds = extent_bounds(&connection, id).map_err(|error| failed(file.open.path(), error))?;
         file.ends.note(&name, bounds.1);
         Ok(Topic { file, connection: Mutex::new(connection), name, id })
@@ -161,7 +161,7 @@ impl Topic {
         if (start..=end).contains(&from) {
             return Ok(());
         }
-        Err(JournalError::Stop(format!(
+        Err(JournalError::stop(format!(
             "topic {} holds offsets {start} to {end}, and not {from}: `sluicegate positions` shows it",
             self.name
         )))

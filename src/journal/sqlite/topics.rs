@@ -33,7 +33,7 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<St
         .optional()?;
     let identity = match known {
         Some((_, version)) if version > VERSION => {
-            return Ok(Err(JournalError::Stop(format!(
+            return Ok(Err(JournalError::stop(format!(
                 "the journal file has format {version}; this sluicegate knows {VERSION}: use a newer one"
             ))));
         }

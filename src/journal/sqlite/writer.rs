@@ -18,6 +18,7 @@ use super::group::{Append, Written, insert};
 use crate::document::TopicName;
 use crate::journal::{AppendError, JournalError, Outcome};
 use crate::panics;
+use crate::reason::{Reason, chain};
 use crate::record::Record;
 use crate::sqlite::Turn;
 
@@ -107,7 +108,7 @@ impl Writer {
         thread::Builder::new()
             .name("journal-writer".into())
             .spawn(move || thread.run())
-            .map_err(|error| JournalError::Stop(format!("cannot start the journal's writer: {error}")))?;
+            .map_err(|error| JournalError::stop(Reason::of("cannot start the journal's writer", error)))?;
         Ok(Writer { file, jobs, load })
     }
 
@@ -161,14 +162,14 @@ impl Writer {
         }
         let (reply, answer) = oneshot::channel();
         let gone = |source| AppendError::Unavailable { kept: Outcome::Unknown, source };
-        let ended = || JournalError::Stop("the journal's writer has ended; restart".into());
+        let ended = || JournalError::stop("the journal's writer has ended; restart");
         self.jobs
             .send(Job::Append { topic: topic.clone(), records, bytes, reply })
             .map_err(|_| AppendError::Unavailable { kept: Outcome::No, source: ended() })?;
         match tokio::time::timeout(APPEND_TIMEOUT, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(gone(dropped())),
-            Err(_) => Err(gone(JournalError::Later(format!("the disk took over {} s", APPEND_TIMEOUT.as_secs())))),
+            Err(_) => Err(gone(JournalError::later(format!("the disk took over {} s", APPEND_TIMEOUT.as_secs())))),
         }
     }
 
@@ -205,18 +206,18 @@ impl Writer {
             // Nobody waits any more when this fails.
             let _ = reply.send(ran);
         };
-        let ended = || JournalError::Stop("the journal's writer has ended; restart".into());
+        let ended = || JournalError::stop("the journal's writer has ended; restart");
         self.jobs.send(Job::Run(Box::new(job), durable)).map_err(|_| ended())?;
         match tokio::time::timeout(APPEND_TIMEOUT, answer).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(dropped())),
-            Err(_) => Err(JournalError::Later("the journal's writer is busy".into())),
+            Err(_) => Err(JournalError::later("the journal's writer is busy")),
         }
     }
 }
 
 /// Whoever asked gets no answer: the job panicked.
 fn dropped() -> JournalError {
-    JournalError::Later("the journal's writer gave no answer, by a fault of Sluicegate; the log says why".into())
+    JournalError::later("the journal's writer gave no answer, by a fault of Sluicegate; the log says why")
 }
 
 struct Thread {
@@ -312,7 +313,7 @@ impl Thread {
         let begun = Instant::now();
         let written = catch_unwind(AssertUnwindSafe(|| self.write_group(&group))).unwrap_or_else(|panic| {
             let why = format!("its writer panicked, by a fault of Sluicegate: {}", panics::words(&*panic));
-            Err((Outcome::Unknown, JournalError::Later(why)))
+            Err((Outcome::Unknown, JournalError::later(why)))
         });
         self.turn.end();
         self.load.waiting_bytes.fetch_sub(group_bytes, Ordering::Relaxed);
@@ -337,7 +338,11 @@ impl Thread {
                 }
             }
             Err((kept, source)) => {
-                tracing::error!(error = %source, documents = group.len(), "The journal could not write a group.");
+                tracing::error!(
+                    error = chain(&source),
+                    documents = group.len(),
+                    "The journal could not write a group."
+                );
                 self.is_failing = true;
                 *self.load.failing() = Some((source.clone(), group_bytes));
                 for append in group {

@@ -8,6 +8,7 @@ use super::connection::{Connection, column};
 use super::schema::{LOCK, lock_of};
 use super::{PostgresStore, keys, letters, moves};
 use crate::document::{BadName, Position, StreamName, TopicName};
+use crate::reason::Reason;
 use crate::store::books::{Audit, Books, Counters, LetterFilter, Listed, Outcome, Standing};
 use crate::store::moves::{Move, Moved};
 use crate::store::{Letter, Place, StoreError};
@@ -17,7 +18,7 @@ const STANDING: &str = r#"SELECT stream, topic, "partition", journal, first_offs
 
 /// A name in the books that is none was written by others.
 pub(super) fn bad_name(error: BadName) -> StoreError {
-    StoreError::Stop(format!("a row of the store's books cannot be read: {error}"))
+    StoreError::stop(Reason::of("a row of the store's books cannot be read", error))
 }
 
 pub(super) fn stream_of(row: &Row, at: usize) -> Result<StreamName, StoreError> {

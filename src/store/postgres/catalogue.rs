@@ -336,7 +336,7 @@ pub(super) async fn ground(connection: &Connection, place: &Place) -> Result<Gro
                        AND t.typrelid = 0 AND NOT EXISTS (SELECT 1 FROM pg_type e WHERE e.typarray = t.oid))
                FROM (SELECT 1) AS one LEFT JOIN pg_namespace n ON n.nspname = $1";
     let Some(row) = connection.row(sql, &[&place.schema, &place.name]).await? else {
-        return Err(StoreError::Later("the catalogue does not answer".into()));
+        return Err(StoreError::later("the catalogue does not answer"));
     };
     match column::<Option<&str>>(&row, 4)? {
         None => {}

@@ -94,7 +94,7 @@ impl Seats {
 }
 
 fn gone() -> StoreError {
-    StoreError::Later("the partition's connection to PostgreSQL was lost; it is claimed anew".into())
+    StoreError::later("the partition's connection to PostgreSQL was lost; it is claimed anew")
 }
 
 /// What the books say about the owner before.
@@ -141,11 +141,11 @@ async fn take_over(connection: &Connection, schema: &str, request: ClaimRequest<
     );
     connection.execute(&new, &[&at.0, &at.1, &at.2, &journal, &start, &owner]).await?;
     let known = known(connection, schema, place, " FOR UPDATE").await?;
-    let known = known.ok_or_else(|| StoreError::Later("the position was removed while it was claimed".into()))?;
+    let known = known.ok_or_else(|| StoreError::later("the position was removed while it was claimed"))?;
     let claim = request.granted(Some(&known.former))?;
     if known.is_alive {
         // Somebody was faster, and is at work.
-        return Err(StoreError::Later("another process claims the partition at this moment".into()));
+        return Err(StoreError::later("another process claims the partition at this moment"));
     }
     let sql = format!(
         r#"UPDATE {}."_sluicegate_positions" SET epoch = $4, owner = $5, backend_pid = pg_backend_pid(), backend_start =
@@ -169,7 +169,7 @@ async fn end(connection: &Connection, schema: &str, place: &Place, former: &Know
     while known(connection, schema, place, "").await?.is_some_and(|now| now.backend == former.backend && now.is_alive) {
         if until <= Instant::now() {
             let backend = former.backend.unwrap_or_default();
-            return Err(StoreError::Later(format!("the former owner's backend {backend} does not end")));
+            return Err(StoreError::later(format!("the former owner's backend {backend} does not end")));
         }
         tokio::time::sleep(END_LOOK).await;
     }

@@ -101,7 +101,7 @@ pub(super) fn meaning(code: &str) -> Meaning {
 /// What a code means for a statement of ours that no document has a part in: a question, or the books.
 pub(super) fn meaning_for_nobody(code: &str) -> Meaning {
     match code {
-        "42501" => Stop("grant the role that the store's URL names what it lacks"),
+        "42501" => Stop("permission denied: grant the role that the store's URL names what the log says it lacks"),
         "25006" => Stop(READ_ONLY),
         "3D000" => Stop("create the database, or mend the store's URL"),
         // A prepared statement whose table was altered.

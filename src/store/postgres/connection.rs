@@ -13,6 +13,7 @@ use tokio_postgres::{Client, Row, Statement};
 
 use super::error::{after_documents, blamed, ends_session, failed, unreachable};
 use super::url::Settings;
+use crate::reason::Reason;
 use crate::store::StoreError;
 
 /// Longer than any limit of the server's own: a server that is stopped, and whose machine still answers, is given up.
@@ -65,7 +66,7 @@ impl Connection {
             Ok(made) => made.map_err(|error| unreachable(error, &settings.server))?,
             Err(_) => {
                 let server = &settings.server;
-                return Err(StoreError::Later(format!("PostgreSQL at {server} does not answer")));
+                return Err(StoreError::later(format!("PostgreSQL at {server} does not answer")));
             }
         };
         // Whoever waits for an answer is told why there is none; what a trigger remarks is nobody's business here.
@@ -224,16 +225,16 @@ impl Drop for Connection {
 
 /// What silence means.
 pub(super) fn silent() -> StoreError {
-    StoreError::Later(format!("PostgreSQL does not answer within {} s", ANSWER_MAX.as_secs()))
+    StoreError::later(format!("PostgreSQL does not answer within {} s", ANSWER_MAX.as_secs()))
 }
 
 /// What silence means in the middle of a document's statement: the server's own limits would have ended it, unless
 /// something in it has lifted them.
 pub(super) fn lost_in_silence() -> StoreError {
-    StoreError::Lost(silent().to_string())
+    StoreError::lost(silent().reason())
 }
 
 /// Reads a column of a row of ours; what is not of the expected type was changed by others.
 pub(super) fn column<'r, T: tokio_postgres::types::FromSql<'r>>(row: &'r Row, at: usize) -> Result<T, StoreError> {
-    row.try_get(at).map_err(|error| StoreError::Stop(format!("a row of the store cannot be read: {error}")))
+    row.try_get(at).map_err(|error| StoreError::stop(Reason::of("a row of the store cannot be read", error)))
 }

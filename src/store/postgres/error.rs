@@ -4,7 +4,8 @@ use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity};
 
 use super::codes::{self, Meaning};
-use crate::problem::ProblemType;
+use crate::problem::{Problem, ProblemType};
+use crate::reason::Reason;
 use crate::store::{Refusal, StoreError};
 
 /// The functions of the server in which a statement of a procedural language raises an error: whatever its code is, a
@@ -24,18 +25,35 @@ const ELSEWHERE: [&str; 9] = [
     "BufFileDumpBuffer",
 ];
 
+/// What PostgreSQL said, as far as a log may hold it. Detail, hint and context are left out: they quote values and
+/// statements.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} (SQLSTATE {code})")]
+struct Said {
+    message: String,
+    code: String,
+}
+
+/// A sentence, caused by `error`.
+fn caused(words: impl Into<String>, error: Error) -> Reason {
+    match error.as_db_error() {
+        Some(said) => Reason::of(words, Said { message: said.message().into(), code: said.code().code().into() }),
+        None => Reason::of(words, error),
+    }
+}
+
 /// Says what `error` means for a statement that no document has a part in.
 pub(super) fn failed(error: Error) -> StoreError {
-    let Some(said) = error.as_db_error() else { return StoreError::Later(lost(&error)) };
-    let (code, words) = (said.code().code(), words(said));
-    if is_concurrent(said) {
-        return StoreError::Later(format!("PostgreSQL: {words} ({code})"));
-    }
+    let Some(said) = error.as_db_error() else { return StoreError::later(lost(error)) };
+    let code = said.code().code();
     match codes::meaning_for_nobody(code) {
-        Meaning::Document(kind) => StoreError::document(kind, words),
-        Meaning::Stop(mend) => StoreError::Stop(format!("PostgreSQL: {words}; {mend}")),
-        Meaning::Forbidden => StoreError::Stop(format!("PostgreSQL: {words}")),
-        Meaning::Contested | Meaning::Later => StoreError::Later(format!("PostgreSQL: {words} ({code})")),
+        _ if is_concurrent(said) => StoreError::later(later(error)),
+        Meaning::Document(kind) => StoreError::document(kind, message(said)),
+        Meaning::Stop(mend) => StoreError::stop(stopped(mend, error)),
+        Meaning::Forbidden => {
+            StoreError::stop(caused(format!("PostgreSQL does not let the store do it ({code})"), error))
+        }
+        Meaning::Contested | Meaning::Later => StoreError::later(later(error)),
     }
 }
 
@@ -53,29 +71,45 @@ pub(super) fn after_documents(error: Error) -> StoreError {
 
 /// Says what `error` means for a statement that a document asked for.
 pub(super) fn blamed(error: Error) -> StoreError {
-    let Some(said) = error.as_db_error() else { return StoreError::Lost(lost(&error)) };
-    let (code, words) = (said.code().code(), words(said));
+    let Some(said) = error.as_db_error() else { return StoreError::lost(lost(error)) };
     if ends_session(&error) {
-        return StoreError::Lost(format!("PostgreSQL ended the session: {words}"));
+        return StoreError::lost(caused("PostgreSQL ended the session", error));
     }
     if waits_for_a_lock(said) {
-        return StoreError::Later(format!("PostgreSQL: {words} ({code})"));
+        let code = said.code().code();
+        return StoreError::later(caused(
+            format!("PostgreSQL's lock timeout is over: somebody holds a lock ({code})"),
+            error,
+        ));
     }
     if is_concurrent(said) {
-        return contested(words);
+        return contested(words(said));
     }
-    match codes::meaning(code) {
-        Meaning::Contested => contested(words),
+    match codes::meaning(said.code().code()) {
+        Meaning::Contested => contested(words(said)),
         // Not our server's disk is full, or damaged.
-        Meaning::Stop(_) if is_elsewhere(said) => contested(words),
-        Meaning::Document(kind) => StoreError::document(kind, words),
+        Meaning::Stop(_) if is_elsewhere(said) => contested(words(said)),
+        Meaning::Document(kind) => StoreError::document(kind, words(said)),
         // What a function raises may bear any code, and is no disk's or role's fault.
-        _ if is_raised(said) => StoreError::document(ProblemType::ConstraintViolated, words),
-        Meaning::Forbidden if is_policy(said) => StoreError::document(ProblemType::ConstraintViolated, words),
-        Meaning::Forbidden => StoreError::document(ProblemType::ForbiddenTable, words),
-        Meaning::Stop(mend) => StoreError::Stop(format!("PostgreSQL: {words}; {mend}")),
-        Meaning::Later => StoreError::Later(format!("PostgreSQL: {words} ({code})")),
+        _ if is_raised(said) => StoreError::document(ProblemType::ConstraintViolated, words(said)),
+        Meaning::Forbidden if is_policy(said) => StoreError::document(ProblemType::ConstraintViolated, words(said)),
+        Meaning::Forbidden => StoreError::document(ProblemType::ForbiddenTable, words(said)),
+        Meaning::Stop(mend) => StoreError::stop(stopped(mend, error)),
+        Meaning::Later => StoreError::later(later(error)),
     }
+}
+
+/// The code, where the server said one.
+fn code(error: &Error) -> String {
+    error.code().map(|code| format!(" ({})", code.code())).unwrap_or_default()
+}
+
+fn later(error: Error) -> Reason {
+    caused(format!("PostgreSQL cannot do it now{}", code(&error)), error)
+}
+
+fn stopped(mend: &str, error: Error) -> Reason {
+    caused(format!("PostgreSQL refuses{}; {mend}", code(&error)), error)
 }
 
 /// Whether the connection is over with it.
@@ -87,10 +121,7 @@ pub(super) fn ends_session(error: &Error) -> bool {
 }
 
 fn contested(words: String) -> StoreError {
-    let StoreError::Document(problem) = StoreError::document(ProblemType::DatabaseRefused, words.clone()) else {
-        return StoreError::Later(words);
-    };
-    StoreError::Contested(problem)
+    StoreError::Contested(Box::new(Problem::new(ProblemType::DatabaseRefused, words)))
 }
 
 /// A refusal of a document's statement that does not say which document's.
@@ -98,45 +129,40 @@ pub(super) fn refused(error: Error) -> Refusal {
     Refusal::new(blamed(error), None)
 }
 
-fn lost(error: &Error) -> String {
-    format!("the connection to PostgreSQL was lost: {}", chain(error))
+fn lost(error: Error) -> Reason {
+    caused("the connection to PostgreSQL was lost", error)
 }
 
 /// Says why no connection could be made. What is neither a network that may heal nor a server's own word lies in the
 /// settings.
 pub(super) fn unreachable(error: Error, server: &str) -> StoreError {
     if let Some(said) = error.as_db_error() {
-        return match (codes::meaning_for_nobody(said.code().code()), words(said)) {
-            (Meaning::Stop(mend), words) => StoreError::Stop(format!("{server}: PostgreSQL: {words}; {mend}")),
-            (Meaning::Contested | Meaning::Later, words) => StoreError::Later(format!("PostgreSQL: {words}")),
-            (_, words) => StoreError::Stop(format!("{server}: {words}")),
+        let code = said.code().code();
+        let refused = format!("PostgreSQL at {server} refuses the connection ({code})");
+        return match codes::meaning_for_nobody(code) {
+            Meaning::Stop(mend) => StoreError::stop(caused(format!("{refused}; {mend}"), error)),
+            Meaning::Contested | Meaning::Later => StoreError::later(caused(refused, error)),
+            Meaning::Document(_) | Meaning::Forbidden => StoreError::stop(caused(refused, error)),
         };
     }
-    let words = format!("PostgreSQL at {server} cannot be reached: {}", chain(&error));
+    let (mut is_network, mut is_tls) = (error.is_closed(), false);
     let mut source = std::error::Error::source(&error);
-    let mut is_network = error.is_closed();
     while let Some(cause) = source {
+        is_tls |= cause.is::<rustls::Error>();
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             // What TLS does not like about the other side comes as one, too, and does not heal.
-            is_network |= !io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+            let is_about_tls = io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+            is_network |= !is_about_tls;
+            is_tls |= is_about_tls;
         }
         source = cause.source();
     }
-    if is_network { StoreError::Later(words) } else { StoreError::Stop(words) }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &Error) -> String {
-    let mut words = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_words = cause.to_string();
-        if !words.contains(&cause_words) {
-            words = format!("{words}: {cause_words}");
-        }
-        source = cause.source();
+    let reason = caused(format!("PostgreSQL at {server} cannot be reached"), error);
+    match is_network {
+        true => StoreError::later(reason),
+        false if is_tls => StoreError::stop(reason.with(" by TLS; check its certificate, sslmode and sslrootcert")),
+        false => StoreError::stop(reason.with("; check the store's URL")),
     }
-    words
 }
 
 /// Whether the server's own limit ended a wait for a lock: somebody holds a table or a row, and lets it go some time. (A
@@ -173,17 +199,10 @@ fn is_concurrent(said: &DbError) -> bool {
     }
 }
 
-/// What the database said: the message with the constraint and the column that it does not name itself, its detail and
-/// its hint. Where it speaks from is left out: that quotes statements.
+/// What the database said of a document, to whoever sent it: the message, its detail and its hint. Where it speaks from is
+/// left out: that quotes statements.
 fn words(said: &DbError) -> String {
-    let mut words = said.message().to_owned();
-    for (what, name) in [("constraint", said.constraint()), ("column", said.column())] {
-        if let Some(name) = name
-            && !words.contains(name)
-        {
-            words = format!("{words} ({what} {name:?})");
-        }
-    }
+    let mut words = message(said);
     // Which key is there already, or which is missing: PostgreSQL keeps it from roles that may not read it.
     if let Some(detail) = said.detail().filter(|_| !shows_a_row(said)) {
         words = format!("{words}: {detail}");
@@ -200,6 +219,19 @@ fn shows_a_row(said: &DbError) -> bool {
     let is_of_rows = matches!(said.code().code(), "23502" | "23514" | "44000");
     // That there is no partition for a row is told with its key alone.
     is_of_rows && !is_raised(said) && said.routine() != Some("ExecFindPartition")
+}
+
+/// The message, with the constraint and the column that it does not name itself.
+fn message(said: &DbError) -> String {
+    let mut words = said.message().to_owned();
+    for (what, name) in [("constraint", said.constraint()), ("column", said.column())] {
+        if let Some(name) = name
+            && !words.contains(name)
+        {
+            words = format!("{words} ({what} {name:?})");
+        }
+    }
+    words
 }
 
 /// The line of a COPY that PostgreSQL found wrong, counted from 1.

@@ -193,7 +193,7 @@ async fn copy(connection: &Connection, run: &Run<'_, '_>, statement: &Statement)
 fn not_begun(error: StoreError) -> StoreError {
     match error {
         StoreError::Document(problem) | StoreError::Contested(problem) => {
-            StoreError::Lost(format!("COPY is refused: {}", problem.detail))
+            StoreError::lost(format!("COPY is refused: {}", problem.detail))
         }
         other => other,
     }

@@ -133,7 +133,7 @@ impl Store for PostgresStore {
             let connection = self.pool.lend().await?;
             let sql = "SELECT current_setting('transaction_read_only') = 'on'";
             match connection.row(sql, &[]).await? {
-                Some(row) if column::<bool>(&row, 0)? => Err(StoreError::Stop(format!(
+                Some(row) if column::<bool>(&row, 0)? => Err(StoreError::stop(format!(
                     "PostgreSQL at {} takes no writes: give the primary's address, or `target_session_attrs=read-write`",
                     self.settings.server
                 ))),
@@ -142,7 +142,7 @@ impl Store for PostgresStore {
         };
         match tokio::time::timeout(CHECK_MAX, look).await {
             Ok(looked) => looked,
-            Err(_) => Err(StoreError::Later(format!("PostgreSQL at {} does not answer", self.settings.server))),
+            Err(_) => Err(StoreError::later(format!("PostgreSQL at {} does not answer", self.settings.server))),
         }
     }
 
@@ -168,7 +168,7 @@ impl Store for PostgresStore {
         let sql = "SELECT pg_postmaster_start_time()::text FROM pg_sleep($1)";
         match connection.row(sql, &[&seconds]).await? {
             Some(row) => column(&row, 0),
-            None => Err(StoreError::Later("PostgreSQL does not say since when it runs".into())),
+            None => Err(StoreError::later("PostgreSQL does not say since when it runs")),
         }
     }
 }

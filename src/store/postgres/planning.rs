@@ -95,7 +95,7 @@ impl Planner<'_> {
             table = self.table(place).await?;
         }
         let Some(table) = table else {
-            return Err(StoreError::Later(format!("table {} was removed while it was made", change.table)));
+            return Err(StoreError::later(format!("table {} was removed while it was made", change.table)));
         };
         self.shape(table, change)
     }

@@ -38,7 +38,7 @@ impl Pool {
     pub(super) async fn lend(self: &Arc<Self>) -> Result<Lent, StoreError> {
         let permit = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.permits).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else {
-            return Err(StoreError::Later(format!("all {CONNECTIONS_MAX} connections to the store are in use")));
+            return Err(StoreError::later(format!("all {CONNECTIONS_MAX} connections to the store are in use")));
         };
         let connection = loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -122,7 +122,7 @@ pub(super) async fn prepare(connection: &Connection, schema: &str) -> Result<Str
     known(connection, schema)
         .await?
         .map(|(identity, _)| identity)
-        .ok_or_else(|| StoreError::Stop(format!("the books in schema {quoted} have lost their first row; restore it")))
+        .ok_or_else(|| StoreError::stop(format!("the books in schema {quoted} have lost their first row; restore it")))
 }
 
 /// Adds what books of an earlier version lack.

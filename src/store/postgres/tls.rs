@@ -13,6 +13,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::certificate::{Checked, Trust};
+use crate::reason::Reason;
 use crate::store::StoreError;
 
 /// Where distributions keep the certificates they trust.
@@ -122,7 +123,10 @@ fn certificates(parameter: &str, path: &str) -> Result<Vec<CertificateDer<'stati
     let read: Result<Vec<_>, _> = CertificateDer::pem_reader_iter(opened(&what(), path)?).collect();
     let found = read.map_err(|error| failed(&what(), error))?;
     if found.is_empty() {
-        return Err(failed(&what(), "the file holds no certificate (PEM)"));
+        return Err(stop(format!(
+            "TLS for the store cannot be set up: {}: the file holds no certificate (PEM)",
+            what()
+        )));
     }
     Ok(found)
 }
@@ -131,10 +135,10 @@ fn opened(what: &str, path: &str) -> Result<impl BufRead + use<>, StoreError> {
     crate::disk::open(path.as_ref()).map(BufReader::new).map_err(|error| failed(what, error))
 }
 
-fn failed(what: &str, error: impl std::fmt::Display) -> StoreError {
-    stop(format!("TLS for the store cannot be set up: {what}: {error}"))
+fn failed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::stop(Reason::of(format!("TLS for the store cannot be set up: {what}"), error))
 }
 
 fn stop(words: String) -> StoreError {
-    StoreError::Stop(words)
+    StoreError::stop(words)
 }

@@ -110,7 +110,7 @@ impl<'s> PostgresTransaction<'s> {
         let kept = keys::keep(self.desk.connection(), self.schema, documents, is_new).await?;
         let Kept::All { fates, is_any_known } = kept else {
             self.desk.both().1.is_asking_for_keys = true;
-            let error = StoreError::Later("an idempotency key is known".into());
+            let error = StoreError::later("an idempotency key is known");
             return Err(Refusal::new(error, None));
         };
         self.desk.both().1.is_asking_for_keys = is_any_known;
@@ -124,7 +124,7 @@ impl<'s> PostgresTransaction<'s> {
             }
             if !self.desk.both().1.made.begins(index, self.rules) {
                 self.cut_at = Some(index);
-                return Err(Refusal::new(StoreError::Later("the run of documents was cut off".into()), None));
+                return Err(Refusal::new(StoreError::later("the run of documents was cut off"), None));
             }
             let its = |error| Refusal::new(error, Some(index));
             // What a document needs is made before its first row: a table with rows that a constraint has yet to look at

@@ -142,7 +142,7 @@ fn server(config: &Config) -> String {
 }
 
 fn wrong(why: &str) -> StoreError {
-    StoreError::Stop(format!("the store's URL cannot be used: {why}"))
+    StoreError::stop(format!("the store's URL cannot be used: {why}"))
 }
 
 fn reason(error: &tokio_postgres::Error) -> String {
@@ -152,6 +152,7 @@ fn reason(error: &tokio_postgres::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::chain;
 
     #[test]
     fn urls_are_read_as_libpq_writes_them() {
@@ -182,7 +183,7 @@ mod tests {
             ("postgres://u:s3cret@db/x?schema=", "schema"),
         ] {
             let said = match Settings::parse(url) {
-                Err(StoreError::Stop(said)) => said,
+                Err(StoreError::Stop(said)) => chain(&said),
                 _ => panic!("{url}"),
             };
             assert!(said.contains(word) && !said.contains("s3cret"), "{url}: {said}");

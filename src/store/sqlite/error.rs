@@ -7,7 +7,8 @@
 use rusqlite::ErrorCode;
 
 use crate::problem::ProblemType::{self, *};
-use crate::sqlite::Trouble;
+use crate::reason::Reason;
+use crate::sqlite::{Said, Trouble};
 use crate::store::StoreError;
 use crate::store::rows::too_long;
 
@@ -27,8 +28,10 @@ const CODES: &[(ErrorCode, ProblemType, &str)] = &[
 /// Says what `error` means.
 pub(super) fn failed(error: rusqlite::Error) -> StoreError {
     match Trouble::of(&error) {
-        Some(trouble @ Trouble::Locked) => return StoreError::Later(trouble.words("the store's file", &error)),
-        Some(trouble) => return StoreError::Stop(trouble.words("the store's file", &error)),
+        Some(trouble) => {
+            let reason = Reason::of(trouble.words("the store's file"), Said::from(error));
+            return if trouble == Trouble::Locked { StoreError::later(reason) } else { StoreError::stop(reason) };
+        }
         None => {}
     }
     let message = match &error {

@@ -37,6 +37,7 @@ use super::books::Books;
 use super::claims::Former;
 use super::rows::Rows;
 use super::{ApplyRules, Claim, ClaimRequest, Fate, Limits, Part, Store, StoreError, Transaction};
+use crate::reason::Reason;
 use crate::sqlite::OpenFile;
 
 /// The memory of the writing connection for pages, in KiB.
@@ -58,15 +59,15 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             crate::disk::private_folder(folder)
-                .map_err(|error| StoreError::Stop(format!("cannot create {}: {error}", folder.display())))?;
+                .map_err(|error| StoreError::stop(Reason::of(format!("cannot create {}", folder.display()), error)))?;
         }
         let at = |error: StoreError| match error {
-            StoreError::Stop(reason) => StoreError::Stop(format!("{reason} ({})", path.display())),
+            StoreError::Stop(reason) => StoreError::stop(reason.with(format!(" ({})", path.display()))),
             other => other,
         };
         let mut connection = connect(path, CACHE_KIB).map_err(at)?;
         let identity = schema::prepare(&mut connection).map_err(at)?;
-        let file = OpenFile::remember(path).ok_or_else(|| StoreError::Stop(format!("{} vanished", path.display())))?;
+        let file = OpenFile::remember(path).ok_or_else(|| StoreError::stop(format!("{} vanished", path.display())))?;
         let readers = Arc::new(Readers::new(file.clone()));
         let writer = WriterThread::start(Writer::new(connection, file)).map_err(at)?;
         Ok(SqliteStore { identity, writer, readers })
@@ -91,7 +92,7 @@ fn check(file: &OpenFile) -> Result<(), StoreError> {
     if file.is_there() {
         return Ok(());
     }
-    Err(StoreError::Stop(format!(
+    Err(StoreError::stop(format!(
         "the store's file {} was deleted or replaced while it was in use; put it back and restart",
         file.path().display()
     )))

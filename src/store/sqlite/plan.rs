@@ -85,7 +85,7 @@ impl Plans {
             }
             self.plans.insert(hash, plan);
         }
-        self.plans.get(&hash).ok_or_else(|| StoreError::Later("the plan vanished".into()))
+        self.plans.get(&hash).ok_or_else(|| StoreError::later("the plan vanished"))
     }
 
     fn make(

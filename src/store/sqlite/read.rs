@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::clock::Clock;
 use super::{check, failed, functions, order};
+use crate::reason::Reason;
 use crate::sqlite::OpenFile;
 use crate::store::StoreError;
 use crate::store::rows::{READ_TIMEOUT, too_long};
@@ -97,7 +98,7 @@ impl Readers {
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let Ok(Ok(place)) = tokio::time::timeout(WAIT_MAX, Arc::clone(places).acquire_owned()).await else {
-            return Err(StoreError::Later("all connections that read the store's file are in use".into()));
+            return Err(StoreError::later("all connections that read the store's file are in use"));
         };
         let readers = Arc::clone(self);
         let run = move || {
@@ -120,7 +121,9 @@ impl Readers {
             }
             Ok(value)
         };
-        tokio::task::spawn_blocking(run).await.map_err(|error| StoreError::Later(error.to_string()))?
+        tokio::task::spawn_blocking(run)
+            .await
+            .map_err(|error| StoreError::later(Reason::of("a question to the store broke off", error)))?
     }
 }
 

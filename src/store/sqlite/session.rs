@@ -167,7 +167,7 @@ mod tests {
         for _ in 0..2 {
             let failed = session.step(|_| panic!("a scripted step")).await.map(|()| 0);
             assert!(
-                matches!(&failed, Err(StoreError::Later(why)) if why.contains("a fault of Sluicegate")),
+                matches!(&failed, Err(StoreError::Later(why)) if why.words().contains("a fault of Sluicegate")),
                 "{failed:?}"
             );
         }

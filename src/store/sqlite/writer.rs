@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::error::failed;
 use super::keys::{self, Keys};
 use super::plan::Plans;
+use crate::reason::Reason;
 use crate::sqlite::{OpenFile, Turn};
 use crate::store::StoreError;
 
@@ -87,7 +88,7 @@ impl WriterThread {
         let (jobs, queue) = channel();
         let thread = thread::Builder::new().name("store-writer".into()).spawn(move || run(writer, &queue));
         let thread =
-            thread.map_err(|error| StoreError::Stop(format!("the store's writer cannot be started: {error}")))?;
+            thread.map_err(|error| StoreError::stop(Reason::of("the store's writer cannot be started", error)))?;
         Ok(WriterThread { jobs: Some(jobs), thread: Some(thread) })
     }
 
@@ -142,5 +143,5 @@ fn run(mut writer: Writer, queue: &Receiver<Job>) {
 
 /// What is answered when a job panicked: it did nothing, or nobody knows what it did.
 pub(super) fn panicked() -> StoreError {
-    StoreError::Later("the store's writer panicked, by a fault of Sluicegate; the log says where".into())
+    StoreError::later("the store's writer panicked, by a fault of Sluicegate; the log says where")
 }

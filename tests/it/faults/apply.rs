@@ -231,7 +231,7 @@ fn a_locked_file_is_waited_for_and_nobodys_document_is_blamed() {
     // The applier has begun before this one, and has given up once when this one does.
     let rules = ApplyRules::default();
     match running.runtime.block_on(another.begin(&rules, None)) {
-        Err(StoreError::Later(reason)) => assert!(reason.contains("locked"), "{reason}"),
+        Err(StoreError::Later(reason)) => assert!(reason.words().contains("locked"), "{reason}"),
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("two transactions at once"),
     }

@@ -42,10 +42,10 @@ pub(super) enum Kind {
 impl Kind {
     fn error(self) -> StoreError {
         match self {
-            Kind::Later => StoreError::Later("scripted".into()),
-            Kind::Lost => StoreError::Lost("scripted".into()),
+            Kind::Later => StoreError::later("scripted"),
+            Kind::Lost => StoreError::lost("scripted"),
             Kind::Contested => StoreError::Contested(Box::new(Problem::new(ProblemType::DatabaseRefused, "scripted"))),
-            Kind::Stop => StoreError::Stop("scripted".into()),
+            Kind::Stop => StoreError::stop("scripted"),
             Kind::Fenced => StoreError::Fenced,
             Kind::Panic => panic!("the scripted store panics"),
         }

@@ -165,7 +165,7 @@ pub(super) async fn a_letter_does_not_lend_its_receipt_to_a_document_of_another_
     bench.append(&[(None, "{}"), (None, &one())]).await;
     let accept = a_move(bench, Why::AcceptLoss, 0).await;
     match bench.store.books().move_position(&bench.place(), &accept).await {
-        Err(StoreError::Stop(reason)) => assert!(reason.contains("1 dead letter"), "{reason}"),
+        Err(StoreError::Stop(reason)) => assert!(reason.words().contains("1 dead letter"), "{reason}"),
         other => panic!("{other:?}"),
     }
     let letter = Position { topic: bench.stream.topic.clone(), partition: 0, offset: 2 };

@@ -52,7 +52,7 @@ pub(super) async fn another_journal_stops_the_claim(bench: &mut Bench) {
     let place = bench.place();
     let request = ClaimRequest { place: &place, journal: "another", start: 0, owner: "me" };
     match bench.store.claim(request).await {
-        Err(StoreError::Stop(reason)) => assert!(reason.contains("accept-loss changes"), "{reason}"),
+        Err(StoreError::Stop(reason)) => assert!(reason.words().contains("accept-loss changes"), "{reason}"),
         other => panic!("{other:?}"),
     }
     bench.apply(&[&insert("t", ONE)]).await.expect("the claim that was refused fences nobody");

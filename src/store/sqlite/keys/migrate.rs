@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use super::row::{LASTING, Row};
 use super::{Keys, Noted, RECENT_MAX, number_of};
 use crate::document::StreamName;
+use crate::reason::Reason;
 use crate::store::sqlite::failed;
 use crate::store::{StoreError, keys};
 
@@ -22,7 +23,9 @@ pub(in crate::store::sqlite) fn migrate(connection: &Connection) -> Result<(), S
             let number = match &stream {
                 Some((known, number)) if known.as_str() == name => *number,
                 _ => {
-                    let name = StreamName::parse(name).map_err(|error| StoreError::Stop(error.to_string()))?;
+                    let name = StreamName::parse(name).map_err(|error| {
+                        StoreError::stop(Reason::of("a key in the store's books cannot be read", error))
+                    })?;
                     let number = number_of(connection, &name)?;
                     stream.insert((name, number)).1
                 }
