@@ -27,12 +27,9 @@ const CODES: &[(ErrorCode, ProblemType, &str)] = &[
 
 /// Says what `error` means.
 pub(super) fn failed(error: rusqlite::Error) -> StoreError {
-    match Trouble::of(&error) {
-        Some(trouble) => {
-            let reason = Reason::of(trouble.words("the store's file"), Said::from(error));
-            return if trouble == Trouble::Locked { StoreError::later(reason) } else { StoreError::stop(reason) };
-        }
-        None => {}
+    if let Some(trouble) = Trouble::of(&error) {
+        let reason = Reason::of(trouble.words("the store's file"), Said::from(error));
+        return if trouble == Trouble::Locked { StoreError::Later(reason) } else { StoreError::Stop(reason) };
     }
     let message = match &error {
         rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),

@@ -143,7 +143,7 @@ fn a_postgresql_that_refuses_or_is_gone_is_told_with_what_it_said_in_the_log_alo
     post(&process, 1).expect(200);
     let sql = Sql::open(&database.url()).unwrap();
     let owner = sql.query("SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'books'").unwrap()[0][0].clone();
-    let right = format!(r#"UPDATE ON books."_sluicegate_positions""#);
+    let right = r#"UPDATE ON books."_sluicegate_positions""#;
     sql.run(&format!("REVOKE {right} FROM {owner}"));
     let answer = post(&process, 2).expect(202);
     let causes = ["permission denied for table _sluicegate_positions (SQLSTATE 42501)"];
