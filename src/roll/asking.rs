@@ -143,12 +143,12 @@ impl Asking {
                     };
                     ask(*partition, &connection, &standing).map(Some)
                 };
-                found.extend(one().map_err(|error| Trouble::Later(format!("{}: {error}", path.display())))?);
+                found.extend(one().map_err(|error| Trouble::later(format!("{}: {error}", path.display())))?);
             }
             Ok(found)
         };
         blocking(read).await.map_err(|trouble| match trouble {
-            Trouble::Later(words) | Trouble::Halt(words) => words,
+            Trouble::Later(reason) | Trouble::Halt(reason) => reason.to_string(),
         })
     }
 }
