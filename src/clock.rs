@@ -1,12 +1,19 @@
 //! The time of day, as records and receipts carry it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::change::{civil, write_date, write_time};
 
 /// Milliseconds since 1970 (UTC).
 pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// How long this thread has worked, which is not how long it has been there: a machine that stands still, or has much else to
+/// do, makes no work slower.
+pub fn worked() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(spent.tv_sec).unwrap_or_default(), u32::try_from(spent.tv_nsec).unwrap_or_default())
 }
 
 /// `ms` since 1970 as PostgreSQL prints a timestamp with time zone in UTC: `2026-01-02 01:04:05.678+00`.

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
-use std::time::Instant;
+use std::time::Duration;
 
 use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, JsonNumber, NodeIdentity, Object, cmp, unique};
 use serde_json::{Map, Value};
 
+use crate::clock;
 use crate::json::Tree;
 
 /// Names the representation.
@@ -20,14 +21,15 @@ pub(super) struct Instance;
 pub(super) struct Bounds {
     /// How many violations may still be described.
     left: Cell<usize>,
-    until: Instant,
+    /// When this thread has worked so long.
+    until: Duration,
     steps: Cell<u32>,
     is_late: Cell<bool>,
 }
 
 impl Bounds {
-    /// At most so many violations, until then.
-    pub(super) fn new(violations_max: usize, until: Instant) -> Self {
+    /// At most so many violations, until this thread has worked so long.
+    pub(super) fn new(violations_max: usize, until: Duration) -> Self {
         Bounds { left: Cell::new(violations_max), until, steps: Cell::new(0), is_late: Cell::new(false) }
     }
 
@@ -42,7 +44,7 @@ impl Bounds {
         let steps = self.steps.get().wrapping_add(1);
         self.steps.set(steps);
         if steps.is_multiple_of(STEPS_A_LOOK) && !self.is_late.get() {
-            self.is_late.set(Instant::now() >= self.until);
+            self.is_late.set(clock::worked() >= self.until);
         }
         self.is_late.get()
     }

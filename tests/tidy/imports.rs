@@ -21,7 +21,7 @@ pub(crate) const IMPORTS: &[(&str, &[&str])] = &[
     ("clock", &["change"]),
     ("record", &["document"]),
     ("judgement", &["change", "json", "problem", "settings", "words"]),
-    ("schema", &["excerpt", "json", "judgement"]),
+    ("schema", &["clock", "excerpt", "json", "judgement"]),
     (
         "format",
         &[
