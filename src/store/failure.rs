@@ -9,7 +9,7 @@ pub enum StoreError {
     /// Time may heal it: a lock, a lost connection.
     #[error(transparent)]
     Later(Reason),
-    /// It may be a race, or the document's own doing: a few tries tell (see [`tries`]). Then it is this problem.
+    /// It may be a race, or the document's own doing: a few tries tell (see [`super::tries`]). Then it is this problem.
     #[error("{0}")]
     Contested(Box<Problem>),
     /// The connection ended while documents were applied, for a reason that nobody told.
